@@ -1,0 +1,67 @@
+export { checkLimits, defaultLimits, type Limits } from './limits.ts';
+export {
+  type ErrorClass,
+  type ErrorCode,
+  errorRegistry,
+  type ErrorSpec,
+  type Failure,
+  failure,
+} from './errors.ts';
+export { decodeFrame, encodeFrame, type Frame } from './frame.ts';
+export {
+  type ClassId,
+  classOf,
+  isJobId,
+  isModelName,
+  isModelVersion,
+  type JobId,
+  newId,
+  newJobId,
+  partsOf,
+  reservedNames,
+} from './ids.ts';
+export {
+  isTerminal,
+  type JobEnvelope,
+  type JobError,
+  type JobRecord,
+  type JobStatus,
+  type Outcome,
+  type StageTimings,
+  type TerminalStatus,
+} from './job.ts';
+export type { JsonObject, JsonValue } from './json.ts';
+export {
+  type ClassifySpec,
+  hasPipeline,
+  type ImageSpec,
+  type InstanceGroup,
+  type ModelManifest,
+  type PostprocessSpec,
+  type PreprocessSpec,
+  type ProviderKind,
+  type SimulatedSpec,
+  type TabularColumn,
+  type TabularSpec,
+} from './manifest.ts';
+export {
+  decodeInput,
+  encodeInput,
+  type JobInput,
+  type JobOutput,
+  type OutputHeader,
+  outputOf,
+  outputParts,
+  type PipelineRow,
+} from './payload.ts';
+export {
+  type Datatype,
+  datatypeBytes,
+  elementCount,
+  isDatatype,
+  joinBytes,
+  splitBytes,
+  type Tensor,
+  type TensorSpec,
+} from './tensor.ts';
+export type { ServedModel, WorkerAnnouncement } from './worker-announcement.ts';

@@ -1,0 +1,60 @@
+/** Every limit in one place, with the relations between them that must hold. */
+import { invariant } from '@inferry/runtime';
+
+export const defaultLimits = {
+  /** Request body, as received. */
+  bodyBytesMax: 8 * 1024 * 1024,
+  headerBytesMax: 16 * 1024,
+  /** A request must have arrived completely within this time. */
+  requestReceiveMsMax: 30_000,
+  /** Longest time a request is held for `Prefer: wait` or `?wait=`. */
+  waitMsMax: 55_000,
+  /** `Prefer: wait` and `?wait` without a number. */
+  waitMsDefault: 30_000,
+  /** Requests held open by one gateway; beyond, waits are answered at once. */
+  heldRequestsMax: 5_000,
+  queueDepthPerClassMax: 50_000,
+  queueDepthTotalMax: 200_000,
+  /** Payload bytes waiting in one class. */
+  queueBytesPerClassMax: 1024 * 1024 * 1024,
+  /** Outcome bytes kept for one class; the oldest go first. */
+  resultBytesPerClassMax: 512 * 1024 * 1024,
+  outputBytesMax: 32 * 1024 * 1024,
+  /** Payloads up to this size travel with the job, larger ones have their own key. */
+  inlinePayloadBytesMax: 2 * 1024,
+  deadlineMsMax: 24 * 3_600_000,
+  deadlineMsDefault: 3_600_000,
+  executionTimeoutMsDefault: 60_000,
+  attemptsMax: 3,
+  retentionMsHeld: 60_000,
+  retentionMsAsync: 24 * 3_600_000,
+  retentionMsMax: 7 * 24 * 3_600_000,
+  /** A removed job is known to have existed for this long. */
+  tombstoneMs: 24 * 3_600_000,
+  idempotencyMs: 24 * 3_600_000,
+  metadataPairsMax: 16,
+  metadataKeyCharsMax: 64,
+  metadataValueCharsMax: 512,
+  /** Lease on a claim; renewed at a third of it. */
+  leaseMs: 5_000,
+  /** How often dead leases and passed deadlines are looked for. */
+  sweepMs: 500,
+  /** A SIGTERM'ed process has this long to finish what it claimed. */
+  drainMs: 25_000,
+  /** After an execution timeout, how long the run may still return before the process replaces itself. */
+  stuckRunGraceMs: 1_000,
+  imagePixelsMax: 50_000_000,
+} as const;
+
+export type Limits = { readonly [Name in keyof typeof defaultLimits]: number };
+
+/** Relations without which the system loses or repeats work. Checked once, at start. */
+export function checkLimits(limits: Limits): void {
+  invariant(limits.sweepMs * 2 <= limits.leaseMs, 'sweepMs is at most half of leaseMs');
+  invariant(limits.retentionMsAsync <= limits.retentionMsMax, 'retention stays within its maximum');
+  invariant(limits.waitMsDefault <= limits.waitMsMax, 'the default wait is within its maximum');
+  invariant(
+    limits.deadlineMsDefault <= limits.deadlineMsMax,
+    'the default deadline is within its maximum',
+  );
+}

@@ -1,0 +1,114 @@
+/**
+ * A model as the system knows it: what model.yaml says, completed by what the ONNX file says, with all
+ * defaults filled in. Plain data: it travels to threads and through the registry.
+ */
+import type { TensorSpec } from './tensor.ts';
+
+export type ProviderKind = 'cpu' | 'cuda' | 'tensorrt';
+
+export interface InstanceGroup {
+  readonly kind: ProviderKind;
+  /** Sessions, each with a compute thread of its own, in every worker process. */
+  readonly count: number;
+}
+
+/** How an image becomes a tensor. Sizes in pixels, after EXIF orientation. */
+export interface ImageSpec {
+  readonly kind: 'image';
+  /** Name of the pipeline's input field. */
+  readonly input: string;
+  readonly width: number;
+  readonly height: number;
+  /** contain: letterbox; cover: crop the middle; fill: stretch. */
+  readonly fit: 'contain' | 'cover' | 'fill';
+  /** What fills the letterbox: the nearest edge pixel, or a grey level 0..255. */
+  readonly pad: 'edge' | number;
+  readonly color: 'rgb' | 'bgr' | 'gray';
+  readonly layout: 'nchw' | 'nhwc';
+  readonly interpolation: 'nearest' | 'linear' | 'cubic' | 'lanczos3';
+  /** value = (pixel * scale - mean[channel]) / std[channel], pixel in 0..255. One entry a channel. */
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface TabularColumn {
+  readonly name: string;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** Named numbers become one row [columns] of the model's single input, in this order. */
+export interface TabularSpec {
+  readonly kind: 'tabular';
+  readonly columns: readonly TabularColumn[];
+}
+
+export type PreprocessSpec = ImageSpec | TabularSpec | { readonly kind: 'none' };
+
+/** Scores [rows, classes] become `{ label, score, top_k: [{ label, score }] }` for each row. */
+export interface ClassifySpec {
+  readonly kind: 'classify';
+  /** Name of the ONNX output that holds the scores. */
+  readonly output: string;
+  readonly labels: readonly string[];
+  readonly topK: number;
+  /** True when the scores are logits. */
+  readonly softmax: boolean;
+}
+
+export type PostprocessSpec = ClassifySpec | { readonly kind: 'none' };
+
+/**
+ * A stand-in for a model that costs what it is told to cost: for load tests and drills without the
+ * hardware. Answers each input unchanged under its output's name.
+ */
+export interface SimulatedSpec {
+  /** A run of n rows takes `runMs + n * rowMs`, asleep (no CPU). */
+  readonly runMs: number;
+  readonly rowMs: number;
+  /** A row whose first value equals one of these makes the run throw, hang for good, or abort the process. */
+  readonly failOn: number | null;
+  readonly hangOn: number | null;
+  readonly crashOn: number | null;
+}
+
+export interface ModelManifest {
+  readonly name: string;
+  readonly version: string;
+  /** sha256 of the model file and its model.yaml, hex. */
+  readonly digest: string;
+  readonly backend: 'onnxruntime' | 'simulated';
+  /** Absolute path of model.onnx; null for a simulated model. Only workers open it. */
+  readonly file: string | null;
+  /** Bytes of the model file. */
+  readonly fileBytes: number;
+  /** Largest number of rows in one run; 0 when the model has no batch dimension (one job a run). */
+  readonly maxBatchSize: number;
+  readonly instances: readonly InstanceGroup[];
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly preprocess: PreprocessSpec;
+  readonly postprocess: PostprocessSpec;
+  readonly simulated: SimulatedSpec | null;
+  /** Desired time from acceptance to answer, for the release rule; null when not set. */
+  readonly latencyTargetMs: number | null;
+  /** How long a free slot waits for a fuller batch. 0: never. */
+  readonly lingerMs: number;
+  readonly queueDepthMax: number;
+  /** Default deadline of a job, in ms from acceptance. */
+  readonly timeoutMs: number;
+  readonly executionTimeoutMs: number;
+  readonly session: {
+    /** Threads inside one run; 0 lets ONNX Runtime choose. */
+    readonly intraOpThreads: number;
+    readonly graphOptimization: 'disabled' | 'basic' | 'extended' | 'all';
+  };
+  /** Warm-up runs before the model counts as ready: for each row count one discarded, one timed. */
+  readonly warmupRows: readonly number[];
+}
+
+/** What a model takes and gives when it is not addressed by raw tensors. */
+export function hasPipeline(manifest: ModelManifest): boolean {
+  return manifest.preprocess.kind !== 'none';
+}
