@@ -1,0 +1,11 @@
+export {
+  type AppProcess,
+  type AppProcessOptions,
+  type ProcessExit,
+  startProcess,
+} from './app-process.ts';
+export { freePort } from './free-port.ts';
+export { liveResources, registerLive } from './live-resources.ts';
+export { type RedisServer, type RedisServerOptions, startRedisServer } from './redis-server.ts';
+export { repositoryPath } from './repository-path.ts';
+export { waitFor, type WaitForOptions } from './wait-for.ts';
