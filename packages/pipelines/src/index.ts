@@ -1,0 +1,4 @@
+/** Pre- and postprocessing: what a caller sends becomes tensors, what the model gives becomes an answer. */
+export { halfToNumber, numberToHalf } from './half.ts';
+export { postprocess } from './postprocess.ts';
+export { prepare, type PreparedItem } from './prepare.ts';

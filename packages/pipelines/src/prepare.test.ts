@@ -1,0 +1,399 @@
+import {
+  defaultLimits,
+  type ImageSpec,
+  joinBytes,
+  type ModelManifest,
+  type Tensor,
+} from '@inferry/contracts';
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { halfToNumber } from './half.ts';
+import { prepare } from './prepare.ts';
+
+const manifestBase: ModelManifest = {
+  name: 'm',
+  version: '1',
+  digest: '',
+  backend: 'onnxruntime',
+  file: null,
+  fileBytes: 0,
+  maxBatchSize: 8,
+  instances: [{ kind: 'cpu', count: 1 }],
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3, 2, 2] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 3] }],
+  preprocess: { kind: 'none' },
+  postprocess: { kind: 'none' },
+  simulated: null,
+  latencyTargetMs: null,
+  lingerMs: 0,
+  queueDepthMax: 10,
+  timeoutMs: 1000,
+  executionTimeoutMs: 1000,
+  session: { intraOpThreads: 1, graphOptimization: 'all' },
+  warmupRows: [1],
+};
+
+function imageModel(spec: Partial<ImageSpec>, more: Partial<ModelManifest> = {}): ModelManifest {
+  return {
+    ...manifestBase,
+    preprocess: {
+      kind: 'image',
+      input: 'image',
+      width: 2,
+      height: 2,
+      fit: 'fill',
+      pad: 0,
+      color: 'rgb',
+      layout: 'nhwc',
+      interpolation: 'nearest',
+      scale: 1,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+      ...spec,
+    },
+    ...more,
+  };
+}
+
+const quad = [255, 0, 0, 0, 255, 0, 0, 0, 255, 128, 128, 128];
+
+function image(pixels: readonly number[], width: number, height: number, channels: 1 | 3 | 4 = 3) {
+  return sharp(Uint8Array.from(pixels), { raw: { width, height, channels } });
+}
+
+async function floats(manifest: ModelManifest, ...images: Uint8Array[]): Promise<number[]> {
+  const item = await prepare(manifest, {
+    form: 'pipeline',
+    rows: images.map((bytes) => ({ image: bytes })),
+  });
+  if (!item.ok) throw new Error(item.error.detail);
+  const bytes = item.value.tensors[0]!.bytes;
+  return [...new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)];
+}
+
+async function rejection(manifest: ModelManifest, row: Record<string, never> | object) {
+  const item = await prepare(manifest, { form: 'pipeline', rows: [row as Record<string, never>] });
+  if (item.ok) throw new Error('was not rejected');
+  expect(item.error.code).toBe('input_rejected');
+  return item.error.detail;
+}
+
+describe('image pipeline', () => {
+  test('an image of the model’s size arrives pixel by pixel', async () => {
+    const png = await image(quad, 2, 2).png().toBuffer();
+    expect(await floats(imageModel({}), png)).toEqual(quad);
+  });
+
+  test('nchw holds one plane a channel and bgr swaps the outer two', async () => {
+    const png = await image(quad, 2, 2).png().toBuffer();
+    expect(await floats(imageModel({ layout: 'nchw' }), png)).toEqual([
+      255, 0, 0, 128, 0, 255, 0, 128, 0, 0, 255, 128,
+    ]);
+    expect((await floats(imageModel({ color: 'bgr' }), png)).slice(0, 6)).toEqual([
+      0, 0, 255, 0, 255, 0,
+    ]);
+  });
+
+  test('scale, mean and std apply in this order, to each channel its own', async () => {
+    const png = await image([200, 100, 50, 0, 0, 0, 0, 0, 0, 0, 0, 0], 2, 2).png().toBuffer();
+    const model = imageModel({ scale: 0.5, mean: [10, 20, 30], std: [2, 4, 5] });
+    expect((await floats(model, png)).slice(0, 3)).toEqual([45, 7.5, -1]);
+  });
+
+  test('grey is the luma of BT.601, and leaves grey images as they are', async () => {
+    const gray = imageModel({ color: 'gray', mean: [0], std: [1] });
+    const color = await image(quad, 2, 2).png().toBuffer();
+    expect(await floats(gray, color)).toEqual([76, 150, 29, 128]);
+    const plain = await image([0, 90, 200, 255], 2, 2, 1).png().toBuffer();
+    expect(await floats(gray, plain)).toEqual([0, 90, 200, 255]);
+  });
+
+  test('contain repeats the edge pixels on both sides of a wide image', async () => {
+    const png = await image([10, 20, 30, 40, 50, 60, 70, 80], 4, 2, 1).png().toBuffer();
+    const model = imageModel({
+      color: 'gray',
+      mean: [0],
+      std: [1],
+      width: 4,
+      height: 4,
+      fit: 'contain',
+      pad: 'edge',
+    });
+    expect(await floats(model, png)).toEqual([
+      10, 20, 30, 40, 10, 20, 30, 40, 50, 60, 70, 80, 50, 60, 70, 80,
+    ]);
+  });
+
+  test('contain fills a tall image’s sides with the grey level asked for', async () => {
+    const png = await image([10, 20], 1, 2, 1).png().toBuffer();
+    const model = imageModel({ color: 'gray', mean: [0], std: [1], fit: 'contain', pad: 77 });
+    expect(await floats(model, png)).toEqual([10, 77, 20, 77]);
+  });
+
+  test('cover crops the middle', async () => {
+    const png = await image([1, 2, 3, 4, 5, 6, 7, 8], 4, 2, 1).png().toBuffer();
+    const model = imageModel({ color: 'gray', mean: [0], std: [1], fit: 'cover' });
+    expect(await floats(model, png)).toEqual([2, 3, 6, 7]);
+  });
+
+  test('transparency is laid on black', async () => {
+    const png = await image(
+      [255, 255, 255, 0, 255, 255, 255, 255, 9, 9, 9, 255, 0, 0, 0, 0],
+      2,
+      2,
+      4,
+    )
+      .png()
+      .toBuffer();
+    const model = imageModel({ color: 'gray', mean: [0], std: [1] });
+    expect(await floats(model, png)).toEqual([0, 255, 9, 0]);
+  });
+
+  test('16-bit and CMYK images keep their brightness and hue', async () => {
+    const raw = { width: 2, height: 2, channels: 1 } as const;
+    const deep = await sharp(Uint16Array.from([0, 65_535, 32_896, 257]), { raw })
+      .toColourspace('grey16')
+      .png()
+      .toBuffer();
+    expect((await sharp(deep).metadata()).depth).toBe('ushort');
+    const gray = imageModel({ color: 'gray', mean: [0], std: [1] });
+    expect(await floats(gray, deep)).toEqual([0, 255, 128, 1]);
+
+    const cmyk = await sharp({
+      create: { width: 8, height: 8, channels: 3, background: '#ff0000' },
+    })
+      .toColourspace('cmyk')
+      .jpeg({ quality: 100 })
+      .toBuffer();
+    expect((await sharp(cmyk).metadata()).space).toBe('cmyk');
+    const [red = 0, green = 255, blue = 255] = await floats(imageModel({}), cmyk);
+    expect(red).toBeGreaterThan(220);
+    expect(Math.max(green, blue)).toBeLessThan(20);
+  });
+
+  test('EXIF orientation is applied before the image is resized', async () => {
+    const turned = await image([0, 255], 2, 1, 1)
+      .resize(64, 32, { fit: 'fill', kernel: 'nearest' })
+      .jpeg({ quality: 100 })
+      .withMetadata({ orientation: 6 })
+      .toBuffer();
+    const model = imageModel({ color: 'gray', mean: [0], std: [1], width: 1, height: 2 });
+    for (const fit of ['fill', 'contain'] as const) {
+      const spec = { ...(model.preprocess as ImageSpec), fit };
+      const [top = 255, bottom = 0] = await floats({ ...model, preprocess: spec }, turned);
+      expect(top).toBeLessThan(10);
+      expect(bottom).toBeGreaterThan(245);
+    }
+  });
+
+  test.each(['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const)(
+    '%s is decoded',
+    async (format) => {
+      const bytes = await sharp({
+        create: { width: 16, height: 16, channels: 3, background: '#c0c0c0' },
+      })
+        .toFormat(format)
+        .toBuffer();
+      const values = await floats(imageModel({}), bytes);
+      expect(values.every((value) => Math.abs(value - 192) < 6)).toBe(true);
+    },
+  );
+
+  test('FP16 and UINT8 models get their own datatype', async () => {
+    const png = await image(quad, 2, 2).png().toBuffer();
+    const rows = [{ image: new Uint8Array(png) }];
+    const input = { form: 'pipeline', rows } as const;
+    const half = await prepare(
+      imageModel({}, { inputs: [{ name: 'x', datatype: 'FP16', shape: [-1, 2, 2, 3] }] }),
+      input,
+    );
+    if (!half.ok) throw new Error(half.error.detail);
+    const bits = half.value.tensors[0]!.bytes;
+    expect([...new Uint16Array(bits.buffer)].map(halfToNumber)).toEqual(quad);
+    const bytes = await prepare(
+      imageModel({}, { inputs: [{ name: 'x', datatype: 'UINT8', shape: [-1, 2, 2, 3] }] }),
+      input,
+    );
+    if (!bytes.ok) throw new Error(bytes.error.detail);
+    expect([...bytes.value.tensors[0]!.bytes]).toEqual(quad);
+    expect(bytes.value.tensors[0]!.shape).toEqual([1, 2, 2, 3]);
+  });
+
+  test('rows of one job are stacked in order and equal the same rows sent alone', async () => {
+    const spec = { width: 5, height: 4, fit: 'contain', interpolation: 'cubic' } as const;
+    const images = await Promise.all(
+      [1, 2, 3].map((seed) =>
+        image(
+          Array.from({ length: 7 * 9 * 3 }, (_, i) => (i * seed * 37) % 256),
+          7,
+          9,
+        )
+          .png()
+          .toBuffer(),
+      ),
+    );
+    const together = await floats(imageModel(spec), ...images);
+    const alone = await Promise.all(images.map((bytes) => floats(imageModel(spec), bytes)));
+    expect(together).toEqual(alone.flat());
+  });
+
+  test('what cannot be decoded is rejected with the field and the reason', async () => {
+    const model = imageModel({});
+    const jpeg = await sharp({
+      create: { width: 64, height: 64, channels: 3, background: '#123456' },
+    })
+      .jpeg()
+      .toBuffer();
+    expect(await rejection(model, { image: new Uint8Array() })).toBe('"image" is empty');
+    expect(await rejection(model, {})).toBe('"image" is missing');
+    expect(await rejection(model, { image: 'text' })).toContain('must be the bytes of an image');
+    expect(await rejection(model, { image: jpeg, extra: 1 })).toContain('"extra" is not an input');
+    expect(await rejection(model, { image: Buffer.from('hello, this is no image') })).toContain(
+      'is not a JPEG, PNG',
+    );
+    const half = jpeg.subarray(0, jpeg.length - 40);
+    expect(await rejection(model, { image: half })).toContain('"image" cannot be decoded');
+  });
+
+  test('vector and document formats are not decoded', async () => {
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"/>');
+    expect(await rejection(imageModel({}), { image: svg })).toContain('is not a JPEG, PNG');
+    expect(await rejection(imageModel({}), { image: Buffer.from('%PDF-1.7\n') })).toContain(
+      'is not a JPEG, PNG',
+    );
+  });
+
+  test('an image with too many pixels is rejected before it is decoded', async () => {
+    const huge = await sharp({
+      create: { width: 8_000, height: 8_000, channels: 3, background: '#000' },
+      limitInputPixels: false,
+    })
+      .png({ compressionLevel: 1 })
+      .toBuffer();
+    const detail = await rejection(imageModel({}), { image: huge });
+    expect(detail).toBe(`"image" has more than ${defaultLimits.imagePixelsMax} pixels`);
+  });
+
+  test('one bad row of several is named', async () => {
+    const png = await image(quad, 2, 2).png().toBuffer();
+    const item = await prepare(imageModel({}), {
+      form: 'pipeline',
+      rows: [{ image: png }, { image: new Uint8Array() }],
+    });
+    expect(item).toMatchObject({ ok: false, error: { detail: 'row 1: "image" is empty' } });
+  });
+});
+
+describe('tabular pipeline', () => {
+  const model: ModelManifest = {
+    ...manifestBase,
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+    preprocess: { kind: 'tabular', columns: [{ name: 'a' }, { name: 'b', min: 0, max: 10 }] },
+  };
+
+  test('columns become a row in the order of the model', async () => {
+    const item = await prepare(model, {
+      form: 'pipeline',
+      rows: [
+        { b: 2, a: 1 },
+        { a: 3, b: 4 },
+      ],
+    });
+    if (!item.ok) throw new Error(item.error.detail);
+    const [tensor] = item.value.tensors;
+    expect(tensor).toMatchObject({ name: 'x', datatype: 'FP32', shape: [2, 2] });
+    expect([...new Float32Array(tensor!.bytes.buffer)]).toEqual([1, 2, 3, 4]);
+    expect(item.value).toMatchObject({ rows: 2, outputs: [] });
+  });
+
+  test('all problems of all rows are listed at once', async () => {
+    const item = await prepare(model, {
+      form: 'pipeline',
+      rows: [
+        { a: 'x', b: 11 },
+        { a: 1e300, c: 1 },
+      ],
+    });
+    expect(item).toMatchObject({
+      ok: false,
+      error: {
+        code: 'input_rejected',
+        extras: {
+          errors: [
+            'row 0: "a" must be a finite number',
+            'row 0: "b" must be at most 10',
+            'row 1: "c" is not a column',
+            'row 1: "a" is too large for FP32',
+            'row 1: "b" is missing',
+          ],
+        },
+      },
+    });
+  });
+
+  test('FP64 models keep the full precision', async () => {
+    const inputs = [{ name: 'x', datatype: 'FP64', shape: [-1, 2] }] as const;
+    const item = await prepare(
+      { ...model, inputs },
+      { form: 'pipeline', rows: [{ a: 0.1, b: 1 }] },
+    );
+    if (!item.ok) throw new Error(item.error.detail);
+    expect([...new Float64Array(item.value.tensors[0]!.bytes.buffer)]).toEqual([0.1, 1]);
+  });
+});
+
+/** Two strings, of which the second is the one given. */
+const text = (element: Uint8Array): Tensor => ({
+  name: 's',
+  datatype: 'BYTES',
+  shape: [2],
+  bytes: joinBytes([Buffer.from('ok'), element]),
+});
+
+describe('raw tensors', () => {
+  const model: ModelManifest = {
+    ...manifestBase,
+    inputs: [
+      { name: 'x', datatype: 'FP32', shape: [-1, 2] },
+      { name: 's', datatype: 'BYTES', shape: [-1] },
+    ],
+  };
+  const x: Tensor = { name: 'x', datatype: 'FP32', shape: [2, 2], bytes: new Uint8Array(16) };
+  const s = text(Buffer.from('é'));
+
+  test('fitting tensors pass through untouched, with their rows and wanted outputs', async () => {
+    const tensors = [s, x];
+    const item = await prepare(model, { form: 'tensors', tensors, outputs: ['y'] });
+    expect(item).toEqual({ ok: true, value: { tensors, rows: 2, outputs: ['y'] } });
+  });
+
+  test.each<[string, readonly Tensor[], string]>([
+    ['a missing input', [x], 'input "s" is missing'],
+    ['an unknown input', [x, s, { ...x, name: 'z' }], 'no input "z"'],
+    ['a repeated input', [x, s, s], 'given twice'],
+    ['a wrong datatype', [{ ...x, datatype: 'INT32' }, s], 'the model takes FP32'],
+    ['a wrong dimension', [{ ...x, shape: [2, 3] }, s], 'expected [-1, 2]'],
+    ['missing bytes', [{ ...x, bytes: new Uint8Array(15) }, s], 'its shape needs 16'],
+    ['broken strings', [x, { ...s, bytes: new Uint8Array(3) }], 'length-prefixed'],
+    ['a zero byte in a string', [x, text(Buffer.from('a\0b'))], 'without zero bytes'],
+    ['a string that is not UTF-8', [x, text(Uint8Array.of(0xff))], 'is not UTF-8'],
+    ['unequal rows', [{ ...x, shape: [1, 2], bytes: new Uint8Array(8) }, s], 'rows, the others'],
+    [
+      'no rows',
+      [
+        { ...x, shape: [0, 2], bytes: new Uint8Array() },
+        { ...s, shape: [0], bytes: new Uint8Array() },
+      ],
+      'at least one row',
+    ],
+  ])('%s is rejected', async (_, tensors, detail) => {
+    const item = await prepare(model, { form: 'tensors', tensors });
+    expect(item).toMatchObject({ ok: false, error: { code: 'input_rejected' } });
+    if (!item.ok) expect(item.error.detail).toContain(detail);
+  });
+
+  test('an unknown output is rejected', async () => {
+    const item = await prepare(model, { form: 'tensors', tensors: [x, s], outputs: ['z'] });
+    expect(item).toMatchObject({ ok: false, error: { detail: 'the model has no output "z"' } });
+  });
+});
