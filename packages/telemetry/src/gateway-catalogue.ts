@@ -1,0 +1,108 @@
+/** Metrics of the gateway's HTTP side, and of the queue as the gateways see it. */
+import { buckets } from './buckets.ts';
+import { admissionReasons, both, gateway, type MetricSpec } from './metric-spec.ts';
+
+export const gatewayCatalogue = {
+  // The gateway's HTTP side.
+  httpRequestDuration: {
+    name: 'http_request_duration_seconds',
+    type: 'histogram',
+    help: 'Time from request headers read to response sent. route is a pattern, "unmatched" when there is none; an unusual method is OTHER.',
+    labels: { method: 'open', route: 'open', code: 'open' },
+    buckets: buckets.http,
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  httpRequestsInFlight: {
+    name: 'http_requests_in_flight',
+    type: 'gauge',
+    help: 'Requests being answered now, held ones included.',
+    labels: {},
+    buckets: [],
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  admission: {
+    name: 'admission_total',
+    type: 'counter',
+    help: 'Decisions on submitted work. reason is the error code of a refusal, or "none". A model nobody knows counts under the model "unknown".',
+    labels: { model: 'model', decision: ['accepted', 'rejected'], reason: admissionReasons },
+    buckets: [],
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  resultWaiters: {
+    name: 'result_waiters',
+    type: 'gauge',
+    help: 'Requests held open for the outcome of a job.',
+    labels: {},
+    buckets: [],
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  requestPayload: {
+    name: 'request_payload_bytes',
+    type: 'histogram',
+    help: 'Bytes of the payload stored for an accepted job.',
+    labels: { model: 'model' },
+    buckets: buckets.bytes,
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+
+  // The state of the queue, read at each scrape. Every gateway tells the same: use max, never sum.
+  queueJobs: {
+    name: 'queue_jobs',
+    type: 'gauge',
+    help: 'Jobs of a class (model@version) that wait or are being run.',
+    labels: { queue: 'queue', state: ['waiting', 'active'] },
+    buckets: [],
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  queueBytes: {
+    name: 'queue_bytes',
+    type: 'gauge',
+    help: 'Bytes kept for a class: payloads that wait, results not yet expired.',
+    labels: { queue: 'queue', kind: ['payload', 'result'] },
+    buckets: [],
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  queueOldestJobAge: {
+    name: 'queue_oldest_job_age_seconds',
+    type: 'gauge',
+    help: 'Age of the oldest waiting job of a class, by the clock of the queue; 0 when none waits.',
+    labels: { queue: 'queue' },
+    buckets: [],
+    roles: gateway,
+    movedBy: 'traffic',
+  },
+  queueLimitJobs: {
+    name: 'queue_limit_jobs',
+    type: 'gauge',
+    help: 'Waiting jobs at which a class refuses more.',
+    labels: { queue: 'queue' },
+    buckets: [],
+    roles: gateway,
+    movedBy: 'start',
+  },
+  queueCollectDuration: {
+    name: 'queue_collect_duration_seconds',
+    type: 'gauge',
+    help: 'Time the last scrape took to read the state behind the gauges.',
+    labels: {},
+    buckets: [],
+    roles: both,
+    movedBy: 'idle',
+  },
+  queueCollectErrors: {
+    name: 'queue_collect_errors_total',
+    type: 'counter',
+    help: 'Times a scrape could not read the state behind some gauges; they kept their last value.',
+    labels: {},
+    buckets: [],
+    roles: both,
+    movedBy: 'collector_failure',
+  },
+} as const satisfies Readonly<Record<string, MetricSpec>>;

@@ -1,0 +1,39 @@
+export { type Catalogue, catalogue, catalogueList, metricPrefix } from './catalogue.ts';
+export {
+  type AdmissionReason,
+  admissionReason,
+  admissionReasons,
+  type MetricRole,
+  type MetricSpec,
+  type MovedBy,
+  type ReleaseReason,
+  releaseReasons,
+  type Stage,
+  stages,
+} from './metric-spec.ts';
+export {
+  createLogger,
+  type LogFields,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+} from './logger.ts';
+export {
+  type AllMetrics,
+  type BuildInfo,
+  type CounterOf,
+  createMetrics,
+  type GatewayMetrics,
+  type GaugeOf,
+  type HistogramOf,
+  type Metrics,
+  type MetricsRegistry,
+  type WorkerMetrics,
+} from './metrics.ts';
+export {
+  type Health,
+  type MetricsServer,
+  type MetricsServerOptions,
+  startMetricsServer,
+} from './metrics-server.ts';
+export { type RuntimeMetricsOptions, startRuntimeMetrics } from './runtime-metrics.ts';

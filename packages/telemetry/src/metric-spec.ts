@@ -1,0 +1,88 @@
+/** What the catalogue says of a metric, and the fixed vocabularies of its labels. */
+import type { ErrorCode, TerminalStatus } from '@inferry/contracts';
+
+/** Which process exports a metric. */
+export type MetricRole = 'gateway' | 'worker';
+
+/**
+ * What makes a metric change, so that a test can make it happen: ordinary `traffic`, the `start` of the
+ * process, the passing of time (`idle`), or one special event.
+ */
+export type MovedBy =
+  | 'traffic'
+  | 'start'
+  | 'idle'
+  | 'worker_lost'
+  | 'batch_failure'
+  | 'late_result'
+  | 'redis_outage'
+  | 'collector_failure'
+  | 'load_failure'
+  | 'forced_exit';
+
+/**
+ * A label's values: a list when they are known (their series exist at 0 from the start), `model` or
+ * `queue` when they are known once a model is, `open` when only their number is bounded.
+ */
+export type LabelValues = readonly string[] | 'model' | 'queue' | 'open';
+
+export interface MetricSpec {
+  /** Without the prefix. */
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: Readonly<Record<string, LabelValues>>;
+  /** Upper bounds of a histogram, ascending; empty for the other types. */
+  readonly buckets: readonly number[];
+  readonly roles: readonly MetricRole[];
+  readonly movedBy: MovedBy;
+}
+
+/** Parts of a job's life that add up to `request_duration_seconds`, in order. */
+export const stages = [
+  'admission',
+  'queue_wait',
+  'fetch',
+  'preprocess',
+  'batch_wait',
+  'compute',
+  'postprocess',
+  'publish',
+] as const;
+export type Stage = (typeof stages)[number];
+
+/** Codes of the error registry with which a gateway refuses work for a model, plus `none`. */
+export const admissionReasons = [
+  'none',
+  'queue_full',
+  'storage_exhausted',
+  'queue_unavailable',
+  'model_unavailable',
+  'draining',
+  'payload_too_large',
+  'invalid_input',
+  'invalid_deadline',
+  'idempotency_in_progress',
+  'idempotency_key_reused',
+  'other',
+] as const satisfies readonly (ErrorCode | 'none' | 'other')[];
+export type AdmissionReason = (typeof admissionReasons)[number];
+
+/** The label for a refusal with this code; codes of a caller's mistakes that are rare share `other`. */
+export function admissionReason(code: ErrorCode): AdmissionReason {
+  return admissionReasons.find((reason) => reason === code) ?? 'other';
+}
+
+export const outcomes = [
+  'succeeded',
+  'failed',
+  'canceled',
+  'expired',
+  'rejected',
+] as const satisfies readonly (TerminalStatus | 'rejected')[];
+export const releaseReasons = ['full', 'slot', 'linger', 'deadline', 'returned', 'drain'] as const;
+export type ReleaseReason = (typeof releaseReasons)[number];
+
+export const gateway = ['gateway'] as const satisfies readonly MetricRole[];
+export const worker = ['worker'] as const satisfies readonly MetricRole[];
+export const both = ['gateway', 'worker'] as const satisfies readonly MetricRole[];

@@ -1,0 +1,198 @@
+import { VirtualClock } from '@inferry/runtime';
+import { describe, expect, test } from 'vitest';
+import { catalogue, catalogueList } from './catalogue.ts';
+import { admissionReason, type MetricSpec } from './metric-spec.ts';
+import { createMetrics, type MetricsRegistry } from './metrics.ts';
+
+const build = { version: '1.2.3', revision: 'abc', onnxruntime: 'none' };
+
+/** Sample lines of an exposition as `name{labels}` -> value. */
+function samplesOf(text: string): Map<string, number> {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+}
+
+async function samples(metrics: MetricsRegistry): Promise<Map<string, number>> {
+  return samplesOf(await metrics.text());
+}
+
+function bucket(le: string): string {
+  return `inferry_stage_duration_seconds_bucket{le="${le}",model="m",stage="compute"}`;
+}
+
+describe('the catalogue', () => {
+  const specs = catalogueList();
+
+  test('names every metric once, with the suffix its type and unit ask for', () => {
+    expect(new Set(specs.map((spec) => spec.name)).size).toBe(specs.length);
+    for (const { name, type } of specs) {
+      expect(name).toMatch(/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/u);
+      expect(name.endsWith('_total'), name).toBe(type === 'counter');
+      expect(name).not.toMatch(/_(ms|us|millis|milliseconds|kb|mb)(_|$)/u);
+    }
+  });
+
+  test('gives every metric a help text that is a sentence and stays on a line', () => {
+    for (const { help, name } of specs) expect(help, name).toMatch(/^[^\n]{10,}\.$/u);
+  });
+
+  test('gives ascending bounds to histograms and to nothing else', () => {
+    for (const { buckets, name, type } of specs) {
+      expect(buckets.length > 0, name).toBe(type === 'histogram');
+      expect([...buckets], name).toEqual([...buckets].toSorted((a, b) => a - b));
+    }
+  });
+
+  test('bounds every label by a list or by what is loaded', () => {
+    for (const { labels, name } of specs) {
+      for (const [label, values] of Object.entries(labels)) {
+        expect(label, name).not.toMatch(/^(job|tenant|user|path|url|host|instance|le)$/u);
+        if (Array.isArray(values)) expect(new Set(values).size).toBe(values.length);
+      }
+    }
+  });
+
+  test('keeps whole numbers below 2.5 out of the bounds an objective is set on', () => {
+    const risky = catalogue.requestDuration.buckets.filter((b) => b < 2.5 && Number.isInteger(b));
+    expect(risky).toEqual([]);
+  });
+});
+
+describe('a registry', () => {
+  test.each(['gateway', 'worker', 'all'] as const)(
+    'of role %s exports the catalogue of that role and nothing else of ours',
+    async (role) => {
+      const text = await createMetrics(role, build).text();
+      const typed = [...text.matchAll(/^# TYPE (inferry_\S+) (\S+)$/gmu)].map(
+        (m) => `${m[1]} ${m[2]}`,
+      );
+      const expected = catalogueList()
+        .filter((spec) => role === 'all' || spec.roles.some((name) => name === role))
+        .map((spec) => `${spec.fullName} ${spec.type}`);
+      expect(typed.toSorted()).toEqual(expected.toSorted());
+      expect(text).toContain('# TYPE process_cpu_seconds_total counter');
+    },
+  );
+
+  test('has the series of a declared model at 0 before anything happens', async () => {
+    const metrics = createMetrics('all', build);
+    metrics.declareModel('iris', 'iris@1');
+    const found = await samples(metrics);
+    expect(found.get('inferry_requests_total{model="iris",outcome="failed"}')).toBe(0);
+    expect(found.get('inferry_batch_releases_total{model="iris",reason="deadline"}')).toBe(0);
+    expect(found.get('inferry_queue_jobs{queue="iris@1",state="waiting"}')).toBe(0);
+    const stage = 'inferry_stage_duration_seconds_count{model="iris",stage="queue_wait"}';
+    expect(found.get(stage)).toBe(0);
+    expect(found.get('inferry_worker_state{state="warming"}')).toBe(0);
+    const accepted = [...found.keys()].filter((key) => key.includes('decision="accepted"'));
+    expect(accepted).toEqual([
+      'inferry_admission_total{model="iris",decision="accepted",reason="none"}',
+    ]);
+  });
+
+  test('keeps what was observed when a second version of a model is declared', async () => {
+    const metrics = createMetrics('all', build);
+    metrics.declareModel('iris', 'iris@1');
+    metrics.batchSize.observe({ model: 'iris' }, 3);
+    metrics.declareModel('iris', 'iris@2');
+    metrics.declareModel('iris', 'iris@1');
+    const found = await samples(metrics);
+    expect(found.get('inferry_batch_size_count{model="iris"}')).toBe(1);
+    expect(found.get('inferry_queue_jobs{queue="iris@2",state="active"}')).toBe(0);
+  });
+
+  test('counts, sets and observes in the unit of the name', async () => {
+    const metrics = createMetrics('all', build);
+    metrics.jobsStarted.add({ model: 'm' });
+    metrics.jobsStarted.add({ model: 'm' }, 4);
+    metrics.workerJobsInFlight.set({ model: 'm' }, 7);
+    metrics.workerJobsInFlight.add({ model: 'm' }, -2);
+    metrics.stageDuration.observe({ model: 'm', stage: 'compute' }, 0.003);
+    const found = await samples(metrics);
+    expect(found.get('inferry_jobs_started_total{model="m"}')).toBe(5);
+    expect(found.get('inferry_worker_jobs_in_flight{model="m"}')).toBe(5);
+    expect([found.get(bucket('0.0025')), found.get(bucket('0.005'))]).toEqual([0, 1]);
+  });
+
+  test('tells which build it is', async () => {
+    const found = await samples(createMetrics('worker', build));
+    const labels = `version="1.2.3",revision="abc",onnxruntime="none",node="${process.version}"`;
+    expect(found.get(`inferry_build_info{${labels}}`)).toBe(1);
+  });
+
+  test.each([
+    ['gateway', 2_000],
+    ['worker', 2_500],
+  ] as const)('of role %s stays within %i series with 8 models', async (role, budget) => {
+    const metrics = createMetrics(role, build);
+    const two = createMetrics(role, build);
+    for (let i = 0; i < 8; i += 1) metrics.declareModel(`model-${i}`, `model-${i}@1`);
+    for (let i = 0; i < 2; i += 1) two.declareModel(`model-${i}`, `model-${i}@1`);
+    expect((await samples(metrics)).size).toBeLessThan(budget);
+    expect((await samples(two)).size).toBeLessThan(700);
+  });
+});
+
+describe('collectors', () => {
+  test('run before each exposition', async () => {
+    const metrics = createMetrics('gateway', build);
+    let depth = 0;
+    metrics.onCollect(async () => {
+      depth += 1;
+      metrics.queueJobs.set({ queue: 'm@1', state: 'waiting' }, depth);
+    });
+    const key = 'inferry_queue_jobs{queue="m@1",state="waiting"}';
+    expect((await samples(metrics)).get(key)).toBe(1);
+    expect((await samples(metrics)).get(key)).toBe(2);
+  });
+
+  test('that throw or reject are counted and leave the scrape whole', async () => {
+    const metrics = createMetrics('gateway', build);
+    metrics.onCollect(() => {
+      throw new Error('a bug');
+    });
+    metrics.onCollect(() => Promise.reject(new Error('queue away')));
+    metrics.onCollect(() => metrics.resultWaiters.set({}, 3));
+    const found = await samples(metrics);
+    expect(found.get('inferry_queue_collect_errors_total')).toBe(2);
+    expect(found.get('inferry_result_waiters')).toBe(3);
+  });
+
+  test('that hang are given up after a second', async () => {
+    const clock = new VirtualClock();
+    const metrics = createMetrics('gateway', build, clock);
+    metrics.onCollect(() => new Promise(() => undefined));
+    const text = metrics.text();
+    await clock.advance(1_000);
+    const found = samplesOf(await text);
+    expect(found.get('inferry_queue_collect_errors_total')).toBe(1);
+    expect(found.get('inferry_queue_collect_duration_seconds')).toBe(1);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test('run once for scrapes at the same moment', async () => {
+    const metrics = createMetrics('gateway', build);
+    let runs = 0;
+    metrics.onCollect(async () => {
+      runs += 1;
+    });
+    await Promise.all([metrics.text(), metrics.text()]);
+    expect(runs).toBe(1);
+  });
+});
+
+test('a refusal is labelled by its code where the code is about load, else by "other"', () => {
+  expect(admissionReason('queue_full')).toBe('queue_full');
+  expect(admissionReason('malformed_json')).toBe('other');
+});
+
+test('a specification has no field the facade ignores', () => {
+  const fields = new Set(Object.values(catalogue).flatMap((spec: MetricSpec) => Object.keys(spec)));
+  const known = ['name', 'type', 'help', 'labels', 'buckets', 'roles', 'movedBy'];
+  expect([...fields].toSorted()).toEqual(known.toSorted());
+});
