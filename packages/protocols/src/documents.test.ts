@@ -1,0 +1,213 @@
+import {
+  classOf,
+  defaultLimits,
+  errorRegistry,
+  failure,
+  type JobRecord,
+  newJobId,
+} from '@inferry/contracts';
+import { seededRandom } from '@inferry/runtime';
+import { describe, expect, test } from 'vitest';
+
+import { jobDocument, jobSchema } from './job-document.ts';
+import { modelDocument, modelSchema } from './model-document.ts';
+import { openApiDocument } from './openapi.ts';
+import { bindSubmit, readSubmit } from './submit.ts';
+import { parseInferRequest } from './open-inference.ts';
+import { problemDocument, problemSchema } from './problem.ts';
+import { adder, digits, iris } from './test-models.ts';
+
+const atMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+
+const queued: JobRecord = {
+  job: {
+    v: 1,
+    id: newJobId(atMs, seededRandom(1)),
+    class: classOf('iris', '1'),
+    rows: 1,
+    payloadBytes: 10,
+    mode: 'async',
+    gateway: null,
+    requestId: 'req_1',
+    admissionMs: 1,
+    deadlineMs: 1000,
+    queueTimeoutMs: 1000,
+    executionTimeoutMs: 1000,
+    attemptsMax: 3,
+    retentionMs: 1000,
+    metadata: { order: '42' },
+  },
+  status: 'queued',
+  attempt: 0,
+  enqueuedAtMs: atMs,
+  startedAtMs: null,
+  settledAtMs: null,
+  deadlineAtMs: atMs + 1000,
+  expiresAtMs: null,
+  ahead: 12,
+  outcome: null,
+};
+
+const outcome = {
+  status: 'succeeded',
+  output: { form: 'rows', rows: [{ label: 'setosa' }] },
+  error: null,
+  batchRows: 16,
+  timings: {
+    queueWaitMs: 5,
+    fetchMs: 0,
+    preprocessMs: 0,
+    batchWaitMs: 0,
+    computeMs: 3.6,
+    postprocessMs: 0,
+  },
+  readyAtMs: atMs + 9,
+  overtakenBy: 0,
+} as const;
+
+const succeeded: JobRecord = {
+  ...queued,
+  status: 'succeeded',
+  attempt: 1,
+  startedAtMs: atMs + 5,
+  settledAtMs: atMs + 10,
+  expiresAtMs: atMs + 1010,
+  ahead: null,
+  outcome,
+};
+
+function read(record: JobRecord): Record<string, unknown> {
+  const document: unknown = JSON.parse(jobDocument(record, { baseUrl: 'https://x.test' }));
+  return jobSchema.parse(document);
+}
+
+describe('the job document', () => {
+  test('of a queued job says how many are ahead', () => {
+    expect(read(queued)).toMatchObject({
+      model: 'iris',
+      model_version: '1',
+      status: 'queued',
+      done: false,
+      created_at: '2026-01-02T03:04:05.678Z',
+      queue: { ahead: 12, approximate: false },
+      output: null,
+      error: null,
+      urls: { get: `https://x.test/v1/jobs/${queued.job.id}` },
+    });
+  });
+
+  test('of one row holds the document of the row, of several rows an array', () => {
+    expect(read(succeeded)).toMatchObject({
+      done: true,
+      output: { label: 'setosa' },
+      metrics: { queue_ms: 5, execution_ms: 4, total_ms: 10, batch_size: 16 },
+    });
+    const output = { form: 'rows', rows: [1, 2] } as const;
+    expect(read({ ...succeeded, outcome: { ...outcome, output } })['output']).toEqual([1, 2]);
+  });
+
+  test('of tensors is exact for 64-bit integers', () => {
+    const bytes = new Uint8Array(new BigInt64Array([2n ** 63n - 1n]).buffer);
+    const tensor = { name: 'sum', datatype: 'INT64', shape: [1], bytes } as const;
+    const output = { form: 'tensors', tensors: [tensor] } as const;
+    const text = jobDocument({ ...succeeded, outcome: { ...outcome, output } }, { baseUrl: '' });
+    expect(text).toContain('"data":[9223372036854775807]');
+    expect(text).toContain(`"get":"/v1/jobs/${queued.job.id}"`);
+  });
+
+  test('of a failed job carries the error as the registry has it', () => {
+    const error = { code: 'execution_timeout', detail: 'Too slow.' } as const;
+    const failed = { ...outcome, status: 'failed', output: null, error } as const;
+    const record = { ...succeeded, status: 'failed', outcome: failed } as const;
+    expect(read(record)).toMatchObject({
+      output: null,
+      error: { code: 'execution_timeout', http_status: 504, retryable: true, attempt: 1 },
+    });
+  });
+});
+
+describe('the problem document', () => {
+  const context = { requestId: 'req_1', instance: '/v1/x', surface: 'v1' } as const;
+
+  test.each(Object.keys(errorRegistry) as (keyof typeof errorRegistry)[])('of %s', (code) => {
+    const { status, body } = problemDocument(failure(code, 'why'), context);
+    expect(status).toBe(errorRegistry[code].status);
+    expect(problemSchema.parse(body)).toMatchObject({ code, detail: 'why', request_id: 'req_1' });
+  });
+
+  test('rounds Retry-After up to whole seconds', () => {
+    const full = failure('queue_full', 'full', { retryAfterMs: 1001 });
+    const { headers, body } = problemDocument(full, context);
+    expect(headers['Retry-After']).toBe('2');
+    expect(body['retry_after_ms']).toBe(1001);
+  });
+
+  test('on /v2 answers 400 for 422 and repeats the detail as error', () => {
+    const extras = { errors: [], code: 'forged' };
+    const bad = failure('invalid_input', 'why', { extras });
+    const { status, body } = problemDocument(bad, { ...context, surface: 'v2' });
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ status: 400, error: 'why', errors: [], code: 'invalid_input' });
+  });
+});
+
+describe('the OpenAPI document', () => {
+  const document = openApiDocument({ version: '1.2.3', models: [iris, digits, adder] });
+  const text = JSON.stringify(document);
+
+  const bodyOf = (path: string, model: string): Uint8Array => {
+    const paths = document['paths'] as Record<string, { readonly post: unknown }>;
+    const operation = JSON.parse(JSON.stringify(paths[path]?.post)) as {
+      requestBody: { content: Record<string, { examples: Record<string, { value: unknown }> }> };
+    };
+    const example = operation.requestBody.content['application/json']?.examples[model];
+    return new TextEncoder().encode(JSON.stringify(example?.value));
+  };
+
+  test('refers to nothing it does not hold', () => {
+    const refs = [...text.matchAll(/"\$ref":"#\/([^"]+)"/gu)].map((match) => match[1] ?? '');
+    expect(refs.length).toBeGreaterThan(20);
+    for (const ref of refs) {
+      let node: unknown = document;
+      for (const part of ref.split('/')) node = (node as Record<string, unknown>)[part];
+      expect(node, ref).toBeDefined();
+    }
+  });
+
+  test('has examples that the parsers accept', () => {
+    const limits = defaultLimits;
+    for (const manifest of [iris, digits, adder]) {
+      const bytes = bodyOf('/v1/models/{model}/jobs', manifest.name);
+      const read = readSubmit({ kind: 'json', bytes }, 'path');
+      expect(
+        read.ok && bindSubmit(read.value, { manifest, limits, cancelAfterMs: undefined }),
+      ).toMatchObject({ ok: true });
+      const infer = bodyOf('/v2/models/{model}/infer', manifest.name);
+      expect(parseInferRequest(infer, manifest)).toMatchObject({ ok: true });
+    }
+  });
+
+  test('writes a 64-bit integer as an integer', () => {
+    expect(text).not.toContain('bigint');
+    expect(document).toMatchObject({ openapi: '3.1.0', info: { version: '1.2.3' } });
+  });
+});
+
+test('a model document serves our clients, TensorFlow Serving’s and KServe’s', () => {
+  const state = {
+    versions: ['1', '2'],
+    status: 'ready',
+    queue: { queued: 1, running: 2, oldestMs: 3.4 },
+    workers: { live: 1, loading: 0 },
+  } as const;
+  for (const manifest of [iris, digits, adder]) {
+    const document = modelSchema.parse(modelDocument(manifest, state, defaultLimits));
+    expect(document).toMatchObject({
+      id: manifest.name,
+      name: manifest.name,
+      ready: true,
+      default_version: '2',
+      model_version_status: [{ version: '1', state: 'AVAILABLE' }],
+    });
+  }
+});

@@ -1,0 +1,223 @@
+/**
+ * The elements of a tensor between JSON and raw bytes, for every datatype. JSON has no word for NaN
+ * and the infinities: they travel as the strings "NaN", "Infinity" and "-Infinity", both ways, so that
+ * no result is lost and none is changed. 64-bit integers are exact. A BYTES element is a string (its
+ * UTF-8 bytes) or `{"b64": "..."}`.
+ */
+import { type Datatype, datatypeBytes, joinBytes, splitBytes } from '@inferry/contracts';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
+
+import { decodeBase64 } from './base64.ts';
+import { fromBrainFloat, fromHalf, toBrainFloat, toHalf } from './half.ts';
+
+/** How one fixed-size element is stored and written. `put` returns what is wrong with a value. */
+interface ElementCodec {
+  put(view: DataView, offset: number, value: unknown): string | undefined;
+  text(view: DataView, offset: number): string;
+}
+
+const nestingMax = 64;
+const encoder = new TextEncoder();
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+const codecs: Readonly<Record<Exclude<Datatype, 'BYTES'>, ElementCodec>> = {
+  BOOL: {
+    put(view, offset, value) {
+      if (value !== true && value !== false && value !== 0 && value !== 1) {
+        return 'must be true, false, 0 or 1';
+      }
+      view.setUint8(offset, Number(value));
+      return undefined;
+    },
+    text: (view, offset) => (view.getUint8(offset) === 0 ? 'false' : 'true'),
+  },
+  UINT8: integer(0, 0xff, 'setUint8', 'getUint8'),
+  UINT16: integer(0, 0xffff, 'setUint16', 'getUint16'),
+  UINT32: integer(0, 0xffff_ffff, 'setUint32', 'getUint32'),
+  INT8: integer(-0x80, 0x7f, 'setInt8', 'getInt8'),
+  INT16: integer(-0x8000, 0x7fff, 'setInt16', 'getInt16'),
+  INT32: integer(-0x8000_0000, 0x7fff_ffff, 'setInt32', 'getInt32'),
+  UINT64: longInteger(0n, 2n ** 64n - 1n, 'setBigUint64', 'getBigUint64'),
+  INT64: longInteger(-(2n ** 63n), 2n ** 63n - 1n, 'setBigInt64', 'getBigInt64'),
+  FP16: float(
+    (value) => fromHalf(toHalf(value)),
+    (view, offset, value) => view.setUint16(offset, toHalf(value), true),
+    (view, offset) => fromHalf(view.getUint16(offset, true)),
+  ),
+  BF16: float(
+    (value) => fromBrainFloat(toBrainFloat(value)),
+    (view, offset, value) => view.setUint16(offset, toBrainFloat(value), true),
+    (view, offset) => fromBrainFloat(view.getUint16(offset, true)),
+  ),
+  FP32: float(
+    Math.fround,
+    (view, offset, value) => view.setFloat32(offset, value, true),
+    (view, offset) => view.getFloat32(offset, true),
+  ),
+  FP64: float(
+    (value) => value,
+    (view, offset, value) => view.setFloat64(offset, value, true),
+    (view, offset) => view.getFloat64(offset, true),
+  ),
+};
+
+/**
+ * `data` of a JSON tensor, nested or flat, as row-major little-endian bytes. `count` is the product of
+ * the shape. The error says what is wrong, without the tensor's name: the caller adds it.
+ */
+export function encodeElements(
+  data: unknown,
+  datatype: Datatype,
+  count: number,
+): Result<Uint8Array, string> {
+  const leaves = flatten(data, count);
+  if (!leaves.ok) return leaves;
+  if (datatype === 'BYTES') return encodeStrings(leaves.value);
+  const size = datatypeBytes[datatype];
+  const bytes = new Uint8Array(count * size);
+  const view = new DataView(bytes.buffer);
+  const codec = codecs[datatype];
+  for (let i = 0; i < count; i += 1) {
+    const complaint = codec.put(view, i * size, leaves.value[i]);
+    if (complaint !== undefined) return err(`element ${i} ${complaint}`);
+  }
+  return ok(bytes);
+}
+
+/** The elements as a flat JSON array. `bytes` is what {@link encodeElements} makes. */
+export function writeElements(bytes: Uint8Array, datatype: Datatype, count: number): string {
+  if (datatype === 'BYTES') {
+    const elements = splitBytes(bytes, count);
+    invariant(elements !== undefined, 'the lengths in a BYTES tensor add up');
+    return `[${elements.map(writeString).join(',')}]`;
+  }
+  const size = datatypeBytes[datatype];
+  invariant(bytes.length === count * size, 'a tensor has the bytes its shape says');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const codec = codecs[datatype];
+  const texts = Array.from({ length: count }, (_, i) => codec.text(view, i * size));
+  return `[${texts.join(',')}]`;
+}
+
+/** The leaves of nested arrays in order; a loop with its own stack, that stops at `count` leaves. */
+function flatten(data: unknown, count: number): Result<readonly unknown[], string> {
+  if (data === undefined && count === 0) return ok([]);
+  if (!Array.isArray(data)) return err('data must be an array');
+  const leaves: unknown[] = [];
+  const stack: { readonly items: readonly unknown[]; next: number }[] = [{ items: data, next: 0 }];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    if (top.next === top.items.length) {
+      stack.pop();
+      continue;
+    }
+    const item = top.items[top.next++];
+    if (Array.isArray(item)) {
+      if (stack.length === nestingMax) return err(`data nests deeper than ${nestingMax} levels`);
+      stack.push({ items: item, next: 0 });
+    } else {
+      if (leaves.length === count)
+        return err(`data has more than the ${count} elements of its shape`);
+      leaves.push(item);
+    }
+  }
+  if (leaves.length < count) {
+    return err(`data has ${leaves.length} elements, its shape has ${count}`);
+  }
+  return ok(leaves);
+}
+
+function encodeStrings(leaves: readonly unknown[]): Result<Uint8Array, string> {
+  const elements: Uint8Array[] = [];
+  for (const [i, leaf] of leaves.entries()) {
+    const element = typeof leaf === 'string' ? encoder.encode(leaf) : wrappedBytes(leaf);
+    if (element === undefined) {
+      return err(`element ${i} must be a string or {"b64": "<base64>"}`);
+    }
+    elements.push(element);
+  }
+  return ok(joinBytes(elements));
+}
+
+function wrappedBytes(leaf: unknown): Uint8Array | undefined {
+  if (leaf === null || typeof leaf !== 'object') return undefined;
+  const text = 'b64' in leaf && Object.keys(leaf).length === 1 ? leaf.b64 : undefined;
+  return typeof text === 'string' ? decodeBase64(text) : undefined;
+}
+
+function writeString(element: Uint8Array): string {
+  try {
+    return JSON.stringify(strictDecoder.decode(element));
+  } catch {
+    return JSON.stringify({ b64: Buffer.from(element).toString('base64') });
+  }
+}
+
+function integer(
+  min: number,
+  max: number,
+  put: 'setUint8' | 'setUint16' | 'setUint32' | 'setInt8' | 'setInt16' | 'setInt32',
+  get: 'getUint8' | 'getUint16' | 'getUint32' | 'getInt8' | 'getInt16' | 'getInt32',
+): ElementCodec {
+  return {
+    put(view, offset, value) {
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+        return `must be an integer from ${min} to ${max}`;
+      }
+      view[put](offset, value, true);
+      return undefined;
+    },
+    text: (view, offset) => String(view[get](offset, true)),
+  };
+}
+
+function longInteger(
+  min: bigint,
+  max: bigint,
+  put: 'setBigUint64' | 'setBigInt64',
+  get: 'getBigUint64' | 'getBigInt64',
+): ElementCodec {
+  return {
+    put(view, offset, value) {
+      // A larger number that is no bigint was written with a fraction or an exponent: it may not be exact.
+      const isExact = typeof value === 'bigint' || Number.isSafeInteger(value);
+      const exact = isExact ? BigInt(value as bigint | number) : undefined;
+      if (exact === undefined || exact < min || exact > max) {
+        return `must be an integer from ${min} to ${max}, written in full`;
+      }
+      view[put](offset, exact, true);
+      return undefined;
+    },
+    text: (view, offset) => view[get](offset, true).toString(),
+  };
+}
+
+const wordFloats: ReadonlyMap<unknown, number> = new Map([
+  ['NaN', NaN],
+  ['Infinity', Infinity],
+  ['-Infinity', -Infinity],
+]);
+
+function float(
+  nearest: (value: number) => number,
+  put: (view: DataView, offset: number, value: number) => void,
+  get: (view: DataView, offset: number) => number,
+): ElementCodec {
+  return {
+    put(view, offset, value) {
+      const word = wordFloats.get(value);
+      if (word === undefined) {
+        if (typeof value !== 'number' && typeof value !== 'bigint') {
+          return 'must be a number (or "NaN", "Infinity", "-Infinity")';
+        }
+        if (!Number.isFinite(nearest(Number(value)))) return 'is too large for its datatype';
+      }
+      put(view, offset, word ?? Number(value));
+      return undefined;
+    },
+    text(view, offset) {
+      const value = get(view, offset);
+      if (!Number.isFinite(value)) return `"${value}"`;
+      return Object.is(value, -0) ? '-0' : String(value);
+    },
+  };
+}

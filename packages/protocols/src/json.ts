@@ -1,0 +1,75 @@
+/**
+ * JSON text in and out, with exact 64-bit integers: a number a double cannot hold becomes a bigint,
+ * and a bigint is written as the number it is. Depth is bounded, so no walker can overflow the stack.
+ */
+import { type Failure, failure, type JsonValue } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { parse, stringify } from 'lossless-json';
+
+const depthMax = 64;
+/** Digits of the longest 64-bit integer, with its sign. Longer integers are out of every range anyway. */
+const integerCharsMax = 20;
+/** An integer literal that a double may not hold exactly. It may also match inside a string: that only costs time. */
+const longInteger = /(?<=^|[[\s,:-])\d{16,}(?=$|[\s,\]}])/u;
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** Parses UTF-8 JSON. Error: `malformed_json`, with what is wrong and where as far as it is known. */
+export function parseJson(bytes: Uint8Array): Result<JsonValue, Failure> {
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch {
+    return err(failure('malformed_json', 'The body is not UTF-8 text.'));
+  }
+  if (text.trim() === '') return err(failure('malformed_json', 'The body is empty.'));
+  if (isTooDeep(text)) {
+    return err(failure('malformed_json', `The body nests deeper than ${depthMax} levels.`));
+  }
+  try {
+    const value = longInteger.test(text)
+      ? parse(text, null, { parseNumber: exactNumber })
+      : JSON.parse(text);
+    return ok(value as JsonValue);
+  } catch (cause) {
+    // The message is for the reader only; it quotes a few characters of the caller's own body.
+    const message = cause instanceof Error ? cause.message : 'unknown error';
+    return err(failure('malformed_json', `The body is not valid JSON: ${message}`));
+  }
+}
+
+/** The JSON text of a value; a bigint is written in full. */
+export function writeJson(value: JsonValue): string {
+  return stringify(value) ?? 'null';
+}
+
+function exactNumber(text: string): number | bigint {
+  const number = Number(text);
+  if (Number.isSafeInteger(number)) return number;
+  return text.length <= integerCharsMax && /^-?\d+$/u.test(text) ? BigInt(text) : number;
+}
+
+/** Looks at brackets outside strings only, and jumps over strings, which may be megabytes of base64. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code === 0x22) i = endOfString(text, i);
+    else if (code === 0x5b || code === 0x7b) {
+      depth += 1;
+      if (depth > depthMax) return true;
+    } else if (code === 0x5d || code === 0x7d) depth -= 1;
+  }
+  return false;
+}
+
+/** Index of the quote that closes the string opened at `start`; the end of the text when none does. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end !== -1) {
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === 0x5c) slashes += 1;
+    if (slashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return text.length;
+}

@@ -1,0 +1,179 @@
+/**
+ * A model as `GET /v1/models` shows it. One object for three kinds of clients: ours, TensorFlow
+ * Serving's (`model_version_status`) and KServe's V1 (`name`, `ready`).
+ */
+import { hasPipeline, type JsonObject, type Limits, type ModelManifest } from '@inferry/contracts';
+import { z } from 'zod';
+
+export type ModelStatus = 'ready' | 'loading' | 'unavailable';
+
+/** What is known of a model at this moment, beyond its manifest. */
+export interface ModelState {
+  readonly versions: readonly string[];
+  readonly status: ModelStatus;
+  /** Null when the queue cannot be reached. */
+  readonly queue: {
+    readonly queued: number;
+    readonly running: number;
+    readonly oldestMs: number;
+  } | null;
+  readonly workers: { readonly live: number; readonly loading: number };
+}
+
+const jsonSchema = z.record(z.string(), z.unknown());
+
+export const modelSchema = z
+  .strictObject({
+    object: z.literal('model'),
+    id: z.string(),
+    name: z.string(),
+    ready: z.boolean().describe('A worker has this version loaded.'),
+    version: z.string(),
+    versions: z.array(z.string()),
+    default_version: z.string(),
+    status: z.enum(['ready', 'loading', 'unavailable']),
+    input_schema: jsonSchema.describe('JSON Schema of `input` in a submit.'),
+    output_schema: jsonSchema.describe('JSON Schema of `output` of a job.'),
+    limits: z.strictObject({
+      max_body_bytes: z.int(),
+      max_batch: z.int(),
+      execution_timeout_ms: z.int(),
+      deadline_ms: z.int(),
+    }),
+    queue: z
+      .strictObject({ queued: z.int(), running: z.int(), oldest_ms: z.int() })
+      .nullable()
+      .describe('Null when the queue cannot be reached.'),
+    workers: z.strictObject({ live: z.int(), loading: z.int() }),
+    model_version_status: z.array(
+      z.strictObject({
+        version: z.string(),
+        state: z.enum(['AVAILABLE', 'LOADING', 'END']),
+        status: z.strictObject({ error_code: z.string(), error_message: z.string() }),
+      }),
+    ),
+  })
+  .meta({ description: 'A served model.' });
+
+export const modelListSchema = z.strictObject({
+  object: z.literal('list'),
+  data: z.array(modelSchema),
+  models: z.array(z.string()).describe('The names, as KServe V1 lists them.'),
+});
+
+const servingStates = { ready: 'AVAILABLE', loading: 'LOADING', unavailable: 'END' } as const;
+
+export function modelDocument(
+  manifest: ModelManifest,
+  state: ModelState,
+  limits: Limits,
+): z.infer<typeof modelSchema> {
+  return {
+    object: 'model',
+    id: manifest.name,
+    name: manifest.name,
+    ready: state.status === 'ready',
+    version: manifest.version,
+    versions: [...state.versions],
+    default_version: state.versions.at(-1) ?? manifest.version,
+    status: state.status,
+    input_schema: inputSchema(manifest),
+    output_schema: outputSchema(manifest),
+    limits: {
+      max_body_bytes: limits.bodyBytesMax,
+      max_batch: Math.max(1, manifest.maxBatchSize),
+      execution_timeout_ms: manifest.executionTimeoutMs,
+      deadline_ms: manifest.timeoutMs,
+    },
+    queue:
+      state.queue === null
+        ? null
+        : {
+            queued: state.queue.queued,
+            running: state.queue.running,
+            oldest_ms: Math.round(state.queue.oldestMs),
+          },
+    workers: { ...state.workers },
+    model_version_status: [
+      {
+        version: manifest.version,
+        state: servingStates[state.status],
+        status: { error_code: 'OK', error_message: '' },
+      },
+    ],
+  };
+}
+
+/** JSON Schema of `input`: the pipeline's fields where the model has a pipeline, or raw tensors. */
+export function inputSchema(manifest: ModelManifest): JsonObject {
+  const tensors = tensorsSchema('inputs', manifest);
+  switch (manifest.preprocess.kind) {
+    case 'none':
+      return tensors;
+    case 'image': {
+      const image = {
+        type: 'object',
+        description: 'An encoded image (PNG, JPEG, WebP...).',
+        properties: {
+          $b64: { type: 'string' },
+          $part: { type: 'string' },
+          media_type: { type: 'string' },
+        },
+      };
+      return { anyOf: [strictObject({ [manifest.preprocess.input]: image }), tensors] };
+    }
+    case 'tabular': {
+      const columns = manifest.preprocess.columns.map(({ name, min, max }) => [
+        name,
+        {
+          type: 'number',
+          ...(min === undefined ? {} : { minimum: min }),
+          ...(max === undefined ? {} : { maximum: max }),
+        },
+      ]);
+      return { anyOf: [strictObject(Object.fromEntries(columns) as JsonObject), tensors] };
+    }
+  }
+}
+
+/** JSON Schema of `output`, for the answer to a pipeline input and to raw tensors. */
+export function outputSchema(manifest: ModelManifest): JsonObject {
+  const tensors = tensorsSchema('outputs', manifest);
+  if (!hasPipeline(manifest)) return tensors;
+  if (manifest.postprocess.kind === 'none') return { anyOf: [{}, tensors] };
+  const score = {
+    label: { type: 'string', enum: [...manifest.postprocess.labels] },
+    score: { type: 'number' },
+  };
+  const answer = strictObject({ ...score, top_k: { type: 'array', items: strictObject(score) } });
+  return { anyOf: [answer, tensors] };
+}
+
+function strictObject(properties: JsonObject): JsonObject {
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  };
+}
+
+function tensorsSchema(member: 'inputs' | 'outputs', manifest: ModelManifest): JsonObject {
+  const items = manifest[member].map((spec) =>
+    strictObject({
+      name: { const: spec.name },
+      datatype: { const: spec.datatype },
+      shape: {
+        type: 'array',
+        description: `Fits [${spec.shape.join(',')}], where -1 varies.`,
+        items: { type: 'integer', minimum: 0 },
+      },
+      data: { type: 'array' },
+    }),
+  );
+  return {
+    type: 'object',
+    properties: { [member]: { type: 'array', items: { anyOf: items } } },
+    required: [member],
+  };
+}

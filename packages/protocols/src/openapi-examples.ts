@@ -1,0 +1,80 @@
+/** Requests that work when sent as they stand, made from the manifests of the served models. */
+import type { JsonObject, ModelManifest, TensorSpec } from '@inferry/contracts';
+
+/** A PNG of 8 by 8 grey pixels: the stroke of a 1, light on dark. */
+const smallPng =
+  'iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAJ0lEQVR42mNgYGBgUAplAAPj/x1gWuk/lHHmLpTBwICbYfx/JgMDAPFCDmoBCQUdAAAAAElFTkSuQmCC';
+
+interface Example {
+  readonly summary: string;
+  readonly value: JsonObject;
+}
+
+/** Bodies of `POST /v1/models/{model}/jobs`, by model; `withModel` adds the member `model`. */
+export function submitExamples(
+  models: readonly ModelManifest[],
+  withModel: boolean,
+): Readonly<Record<string, Example>> {
+  return byName(models, (manifest) => ({
+    ...(withModel ? { model: manifest.name } : {}),
+    input: exampleInput(manifest),
+  }));
+}
+
+/** Bodies of `POST /v2/models/{model}/infer`, by model. */
+export function inferExamples(models: readonly ModelManifest[]): Readonly<Record<string, Example>> {
+  return byName(models, exampleTensors);
+}
+
+function byName(
+  models: readonly ModelManifest[],
+  value: (manifest: ModelManifest) => JsonObject,
+): Readonly<Record<string, Example>> {
+  return Object.fromEntries(
+    models.map((manifest) => [
+      manifest.name,
+      { summary: `model ${manifest.name}`, value: value(manifest) },
+    ]),
+  );
+}
+
+function exampleInput(manifest: ModelManifest): JsonObject {
+  switch (manifest.preprocess.kind) {
+    case 'none':
+      return exampleTensors(manifest);
+    case 'image':
+      return { [manifest.preprocess.input]: { $b64: smallPng, media_type: 'image/png' } };
+    case 'tabular':
+      return Object.fromEntries(
+        manifest.preprocess.columns.map(({ name, min = 0, max = min + 2 }) => [
+          name,
+          Math.round((min + max) * 5) / 10,
+        ]),
+      );
+  }
+}
+
+function exampleTensors(manifest: ModelManifest): JsonObject {
+  if (manifest.preprocess.kind === 'image') {
+    const { input } = manifest.preprocess;
+    const image = { name: input, shape: [1], datatype: 'BYTES', data: [{ b64: smallPng }] };
+    return { inputs: [image] };
+  }
+  const row = manifest.preprocess.kind === 'tabular' ? Object.values(exampleInput(manifest)) : [];
+  return { inputs: manifest.inputs.map((spec) => exampleTensor(spec, row)) };
+}
+
+/** Every dimension that varies is 1; elements beyond the given row are 0 (or empty, or false). */
+function exampleTensor(spec: TensorSpec, row: readonly JsonObject[string][]): JsonObject {
+  const shape = spec.shape.map((dimension) => (dimension === -1 ? 1 : dimension));
+  const count = Math.min(
+    shape.reduce((product, dimension) => product * dimension, 1),
+    elementsMax,
+  );
+  const zero = spec.datatype === 'BYTES' ? '' : spec.datatype === 'BOOL' ? false : 0;
+  const data = Array.from({ length: count }, (_, i) => row[i] ?? zero);
+  return { name: spec.name, shape, datatype: spec.datatype, data };
+}
+
+/** Longer examples help nobody; such a tensor's example is cut short. */
+const elementsMax = 256;

@@ -1,0 +1,116 @@
+/** Building blocks of the OpenAPI document: parameters, headers, bodies and responses by reference. */
+import { type ErrorCode, errorRegistry } from '@inferry/contracts';
+
+export type OpenApiObject = { readonly [key: string]: unknown };
+
+/** Headers a response can carry, by the name they are referred to. */
+export const headerComponents: OpenApiObject = {
+  'Request-Id': header('The id in logs; a valid `Request-Id` or `X-Request-Id` is echoed.'),
+  'Server-Timing': header('`total`, and the stages of a job where its result is in the answer.'),
+  'Job-Id': header('Id of the job.'),
+  Location: header('Path of the job.'),
+  'Preference-Applied': header('Which preference was honoured: `wait=n` or `respond-async`.'),
+  'Idempotency-Replayed': header('`true` when an earlier submit with this key is answered.'),
+  'Retry-After': header('Seconds until the next try makes sense.'),
+  'X-Queue-Wait-Ms': header('Milliseconds the job waited in the queue.'),
+  'X-Batch-Size': header('Rows that ran together.'),
+  'X-Overtaken-By': header('Later jobs that started before this one: 0 unless a worker was lost.'),
+  Allow: header('The methods the route takes.'),
+  'Accept-Post': header('The media types the route takes.'),
+};
+
+export const parameterComponents: OpenApiObject = {
+  model: path('model', 'Name of the model; in the job API also `name@version`.'),
+  version: path('version', 'Version of the model.'),
+  id: path('id', 'Id of the job.'),
+  wait: {
+    name: 'wait',
+    in: 'query',
+    description: 'Hold the request until the job has ended, for so many seconds at most.',
+    schema: { type: 'integer', minimum: 0 },
+  },
+  prefer: {
+    name: 'Prefer',
+    in: 'header',
+    description: '`wait=<seconds>`, `wait`, or `respond-async` (RFC 7240).',
+    schema: { type: 'string' },
+    example: 'wait=10',
+  },
+  cancelAfter: {
+    name: 'Cancel-After',
+    in: 'header',
+    description: 'Another way to give `deadline_ms`: `30`, `90s`, `5m`, `1h30m`.',
+    schema: { type: 'string' },
+  },
+  idempotencyKey: {
+    name: 'Idempotency-Key',
+    in: 'header',
+    description: 'Makes the submit repeatable: 1 to 255 visible ASCII characters, quoted or not.',
+    schema: { type: 'string', maxLength: 257 },
+  },
+};
+
+export const jobHeaders = ['Job-Id', 'Location', 'Preference-Applied', 'Idempotency-Replayed'];
+export const resultHeaders = ['X-Queue-Wait-Ms', 'X-Batch-Size', 'X-Overtaken-By'];
+
+export function parameter(name: string): OpenApiObject {
+  return { $ref: `#/components/parameters/${name}` };
+}
+
+export function schema(name: string): OpenApiObject {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** A successful response; `content` maps media types to schemas and is empty where there is no body. */
+export function success(
+  description: string,
+  content: Readonly<Record<string, OpenApiObject>>,
+  headers: readonly string[] = [],
+): OpenApiObject {
+  const media = Object.entries(content).map(([type, value]) => [type, { schema: value }]);
+  return {
+    description,
+    headers: headerRefs(headers),
+    ...(media.length === 0 ? {} : { content: Object.fromEntries(media) }),
+  };
+}
+
+/** The responses for these codes, one for each status they have on the surface. */
+export function problems(surface: 'v1' | 'v2', codes: readonly ErrorCode[]): OpenApiObject {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of new Set<ErrorCode>([...codes, ...everywhere])) {
+    const { status } = errorRegistry[code];
+    const shown = surface === 'v2' && status === 422 ? 400 : status;
+    byStatus.set(shown, [...(byStatus.get(shown) ?? []), code]);
+  }
+  const responses = [...byStatus].map(([status, members]) => [
+    String(status),
+    {
+      description: members.map((code) => `\`${code}\`: ${errorRegistry[code].title}.`).join(' '),
+      headers: headerRefs(['Retry-After', 'Allow', 'Accept-Post']),
+      content: { 'application/problem+json': { schema: schema('Problem') } },
+    },
+  ]);
+  return Object.fromEntries(responses) as OpenApiObject;
+}
+
+/** What any route can answer. */
+const everywhere: readonly ErrorCode[] = [
+  'method_not_allowed',
+  'request_timeout',
+  'headers_too_large',
+  'internal',
+];
+
+function headerRefs(names: readonly string[]): OpenApiObject {
+  const all = ['Request-Id', 'Server-Timing', ...names];
+  return Object.fromEntries(all.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+}
+
+function header(description: string): OpenApiObject {
+  return { description, schema: { type: 'string' } };
+}
+
+function path(name: string, description: string): OpenApiObject {
+  return { name, in: 'path', required: true, description, schema: { type: 'string' } };
+}

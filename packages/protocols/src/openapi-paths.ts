@@ -1,0 +1,271 @@
+/** Every route of the gateway, described. A test in the gateway holds this list and its router together. */
+import type { ErrorCode, ModelManifest } from '@inferry/contracts';
+
+import { inferExamples, submitExamples } from './openapi-examples.ts';
+import {
+  jobHeaders,
+  type OpenApiObject,
+  parameter,
+  problems,
+  resultHeaders,
+  schema,
+  success,
+} from './openapi-parts.ts';
+
+const json = 'application/json';
+const modelCodes: readonly ErrorCode[] = ['model_not_found', 'model_version_not_found'];
+const bodyCodes: readonly ErrorCode[] = [
+  'malformed_json',
+  'invalid_header',
+  'payload_too_large',
+  'unsupported_media_type',
+  'unsupported_content_encoding',
+  'unknown_field',
+  'invalid_input',
+  'invalid_deadline',
+];
+const loadCodes: readonly ErrorCode[] = [
+  'queue_full',
+  'storage_exhausted',
+  'queue_unavailable',
+  'draining',
+];
+const readCodes: readonly ErrorCode[] = ['job_not_found', 'job_gone', 'queue_unavailable'];
+
+export function openApiPaths(models: readonly ModelManifest[]): OpenApiObject {
+  return { ...pagePaths(), ...healthPaths(), ...inferencePaths(models), ...jobPaths(models) };
+}
+
+function pagePaths(): OpenApiObject {
+  const html = { 'text/html': { type: 'string' } };
+  const file = { name: 'file', in: 'path', required: true, schema: { type: 'string' } };
+  return {
+    '/': get('pages', 'Where to go from here', success('A page.', html)),
+    '/docs': get('pages', 'This document, to read and to try', success('A page.', html)),
+    '/docs/assets/{file}': get(
+      'pages',
+      'Scripts and styles of /docs',
+      success('The file.', { '*/*': {} }),
+      ['route_not_found'],
+      [file],
+    ),
+    '/openapi.json': get(
+      'pages',
+      'This document',
+      success('OpenAPI 3.1.', { [json]: { type: 'object' } }),
+    ),
+  };
+}
+
+function healthPaths(): OpenApiObject {
+  const live = success('The process runs.', { [json]: schema('Live') });
+  const ready = success('Requests are accepted.', { [json]: schema('Ready') });
+  const notReady: readonly ErrorCode[] = ['draining', 'queue_unavailable'];
+  return {
+    '/livez': get('health', 'Does the process run?', live),
+    '/readyz': get('health', 'Are requests accepted?', ready, notReady),
+    '/healthz': get('health', 'The same as /readyz', ready, notReady),
+    '/v2/health/live': get('inference', 'Does the process run?', live, [], [], 'v2'),
+    '/v2/health/ready': get('inference', 'Are requests accepted?', ready, notReady, [], 'v2'),
+  };
+}
+
+function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
+  const paths: Record<string, unknown> = {
+    '/v2': get(
+      'inference',
+      'Server metadata',
+      success('Name, version, extensions.', { [json]: schema('ServerMetadata') }),
+      [],
+      [],
+      'v2',
+    ),
+    '/v2/models': get(
+      'inference',
+      'Names of the models',
+      success('The names.', { [json]: schema('ModelNames') }),
+      [],
+      [],
+      'v2',
+    ),
+  };
+  const metadata = success('Metadata.', { [json]: schema('ModelMetadata') });
+  const ready = success('A worker has it loaded.', { [json]: schema('ModelReady') });
+  for (const [base, parameters] of [
+    ['/v2/models/{model}', [parameter('model')]],
+    ['/v2/models/{model}/versions/{version}', [parameter('model'), parameter('version')]],
+  ] as const) {
+    paths[base] = get('inference', 'Model metadata', metadata, modelCodes, parameters, 'v2');
+    paths[`${base}/ready`] = get(
+      'inference',
+      'Is the model loaded somewhere?',
+      ready,
+      [...modelCodes, 'model_unavailable', 'queue_unavailable'],
+      parameters,
+      'v2',
+    );
+    paths[`${base}/infer`] = { post: inferOperation(models, parameters) };
+  }
+  return paths;
+}
+
+function inferOperation(
+  models: readonly ModelManifest[],
+  parameters: readonly OpenApiObject[],
+): OpenApiObject {
+  return {
+    tags: ['inference'],
+    summary: 'Infer and wait for the answer',
+    description:
+      'Open Inference Protocol v2. The job is canceled when the caller goes away. `parameters.timeout` is in microseconds.',
+    parameters,
+    requestBody: {
+      required: true,
+      content: { [json]: { schema: schema('InferRequest'), examples: inferExamples(models) } },
+    },
+    responses: {
+      '200': success('The outputs.', { [json]: schema('InferResponse') }, [
+        'Job-Id',
+        ...resultHeaders,
+      ]),
+      ...problems('v2', [
+        ...modelCodes,
+        ...bodyCodes,
+        ...loadCodes,
+        'input_rejected',
+        'model_error',
+        'output_too_large',
+        'worker_lost',
+        'execution_timeout',
+        'deadline_exceeded',
+        'queue_timeout',
+        'canceled_by_user',
+        'job_gone',
+      ]),
+    },
+  };
+}
+
+function jobPaths(models: readonly ModelManifest[]): OpenApiObject {
+  const job = { [json]: schema('Job') };
+  const id = parameter('id');
+  return {
+    '/v1/models': get(
+      'models',
+      'The served models',
+      success('A list.', { [json]: schema('ModelList') }),
+    ),
+    '/v1/models/{model}': get(
+      'models',
+      'One model: what it takes, what it gives, how it is doing',
+      success('The model.', { [json]: schema('Model') }),
+      modelCodes,
+      [parameter('model')],
+    ),
+    '/v1/models/{model}/jobs': {
+      post: submitOperation([parameter('model')], 'Submit', {
+        [json]: { schema: schema('Submit'), examples: submitExamples(models, false) },
+        'multipart/form-data': { schema: multipart },
+        'image/*': { schema: {} },
+        'application/octet-stream': { schema: {} },
+      }),
+    },
+    '/v1/jobs': {
+      post: submitOperation([], 'Submit, with the model in the body', {
+        [json]: { schema: schema('SubmitWithModel'), examples: submitExamples(models, true) },
+        'multipart/form-data': { schema: multipart },
+      }),
+    },
+    '/v1/jobs/{id}': {
+      ...get(
+        'jobs',
+        'The job as it is now, or once it has ended',
+        success('The job.', job, ['Job-Id', 'Preference-Applied', 'Retry-After', ...resultHeaders]),
+        [...readCodes, 'invalid_query'],
+        [id, parameter('wait'), parameter('prefer')],
+      ),
+      delete: {
+        tags: ['jobs'],
+        summary: 'Remove a job that has ended, with its result',
+        parameters: [id],
+        responses: {
+          '204': success('Removed.', {}),
+          ...problems('v1', [...readCodes, 'not_terminal']),
+        },
+      },
+    },
+    '/v1/jobs/{id}/cancel': {
+      post: {
+        tags: ['jobs'],
+        summary: 'End a job; one that has ended stays as it is',
+        parameters: [id],
+        requestBody: { required: false, content: { [json]: { schema: schema('Cancel') } } },
+        responses: {
+          '200': success('The job.', job, ['Job-Id']),
+          ...problems('v1', [...readCodes, ...bodyCodes]),
+        },
+      },
+    },
+  };
+}
+
+const multipart = {
+  type: 'object',
+  description:
+    'A part `request` with the JSON and file parts it refers to as {"$part": "name"}; or only file parts, named as the fields of the input.',
+  properties: { request: { type: 'string' } },
+  additionalProperties: { type: 'string', contentMediaType: 'application/octet-stream' },
+};
+
+function submitOperation(
+  parameters: readonly OpenApiObject[],
+  summary: string,
+  content: OpenApiObject,
+): OpenApiObject {
+  const job = { [json]: schema('Job') };
+  const headers = [...jobHeaders, 'Retry-After'];
+  return {
+    tags: ['jobs'],
+    summary,
+    parameters: [
+      ...parameters,
+      parameter('prefer'),
+      parameter('cancelAfter'),
+      parameter('idempotencyKey'),
+    ],
+    requestBody: { required: true, content },
+    responses: {
+      '200': success('The job has ended; look at `status`.', job, [...headers, ...resultHeaders]),
+      '202': success('The job is accepted.', job, headers),
+      ...problems('v1', [
+        ...modelCodes,
+        ...bodyCodes,
+        ...loadCodes,
+        'malformed_multipart',
+        'metadata_too_large',
+        'invalid_idempotency_key',
+        'idempotency_in_progress',
+        'idempotency_key_reused',
+        'job_gone',
+      ]),
+    },
+  };
+}
+
+function get(
+  tag: string,
+  summary: string,
+  response: OpenApiObject,
+  codes: readonly ErrorCode[] = [],
+  parameters: readonly OpenApiObject[] = [],
+  surface: 'v1' | 'v2' = 'v1',
+): OpenApiObject {
+  return {
+    get: {
+      tags: [tag],
+      summary,
+      parameters,
+      responses: { '200': response, ...problems(surface, codes) },
+    },
+  };
+}

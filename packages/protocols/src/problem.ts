@@ -1,0 +1,103 @@
+/** Problem documents (RFC 9457): the one form of every answer that is not a success. */
+import { type ErrorCode, errorRegistry, type Failure, type JobRecord } from '@inferry/contracts';
+import { z } from 'zod';
+
+export interface ProblemAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+const codes = Object.keys(errorRegistry) as [ErrorCode, ...ErrorCode[]];
+
+export const problemSchema = z
+  .looseObject({
+    type: z.string().describe('https://inferry.dev/problems/<code>'),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(codes).describe('The stable contract; more codes may be added.'),
+    detail: z.string(),
+    instance: z.string(),
+    request_id: z.string(),
+    retryable: z.boolean().describe('The same request may succeed later, unchanged.'),
+    retry_after_ms: z.int().optional(),
+    limit_bytes: z.int().optional(),
+    errors: z
+      .array(z.object({ pointer: z.string(), code: z.string(), detail: z.string() }))
+      .optional(),
+    error: z
+      .string()
+      .optional()
+      .describe('On /v2 only: the detail, where its clients look for it.'),
+  })
+  .meta({ description: 'RFC 9457 problem document.' });
+
+export const jobErrorSchema = z.strictObject({
+  type: z.string(),
+  code: z.enum(codes),
+  title: z.string(),
+  detail: z.string(),
+  http_status: z.int(),
+  retryable: z.boolean(),
+  attempt: z.int(),
+});
+
+/**
+ * The answer to a failure. `surface` v2: 422 becomes 400 and the member `error` repeats the detail, as
+ * that protocol's clients expect. `Retry-After` is in whole seconds, rounded up.
+ */
+export function problemDocument(
+  failure: Failure,
+  context: {
+    readonly requestId: string;
+    readonly instance: string;
+    readonly surface: 'v1' | 'v2';
+  },
+): ProblemAnswer {
+  const spec = errorRegistry[failure.code];
+  const isV2 = context.surface === 'v2';
+  const status = isV2 && spec.status === 422 ? 400 : spec.status;
+  const { retryAfterMs } = failure;
+  return {
+    status,
+    headers: {
+      'Content-Type': 'application/problem+json',
+      ...(retryAfterMs === undefined
+        ? {}
+        : { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }),
+    },
+    body: {
+      ...failure.extras,
+      type: problemType(failure.code),
+      title: spec.title,
+      status,
+      code: failure.code,
+      detail: failure.detail,
+      instance: context.instance,
+      request_id: context.requestId,
+      retryable: spec.retryable,
+      ...(retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(retryAfterMs) }),
+      ...(isV2 ? { error: failure.detail } : {}),
+    },
+  };
+}
+
+/** The `error` member of a job that did not succeed; null while there is none. */
+export function jobError(record: JobRecord): z.infer<typeof jobErrorSchema> | null {
+  const error = record.outcome?.error ?? null;
+  if (error === null) return null;
+  const spec = errorRegistry[error.code];
+  return {
+    type: problemType(error.code),
+    code: error.code,
+    title: spec.title,
+    detail: error.detail,
+    http_status: spec.status,
+    retryable: spec.retryable,
+    attempt: record.attempt,
+  };
+}
+
+function problemType(code: ErrorCode): string {
+  return `https://inferry.dev/problems/${code}`;
+}

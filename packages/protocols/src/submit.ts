@@ -1,0 +1,245 @@
+/**
+ * The body of a submit: read first (what it says), then bound to a model and the limits (what it
+ * means). Two steps, because `POST /v1/jobs` names its model inside the body.
+ */
+import type { Failure, JobInput, JsonValue, Limits, ModelManifest } from '@inferry/contracts';
+import { failure } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { z } from 'zod';
+
+import { parseJson } from './json.ts';
+import { bindPipelineInput, type Parts } from './pipeline-input.ts';
+import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
+import {
+  bindTensors,
+  type BoundInput,
+  checkRows,
+  requestedOutputSchema,
+  tensorSchema,
+} from './tensor-request.ts';
+
+/** The body as it came. A raw body is one value of the model's binary field. */
+export type SubmitBody =
+  | { readonly kind: 'json'; readonly bytes: Uint8Array }
+  | { readonly kind: 'raw'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'multipart';
+      /** The part `request`; undefined when there is none, and the parts are the input's fields. */
+      readonly request: Uint8Array | undefined;
+      readonly parts: Parts;
+    };
+
+const durationMs = z.int().min(1).optional();
+
+/** Members that say how the job is run; durations in ms. Ranges are those of the limits. */
+const options = {
+  deadline_ms: durationMs.describe('Time budget from acceptance to the end of the job.'),
+  queue_timeout_ms: durationMs.describe('The job must have started within this time.'),
+  execution_timeout_ms: durationMs.describe('Limit for one run.'),
+  max_attempts: z.int().min(1).optional().describe('How often the job may start at most.'),
+  retention_ms: durationMs.describe('How long the result is kept once the job has ended.'),
+  metadata: z.record(z.string(), z.string()).optional().describe('Returned with the job.'),
+};
+
+const input = z
+  .record(z.string(), z.unknown())
+  .describe('The fields of the model, or {"inputs": [...]} with Open Inference Protocol tensors.');
+
+/** Body of `POST /v1/models/{model}/jobs`. */
+export const submitSchema = z.strictObject({ input, ...options });
+/** Body of `POST /v1/jobs`. */
+export const submitWithModelSchema = z.strictObject({
+  model: z.string().min(1).describe('`name` or `name@version`'),
+  input,
+  ...options,
+});
+
+const tensorInputSchema = z.strictObject({
+  inputs: z.array(tensorSchema).min(1),
+  outputs: z.array(requestedOutputSchema).nullish(),
+});
+
+type Options = Omit<z.infer<typeof submitSchema>, 'input'>;
+
+export interface SubmitDocument {
+  /** Only where the body names the model. */
+  readonly model: string | undefined;
+  readonly options: Options;
+  readonly given:
+    | {
+        readonly kind: 'object';
+        readonly input: Readonly<Record<string, JsonValue>>;
+        readonly parts: Parts;
+      }
+    | { readonly kind: 'raw'; readonly bytes: Uint8Array };
+}
+
+export interface Submission extends BoundInput {
+  readonly input: JobInput;
+  readonly deadlineMs: number;
+  readonly queueTimeoutMs: number;
+  readonly executionTimeoutMs: number;
+  readonly attemptsMax: number;
+  /** Undefined when the caller did not say. */
+  readonly retentionMs: number | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What the body says. Errors: `malformed_json`, `unknown_field`, `invalid_input`. */
+export function readSubmit(
+  body: SubmitBody,
+  modelIn: 'path' | 'body',
+): Result<SubmitDocument, Failure> {
+  if (modelIn === 'path' && body.kind === 'raw') {
+    return ok({ model: undefined, options: {}, given: { kind: 'raw', bytes: body.bytes } });
+  }
+  const parts: Parts = body.kind === 'multipart' ? body.parts : new Map();
+  const bytes = body.kind === 'multipart' ? body.request : body.bytes;
+  if (bytes === undefined) {
+    if (modelIn === 'body') {
+      return err(failure('malformed_multipart', 'The body has no part "request".'));
+    }
+    const fields = Object.fromEntries([...parts.keys()].map((name) => [name, { $part: name }]));
+    return ok({ model: undefined, options: {}, given: { kind: 'object', input: fields, parts } });
+  }
+  const json = parseJson(bytes);
+  if (!json.ok) return json;
+  const schema = modelIn === 'body' ? submitWithModelSchema : submitSchema;
+  const parsed = schema.safeParse(json.value);
+  if (!parsed.success) return err(schemaRefusal(parsed.error, '#'));
+  const { input: fields, ...rest } = parsed.data;
+  const { model, ...given } = { model: undefined, ...rest };
+  // The schema leaves the input's values as they were parsed, so they are JSON.
+  const object = fields as Readonly<Record<string, JsonValue>>;
+  return ok({ model, options: given, given: { kind: 'object', input: object, parts } });
+}
+
+/**
+ * What the body means for a model. `cancelAfterMs` is the header `Cancel-After`, another way to say
+ * `deadline_ms`. Errors: `invalid_input`, `unknown_field`, `invalid_deadline`, `metadata_too_large`.
+ */
+export function bindSubmit(
+  document: SubmitDocument,
+  context: {
+    readonly manifest: ModelManifest;
+    readonly limits: Limits;
+    readonly cancelAfterMs: number | undefined;
+  },
+): Result<Submission, Failure> {
+  const { manifest, limits } = context;
+  const { options: given } = document;
+  const times = bindTimes(given, context);
+  if (!times.ok) return times;
+  const metadata = checkMetadata(given.metadata ?? {}, limits);
+  if (!metadata.ok) return metadata;
+  const attempts = withinMax('max_attempts', given.max_attempts, limits.attemptsMax);
+  if (!attempts.ok) return attempts;
+  const retention = withinMax('retention_ms', given.retention_ms, limits.retentionMsMax);
+  if (!retention.ok) return retention;
+  const bound = bindInput(document.given, manifest);
+  if (!bound.ok) return bound;
+  return ok({
+    ...bound.value,
+    ...times.value,
+    attemptsMax: attempts.value ?? limits.attemptsMax,
+    retentionMs: retention.value,
+    metadata: metadata.value,
+  });
+}
+
+function bindInput(
+  given: SubmitDocument['given'],
+  manifest: ModelManifest,
+): Result<BoundInput, Failure> {
+  if (given.kind === 'raw') {
+    if (manifest.preprocess.kind !== 'image') {
+      const detail = `Model "${manifest.name}" takes no raw body; send application/json.`;
+      return err(failure('unsupported_media_type', detail));
+    }
+    const field = manifest.preprocess.input;
+    if (given.bytes.length === 0) return err(invalidInput('#', 'empty', 'The body is empty.'));
+    return ok({ input: { form: 'pipeline', rows: [{ [field]: given.bytes }] }, rows: 1 });
+  }
+  const unused = unusedPart(given.input, given.parts);
+  if (unused !== undefined) {
+    const detail = `The part "${unused}" is not used: refer to it as {"$part": "${unused}"}.`;
+    return err(invalidInput('#/input', 'unused_part', detail));
+  }
+  if (Array.isArray(given.input['inputs'])) {
+    const parsed = tensorInputSchema.safeParse(given.input);
+    if (!parsed.success) return err(schemaRefusal(parsed.error, '#/input'));
+    return bindTensors(parsed.data, manifest, '#/input');
+  }
+  const row = bindPipelineInput(given.input, given.parts, manifest);
+  if (!row.ok) return row;
+  const rows = checkRows(1, manifest, '#/input');
+  if (!rows.ok) return rows;
+  return ok({ input: { form: 'pipeline', rows: [row.value] }, rows: 1 });
+}
+
+function unusedPart(input: Readonly<Record<string, JsonValue>>, parts: Parts): string | undefined {
+  const used = new Set<unknown>();
+  for (const value of Object.values(input)) {
+    if (value !== null && typeof value === 'object')
+      used.add(new Map(Object.entries(value)).get('$part'));
+  }
+  return [...parts.keys()].find((name) => !used.has(name));
+}
+
+function bindTimes(
+  given: Options,
+  context: {
+    readonly manifest: ModelManifest;
+    readonly limits: Limits;
+    readonly cancelAfterMs: number | undefined;
+  },
+): Result<Pick<Submission, 'deadlineMs' | 'queueTimeoutMs' | 'executionTimeoutMs'>, Failure> {
+  const { manifest, limits, cancelAfterMs } = context;
+  const asked = given.deadline_ms ?? cancelAfterMs;
+  if (cancelAfterMs !== undefined && asked !== cancelAfterMs) {
+    const detail = `deadline_ms (${asked}) and Cancel-After (${cancelAfterMs} ms) differ.`;
+    return err(failure('invalid_deadline', detail));
+  }
+  const deadlineMs = asked ?? manifest.timeoutMs;
+  const queueTimeoutMs = given.queue_timeout_ms ?? deadlineMs;
+  const executionTimeoutMs = given.execution_timeout_ms ?? manifest.executionTimeoutMs;
+  for (const [name, value, max] of [
+    ['deadline_ms', deadlineMs, limits.deadlineMsMax],
+    ['queue_timeout_ms', queueTimeoutMs, deadlineMs],
+    ['execution_timeout_ms', executionTimeoutMs, limits.deadlineMsMax],
+  ] as const) {
+    if (value >= 1 && value <= max) continue;
+    const detail = `${name} is ${value}; it must be from 1 to ${max}.`;
+    const errors = [{ pointer: pointerTo('#', name), code: 'range', detail }];
+    return err(failure('invalid_deadline', detail, { extras: { errors } }));
+  }
+  return ok({ deadlineMs, queueTimeoutMs, executionTimeoutMs });
+}
+
+function withinMax(
+  name: string,
+  value: number | undefined,
+  max: number,
+): Result<number | undefined, Failure> {
+  if (value === undefined || value <= max) return ok(value);
+  const detail = `${name} is ${value}; it must be at most ${max}.`;
+  return err(invalidInput(pointerTo('#', name), 'maximum', detail));
+}
+
+function checkMetadata(
+  metadata: Readonly<Record<string, string>>,
+  limits: Limits,
+): Result<Readonly<Record<string, string>>, Failure> {
+  const { metadataPairsMax, metadataKeyCharsMax, metadataValueCharsMax } = limits;
+  const pairs = Object.entries(metadata);
+  if (pairs.length > metadataPairsMax) {
+    const detail = `metadata has ${pairs.length} members; at most ${metadataPairsMax} are kept.`;
+    return err(failure('metadata_too_large', detail));
+  }
+  for (const [key, value] of pairs) {
+    if (key.length <= metadataKeyCharsMax && value.length <= metadataValueCharsMax) continue;
+    const detail = `metadata "${key.slice(0, metadataKeyCharsMax)}": a key has at most ${metadataKeyCharsMax} characters, a value ${metadataValueCharsMax}.`;
+    return err(failure('metadata_too_large', detail));
+  }
+  return ok(metadata);
+}

@@ -1,0 +1,245 @@
+/**
+ * Tensors of a request, checked against a model before anything is queued. Two forms (a model with a
+ * pipeline takes both): its raw tensors under their ONNX names, or, for an image pipeline, the
+ * pipeline's field as BYTES [n], one encoded image an element, which makes n rows.
+ */
+import {
+  datatypeBytes,
+  elementCount,
+  type Failure,
+  isDatatype,
+  type JobInput,
+  type ModelManifest,
+  splitBytes,
+  type Tensor,
+  type TensorSpec,
+} from '@inferry/contracts';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
+import { z } from 'zod';
+
+import { encodeElements } from './elements.ts';
+import { invalidInput, pointerTo } from './refusals.ts';
+
+/** Name of the one output that answers an input in pipeline form. */
+export const pipelineOutput = 'output';
+
+export const parametersSchema = z.record(
+  z.string(),
+  z.union([z.string(), z.number(), z.bigint(), z.boolean()]),
+);
+
+export const tensorSchema = z.strictObject({
+  name: z.string().min(1),
+  shape: z.array(z.int().min(0)).max(32),
+  datatype: z.enum(Object.keys(datatypeBytes)),
+  parameters: parametersSchema.nullish(),
+  data: z.unknown().optional(),
+});
+
+export const requestedOutputSchema = z.strictObject({
+  name: z.string().min(1),
+  parameters: parametersSchema.nullish(),
+});
+
+export type RequestTensor = z.infer<typeof tensorSchema>;
+type RequestedOutput = z.infer<typeof requestedOutputSchema>;
+
+export interface BoundInput {
+  readonly input: JobInput;
+  /** Rows of a batch this input takes; at least 1. */
+  readonly rows: number;
+}
+
+/**
+ * `base` is the JSON pointer of the object that holds `inputs` and `outputs`. Every error is
+ * `invalid_input` and names the tensor and the limit.
+ */
+export function bindTensors(
+  request: {
+    readonly inputs: readonly RequestTensor[];
+    readonly outputs?: readonly RequestedOutput[] | null | undefined;
+  },
+  manifest: ModelManifest,
+  base: string,
+): Result<BoundInput, Failure> {
+  const { inputs } = request;
+  const image = imageField(inputs, manifest);
+  const specs = image === undefined ? manifest.inputs : [image];
+  const tensors: Tensor[] = [];
+  for (const [i, given] of inputs.entries()) {
+    const tensor = bindTensor(given, specs, manifest, pointerTo(base, 'inputs', i));
+    if (!tensor.ok) return tensor;
+    if (tensors.some((other) => other.name === given.name)) {
+      const pointer = pointerTo(base, 'inputs', i, 'name');
+      return err(invalidInput(pointer, 'duplicate', `Input "${given.name}" is given twice.`));
+    }
+    tensors.push(tensor.value);
+  }
+  for (const spec of specs) {
+    if (tensors.some((tensor) => tensor.name === spec.name)) continue;
+    const detail = `Input "${spec.name}" is missing; it is ${describe(spec)}.`;
+    return err(invalidInput(pointerTo(base, 'inputs'), 'missing', detail));
+  }
+  const outputs = bindOutputs(request.outputs ?? undefined, manifest, image !== undefined, base);
+  if (!outputs.ok) return outputs;
+  if (image !== undefined) return bindImages(image.name, tensors, manifest, base);
+  const rows = countRows(tensors, manifest, base);
+  if (!rows.ok) return rows;
+  const wanted = outputs.value;
+  const input = { form: 'tensors', tensors, ...(wanted === undefined ? {} : { outputs: wanted }) };
+  return ok({ input: input as JobInput, rows: rows.value });
+}
+
+/** `invalid_input` unless n rows fit into one run of the model. */
+export function checkRows(
+  rows: number,
+  manifest: ModelManifest,
+  pointer: string,
+): Result<number, Failure> {
+  const rowsMax = Math.max(1, manifest.maxBatchSize);
+  if (rows >= 1 && rows <= rowsMax) return ok(rows);
+  const detail = `The request has ${rows} rows; model "${manifest.name}" takes 1 to ${rowsMax}.`;
+  return err(invalidInput(pointer, 'rows', detail));
+}
+
+/** The pipeline's field as a tensor, when the request addresses exactly that. */
+function imageField(
+  inputs: readonly RequestTensor[],
+  manifest: ModelManifest,
+): TensorSpec | undefined {
+  if (manifest.preprocess.kind !== 'image') return undefined;
+  const name = manifest.preprocess.input;
+  const [only, ...others] = inputs;
+  const isAddressed = only?.name === name && only.datatype === 'BYTES' && others.length === 0;
+  const isRaw = manifest.inputs.some((spec) => spec.name === name && spec.datatype === 'BYTES');
+  return isAddressed && !isRaw ? { name, datatype: 'BYTES', shape: [-1] } : undefined;
+}
+
+function bindTensor(
+  given: RequestTensor,
+  specs: readonly TensorSpec[],
+  manifest: ModelManifest,
+  pointer: string,
+): Result<Tensor, Failure> {
+  const { name, datatype, shape } = given;
+  const spec = specs.find((candidate) => candidate.name === name);
+  if (spec === undefined) {
+    const names = inputNames(manifest).join(', ');
+    const detail = `Model "${manifest.name}" has no input "${name}"; it has: ${names}.`;
+    return err(invalidInput(pointerTo(pointer, 'name'), 'unknown_input', detail));
+  }
+  const reserved = reservedParameter(given.parameters);
+  if (reserved !== undefined) {
+    const detail = `Input "${name}": parameter "${reserved}" is not supported.`;
+    return err(invalidInput(pointerTo(pointer, 'parameters', reserved), 'unsupported', detail));
+  }
+  if (datatype !== spec.datatype || !isDatatype(datatype)) {
+    const detail = `Input "${name}" is ${describe(spec)}, not ${datatype}.`;
+    return err(invalidInput(pointerTo(pointer, 'datatype'), 'datatype', detail));
+  }
+  if (!fits(shape, spec.shape)) {
+    const detail = `Input "${name}" is ${describe(spec)}; shape [${shape.join(',')}] does not fit.`;
+    return err(invalidInput(pointerTo(pointer, 'shape'), 'shape', detail));
+  }
+  const bytes = encodeElements(given.data ?? undefined, datatype, elementCount(shape));
+  if (!bytes.ok) {
+    const detail = `Input "${name}" (${datatype} [${shape.join(',')}]): ${bytes.error}.`;
+    return err(invalidInput(pointerTo(pointer, 'data'), 'data', detail));
+  }
+  return ok({ name, datatype, shape, bytes: bytes.value });
+}
+
+/** A parameter that says the data is elsewhere, or shall be answered in a form that is not spoken here. */
+function reservedParameter(given: RequestTensor['parameters']): string | undefined {
+  return Object.entries(given ?? {}).find(
+    ([key, value]) =>
+      key === 'binary_data_size' ||
+      key === 'classification' ||
+      (key === 'binary_data' && value !== false) ||
+      key.startsWith('shared_memory_') ||
+      key.startsWith('triton_'),
+  )?.[0];
+}
+
+function bindOutputs(
+  wanted: readonly RequestedOutput[] | undefined,
+  manifest: ModelManifest,
+  isPipeline: boolean,
+  base: string,
+): Result<readonly string[] | undefined, Failure> {
+  if (wanted === undefined || wanted.length === 0) return ok(undefined);
+  const known = isPipeline ? [pipelineOutput] : manifest.outputs.map((spec) => spec.name);
+  const names: string[] = [];
+  for (const [i, { name, parameters: given }] of wanted.entries()) {
+    const pointer = pointerTo(base, 'outputs', i, 'name');
+    const reserved = reservedParameter(given);
+    if (reserved !== undefined) {
+      const detail = `Output "${name}": parameter "${reserved}" is not supported.`;
+      return err(invalidInput(pointerTo(base, 'outputs', i, 'parameters'), 'unsupported', detail));
+    }
+    if (!known.includes(name)) {
+      const detail = `There is no output "${name}" for this input; there is: ${known.join(', ')}.`;
+      return err(invalidInput(pointer, 'unknown_output', detail));
+    }
+    if (names.includes(name)) {
+      return err(invalidInput(pointer, 'duplicate', `Output "${name}" is asked for twice.`));
+    }
+    names.push(name);
+  }
+  return ok(names);
+}
+
+function bindImages(
+  field: string,
+  tensors: readonly Tensor[],
+  manifest: ModelManifest,
+  base: string,
+): Result<BoundInput, Failure> {
+  const pointer = pointerTo(base, 'inputs', 0, 'data');
+  const count = tensors[0]?.shape[0] ?? 0;
+  const rows = checkRows(count, manifest, pointer);
+  if (!rows.ok) return rows;
+  const images = splitBytes(tensors[0]?.bytes ?? new Uint8Array(), count);
+  invariant(images !== undefined, 'a tensor that was just encoded can be split');
+  const empty = images.findIndex((image) => image.length === 0);
+  if (empty !== -1) {
+    const detail = `Input "${field}": element ${empty} is an empty image.`;
+    return err(invalidInput(pointer, 'empty', detail));
+  }
+  const input: JobInput = { form: 'pipeline', rows: images.map((image) => ({ [field]: image })) };
+  return ok({ input, rows: count });
+}
+
+/** The leading dimension, which all inputs of a model that batches share. */
+function countRows(
+  tensors: readonly Tensor[],
+  manifest: ModelManifest,
+  base: string,
+): Result<number, Failure> {
+  const first = tensors[0];
+  if (manifest.maxBatchSize === 0 || first === undefined) return ok(1);
+  const rows = first.shape[0] ?? 1;
+  for (const [i, tensor] of tensors.entries()) {
+    if ((tensor.shape[0] ?? 1) === rows) continue;
+    const detail = `Input "${tensor.name}" has ${tensor.shape[0]} rows, "${first.name}" has ${rows}; all inputs must agree.`;
+    return err(invalidInput(pointerTo(base, 'inputs', i, 'shape'), 'rows', detail));
+  }
+  return checkRows(rows, manifest, pointerTo(base, 'inputs', 0, 'shape', 0));
+}
+
+function fits(shape: readonly number[], signature: readonly number[]): boolean {
+  return (
+    shape.length === signature.length &&
+    signature.every((dimension, i) => dimension === -1 || dimension === shape[i])
+  );
+}
+
+function inputNames(manifest: ModelManifest): readonly string[] {
+  const raw = manifest.inputs.map((spec) => `${spec.name} (${describe(spec)})`);
+  if (manifest.preprocess.kind !== 'image') return raw;
+  return [`${manifest.preprocess.input} (BYTES [-1])`, ...raw];
+}
+
+function describe(spec: TensorSpec): string {
+  return `${spec.datatype} [${spec.shape.join(',')}]`;
+}

@@ -1,0 +1,89 @@
+/** Models for the tests of this package: one of each kind of pipeline. */
+import type { ModelManifest } from '@inferry/contracts';
+
+const common: Omit<
+  ModelManifest,
+  'name' | 'inputs' | 'outputs' | 'preprocess' | 'postprocess' | 'maxBatchSize'
+> = {
+  version: '1',
+  digest: 'd',
+  backend: 'onnxruntime',
+  file: null,
+  fileBytes: 1,
+  instances: [{ kind: 'cpu', count: 1 }],
+  simulated: null,
+  latencyTargetMs: null,
+  lingerMs: 0,
+  queueDepthMax: 100,
+  timeoutMs: 30_000,
+  executionTimeoutMs: 5_000,
+  session: { intraOpThreads: 1, graphOptimization: 'all' },
+  warmupRows: [1],
+};
+
+export const iris: ModelManifest = {
+  ...common,
+  name: 'iris',
+  maxBatchSize: 8,
+  inputs: [{ name: 'features', datatype: 'FP32', shape: [-1, 4] }],
+  outputs: [{ name: 'scores', datatype: 'FP32', shape: [-1, 3] }],
+  preprocess: {
+    kind: 'tabular',
+    columns: [
+      { name: 'sepal_length', min: 0, max: 30 },
+      { name: 'sepal_width', min: 0, max: 30 },
+      { name: 'petal_length', min: 0, max: 30 },
+      { name: 'petal_width', min: 0, max: 30 },
+    ],
+  },
+  postprocess: {
+    kind: 'classify',
+    output: 'scores',
+    labels: ['setosa', 'versicolor', 'virginica'],
+    topK: 3,
+    softmax: false,
+  },
+};
+
+export const digits: ModelManifest = {
+  ...common,
+  name: 'digits',
+  maxBatchSize: 4,
+  inputs: [{ name: 'pixels', datatype: 'FP32', shape: [-1, 1, 8, 8] }],
+  outputs: [{ name: 'logits', datatype: 'FP32', shape: [-1, 10] }],
+  preprocess: {
+    kind: 'image',
+    input: 'image',
+    width: 8,
+    height: 8,
+    fit: 'contain',
+    pad: 'edge',
+    color: 'gray',
+    layout: 'nchw',
+    interpolation: 'linear',
+    scale: 1,
+    mean: [0],
+    std: [1],
+  },
+  postprocess: {
+    kind: 'classify',
+    output: 'logits',
+    labels: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+    topK: 3,
+    softmax: true,
+  },
+};
+
+/** No pipeline, two inputs that share their rows. */
+export const adder: ModelManifest = {
+  ...common,
+  name: 'adder',
+  maxBatchSize: 4,
+  inputs: [
+    { name: 'a', datatype: 'INT64', shape: [-1, -1] },
+    { name: 'b', datatype: 'INT64', shape: [-1, -1] },
+  ],
+  outputs: [{ name: 'sum', datatype: 'INT64', shape: [-1, -1] }],
+  preprocess: { kind: 'none' },
+  postprocess: { kind: 'none' },
+};
