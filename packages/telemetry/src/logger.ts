@@ -4,11 +4,12 @@
  */
 import { pino, stdTimeFunctions } from 'pino';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 /** Fields in snake_case; an Error goes under `err`. Jobs and requests are `job_id`, `request_id`. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Logger {
+  trace(fields: LogFields, message: string): void;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;

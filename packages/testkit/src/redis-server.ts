@@ -12,13 +12,13 @@ import { registerLive } from './live-resources.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface RedisServerOptions {
-  /** `no` (the default) keeps everything in memory; the others name `appendfsync`. */
+  /** `no` keeps everything in memory (as without this option); the others name `appendfsync`. */
   readonly appendonly?: 'no' | 'everysec' | 'always';
   /** Where the data lies; a given directory is kept, otherwise a temporary one is made and removed. */
   readonly directory?: string;
   /** A fixed port; otherwise a free one is chosen. */
   readonly port?: number;
-  /** A configuration file to read first; the options above win over it. */
+  /** A configuration file to boot with; only the options given here win over it. */
   readonly configFile?: string;
   /** Further arguments, e.g. `['--maxmemory', '4mb']`. */
   readonly extraArguments?: readonly string[];
@@ -160,19 +160,23 @@ class OwnedRedisServer implements RedisServer {
   }
 
   #arguments(): string[] {
-    const { appendonly = 'no', configFile, extraArguments = [] } = this.#options;
-    const own = {
+    const { appendonly, configFile, extraArguments = [] } = this.#options;
+    const settings: Record<string, string> = {
       bind: '127.0.0.1',
       port: String(this.port),
       dir: this.directory,
-      save: '',
-      'maxmemory-policy': 'noeviction',
-      appendonly: appendonly === 'no' ? 'no' : 'yes',
-      appendfsync: appendonly === 'always' ? 'always' : 'everysec',
     };
+    if (configFile === undefined) {
+      settings['save'] = '';
+      settings['maxmemory-policy'] = 'noeviction';
+    }
+    if (appendonly !== undefined) {
+      settings['appendonly'] = appendonly === 'no' ? 'no' : 'yes';
+      settings['appendfsync'] = appendonly === 'always' ? 'always' : 'everysec';
+    }
     return [
       ...(configFile === undefined ? [] : [configFile]),
-      ...Object.entries(own).flatMap(([name, value]) => [`--${name}`, value]),
+      ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
       ...extraArguments,
     ];
   }

@@ -1,0 +1,92 @@
+/**
+ * What `npm test` runs: everything that must hold before a change is taken. Formatting, lint with the
+ * layer rules, types, dead code, then the three test projects. Every stage runs, so that one call shows
+ * all that is wrong. A test that is skipped or left to do fails its stage, and so does a stage without
+ * tests. The last line is always `N passed, N failed`; the exit status is 0 only when nothing failed.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureRedis } from './ensure-redis.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stageMsMax = 8 * 60_000;
+const reports = mkdtempSync(join(tmpdir(), 'inferry-test-'));
+
+const counts = { passed: 0, failed: 0 };
+const failures = [];
+const times = [];
+
+stage('redis', () => {
+  console.log(`redis-server ${ensureRedis()}`);
+});
+stage('format', () => tool('oxfmt', '--check'));
+stage('lint', () => tool('oxlint'));
+stage('types', () => tool('tsc', '-b'));
+stage('dead code', () => {
+  tool('knip', '--strict', '--no-config-hints');
+  tool('knip', '--no-config-hints');
+});
+for (const project of ['unit', 'redis', 'system']) stage(`${project} tests`, () => test(project));
+
+rmSync(reports, { recursive: true, force: true });
+console.log(`\n${times.join('\n')}`);
+for (const { name, message } of failures) console.log(`FAILED ${name}: ${message}`);
+console.log(`${counts.passed} passed, ${counts.failed} failed`);
+process.exit(failures.length === 0 ? 0 : 1);
+
+/** Runs one stage; its failure is noted and the next one still runs. */
+function stage(name, act) {
+  console.log(`\n== ${name}`);
+  const startMs = performance.now();
+  const failedBefore = counts.failed;
+  try {
+    act();
+  } catch (cause) {
+    failures.push({ name, message: cause.message });
+    // A stage that fails without a failed test must not hide behind "0 failed".
+    if (counts.failed === failedBefore) counts.failed += 1;
+  }
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
+  times.push(`${seconds.padStart(7)} s  ${name}`);
+}
+
+/** Runs a development tool of this workspace; throws when it does not end well. */
+function tool(name, ...argv) {
+  const binary = join(root, 'node_modules', '.bin', name);
+  const { status, signal, error } = spawnSync(binary, argv, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: stageMsMax,
+    killSignal: 'SIGKILL',
+    env: { ...process.env, CI: 'true' },
+  });
+  if (error !== undefined) throw new Error(`${name} could not run: ${error.message}`);
+  if (status !== 0) throw new Error(`${name} ended with ${signal ?? `status ${status}`}`);
+}
+
+/** Runs one vitest project and adds its counts. */
+function test(project) {
+  const file = join(reports, `${project}.json`);
+  let failure;
+  try {
+    tool('vitest', 'run', '--project', project, ...reportersInto(file));
+  } catch (cause) {
+    failure = cause;
+  }
+  // Without a report vitest did not even start: its own failure tells more than the missing file.
+  if (failure !== undefined && !existsSync(file)) throw failure;
+  const report = JSON.parse(readFileSync(file, 'utf8'));
+  counts.passed += report.numPassedTests;
+  counts.failed += report.numFailedTests;
+  if (failure !== undefined) throw failure;
+  const left = report.numPendingTests + report.numTodoTests;
+  if (left > 0) throw new Error(`${left} tests were skipped or are left to do`);
+  if (report.numPassedTests === 0) throw new Error('no test ran');
+}
+
+function reportersInto(file) {
+  return ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+}
