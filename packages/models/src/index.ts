@@ -1,0 +1,14 @@
+export {
+  type CatalogueModel,
+  type CatalogueVersion,
+  ModelCatalogue,
+  type ServingState,
+} from './catalogue.ts';
+export { type FileProblem, problemText } from './file-problem.ts';
+export { loadRepository, type Repository, type RepositoryProblem } from './load-repository.ts';
+export { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
+export { type ModelYaml, modelYamlJsonSchema } from './model-yaml-schema.ts';
+export { type OnnxSignature, readOnnxSignature } from './onnx-signature.ts';
+export type { OnnxTensor } from './onnx-value-info.ts';
+export { publicManifest } from './public-manifest.ts';
+export { latestVersion, resolveModel } from './versions.ts';

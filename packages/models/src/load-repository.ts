@@ -1,0 +1,179 @@
+/**
+ * Reads a model repository from a directory: `<name>/model.yaml` (optional) and
+ * `<name>/<version>/model.onnx`. A model that is broken is a problem in the list and never hides the
+ * others; nothing is half loaded.
+ */
+import { join, resolve } from 'node:path';
+import { isModelName, isModelVersion, type ModelManifest, reservedNames } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { buildManifest } from './build-manifest.ts';
+import { digestOf } from './digest.ts';
+import { fileErrorText, type FileProblem } from './file-problem.ts';
+import {
+  type ModelFolder,
+  readLabels,
+  readSmallText,
+  scanModelFolder,
+  subfolders,
+} from './model-folder.ts';
+import { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
+import { readOnnxSignature } from './onnx-signature.ts';
+import { compareVersions } from './versions.ts';
+
+export interface RepositoryProblem extends FileProblem {
+  /** Null when the directory as a whole is meant. */
+  readonly model: string | null;
+  /** Null when all versions of the model are meant. */
+  readonly version: string | null;
+}
+
+export interface Repository {
+  /** As it was given. */
+  readonly directory: string;
+  /** By name, then from the oldest version to the latest. */
+  readonly models: readonly ModelManifest[];
+  readonly problems: readonly RepositoryProblem[];
+}
+
+/** Never rejects for what it finds on disk; a directory that is missing or empty is a problem. */
+export async function loadRepository(directory: string): Promise<Repository> {
+  const models: ModelManifest[] = [];
+  const problems: RepositoryProblem[] = [];
+  const whole = (message: string): RepositoryProblem => ({
+    model: null,
+    version: null,
+    file: directory,
+    line: null,
+    message,
+  });
+  const names = await readable(() => subfolders(directory));
+  if (!names.ok) return { directory, models, problems: [whole(names.error)] };
+  for (const name of names.value) {
+    const loaded = await loadModel(directory, name);
+    models.push(...loaded.models);
+    problems.push(...loaded.problems);
+  }
+  if (models.length === 0 && problems.length === 0) {
+    problems.push(
+      whole('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx'),
+    );
+  }
+  return { directory, models, problems };
+}
+
+type LoadedModel = Pick<Repository, 'models' | 'problems'>;
+
+async function loadModel(directory: string, name: string): Promise<LoadedModel> {
+  const folder = join(directory, name);
+  const inModel =
+    (version: string | null) =>
+    (problem: FileProblem): RepositoryProblem => ({ model: name, version, ...problem });
+  const scanned = await readable(() => scanModelFolder(folder));
+  if (!scanned.ok) {
+    const problem = { file: folder, line: null, message: scanned.error };
+    return { models: [], problems: [inModel(null)(problem)] };
+  }
+  const found = scanned.value;
+  const problems = found.misplaced.map(inModel(null));
+  if (!found.hasYaml && found.onnxVersions.length === 0) return { models: [], problems };
+  if (!isModelName(name)) {
+    const problem = { file: folder, line: null, message: nameRule(name) };
+    return { models: [], problems: [...problems, inModel(null)(problem)] };
+  }
+  const about = await readAbout(folder, found);
+  if (!about.ok) return { models: [], problems: [...problems, ...about.error.map(inModel(null))] };
+  const versions = versionsOf(about.value.yaml, found);
+  if (versions.length === 0 && problems.length === 0) {
+    const file = join(folder, '1', 'model.onnx');
+    const problem = { file, line: null, message: 'does not exist, nor any other version' };
+    problems.push(inModel(null)(problem));
+  }
+  const models: ModelManifest[] = [];
+  for (const version of versions) {
+    const loaded = await loadVersion(folder, name, version, about.value);
+    if (loaded.ok) models.push(loaded.value);
+    else problems.push(...loaded.error.map(inModel(version)));
+  }
+  return { models, problems };
+}
+
+function nameRule(name: string): string {
+  return reservedNames.has(name)
+    ? `a model may not be called "${name}": it is a part of routes`
+    : 'a model is called by 1 to 128 letters, digits, ".", "_" and "-", the first a letter or digit';
+}
+
+/** What all versions of a model have in common. */
+interface About {
+  readonly yaml: ParsedModelYaml;
+  readonly labels: readonly string[];
+  /** Beside the model file, what the digest is made of. */
+  readonly textFiles: readonly string[];
+}
+
+async function readAbout(
+  folder: string,
+  found: ModelFolder,
+): Promise<Result<About, readonly FileProblem[]>> {
+  const file = found.yamlFile;
+  const text = found.hasYaml ? await readSmallText(file) : ok('');
+  if (!text.ok) return err([{ file, line: null, message: text.error }]);
+  const yaml = parseModelYaml(file, text.value);
+  if (!yaml.ok) return yaml;
+  const textFiles = found.hasYaml ? [file] : [];
+  const wanted = yaml.value.config.postprocess?.classify?.labels;
+  if (wanted === undefined) return ok({ yaml: yaml.value, labels: [], textFiles });
+  const labels = await readLabels(folder, wanted);
+  if (!labels.ok) {
+    const at = labels.error.file === null ? '' : `${labels.error.file} `;
+    const path = ['postprocess', 'classify', 'labels'];
+    return err([yaml.value.problemAt(path, `${at}${labels.error.message}`)]);
+  }
+  if (labels.value.file !== null) textFiles.push(labels.value.file);
+  return ok({ yaml: yaml.value, labels: labels.value.labels, textFiles });
+}
+
+function versionsOf(yaml: ParsedModelYaml, found: ModelFolder): string[] {
+  if (yaml.config.backend === 'onnxruntime') return found.onnxVersions.toSorted(compareVersions);
+  if (found.integerFolders.length === 0) return ['1'];
+  return found.integerFolders.toSorted(compareVersions);
+}
+
+async function loadVersion(
+  folder: string,
+  name: string,
+  version: string,
+  about: About,
+): Promise<Result<ModelManifest, readonly FileProblem[]>> {
+  const { yaml, labels } = about;
+  if (!isModelVersion(version)) {
+    const message =
+      'a version is called by 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit';
+    return err([{ file: join(folder, version), line: null, message }]);
+  }
+  const shownFile = join(folder, version, 'model.onnx');
+  const isSimulated = yaml.config.backend === 'simulated';
+  const signature = isSimulated ? ok(null) : await readOnnxSignature(shownFile);
+  if (!signature.ok) return signature;
+  const files = [...(isSimulated ? [] : [shownFile]), ...about.textFiles];
+  const digest = await readable(() => digestOf(files));
+  if (!digest.ok) {
+    return err([{ file: join(folder, version), line: null, message: digest.error }]);
+  }
+  const onnx =
+    signature.value === null
+      ? null
+      : { file: resolve(shownFile), shownFile, signature: signature.value };
+  return buildManifest({ name, version, digest: digest.value, yaml, onnx, labels });
+}
+
+/** The value, or why the operating system refused. */
+async function readable<T>(read: () => Promise<T>): Promise<Result<T, string>> {
+  try {
+    return ok(await read());
+  } catch (cause) {
+    const reason = fileErrorText(cause);
+    if (reason === undefined) throw cause;
+    return err(reason);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The schema of `model.yaml`: every key, its limits and its default. Unknown keys are errors. The
+ * published JSON Schema is made from it.
+ */
+import { type Datatype, datatypeBytes, defaultLimits } from '@inferry/contracts';
+import { z } from 'zod';
+
+const dimensionMax = 2 ** 31 - 1;
+const datatypes = Object.keys(datatypeBytes) as Datatype[];
+
+const tensor = z.strictObject({
+  name: z.string().min(1).max(1024),
+  dtype: z.enum(datatypes).describe('Datatype, in the names of the Open Inference Protocol.'),
+  shape: z
+    .array(z.int().min(-1).max(dimensionMax))
+    .max(32)
+    .describe('-1 varies; includes the batch dimension.'),
+});
+
+const perChannel = z.array(z.number()).min(1).max(3);
+
+const image = z.strictObject({
+  input: z.string().min(1).max(128).default('image').describe("The pipeline's input field."),
+  size: z
+    .array(z.int().min(1).max(16_384))
+    .length(2)
+    .describe('[width, height] in pixels, after EXIF orientation.'),
+  fit: z
+    .enum(['contain', 'cover', 'fill'])
+    .default('cover')
+    .describe('contain: letterbox; cover: crop the middle; fill: stretch.'),
+  pad: z
+    .union([z.literal('edge'), z.number().min(0).max(255)], {
+      error: 'must be "edge" or a number from 0 to 255',
+    })
+    .default(0)
+    .describe('What fills the letterbox.'),
+  color: z.enum(['rgb', 'bgr', 'gray']).default('rgb'),
+  layout: z.enum(['nchw', 'nhwc']).default('nchw'),
+  interpolation: z.enum(['nearest', 'linear', 'cubic', 'lanczos3']).default('linear'),
+  scale: z
+    .number()
+    .default(1 / 255)
+    .describe('value = (pixel * scale - mean) / std, pixel in 0..255.'),
+  mean: perChannel.optional().describe('One a channel; default zeros.'),
+  std: perChannel.optional().describe('One a channel, none of them 0; default ones.'),
+});
+
+const columnName = z.string().min(1).max(256);
+
+const tabular = z.strictObject({
+  columns: z
+    .array(
+      z.union([
+        columnName,
+        z.strictObject({
+          name: columnName,
+          min: z.number().optional(),
+          max: z.number().optional(),
+        }),
+      ]),
+    )
+    .min(1)
+    .max(10_000)
+    .describe('Names in the order of the row; min and max are inclusive.'),
+});
+
+const label = z.string({ error: 'must be text (put it in quotes)' }).min(1).max(1024);
+
+const classify = z.strictObject({
+  output: z.string().min(1).optional().describe('Default: the only FP32 output of rank 2.'),
+  labels: z
+    .union([z.string().min(1), z.array(label).min(1).max(100_000)])
+    .describe('A file beside model.yaml with one label a line, or the labels.'),
+  top_k: z.int().min(1).max(1_000).default(5).describe('Capped at the number of labels.'),
+  softmax: z.boolean().default(false).describe('True when the scores are logits.'),
+});
+
+/** Both keys at once is reported even when something else is wrong too. */
+const preprocess = z
+  .strictObject({ image: image.optional(), tabular: tabular.optional() })
+  .refine((value) => value.image === undefined || value.tabular === undefined, {
+    error: 'has both image and tabular; a model takes one of them',
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  });
+
+const instance = z.strictObject({
+  kind: z.enum(['cpu', 'cuda', 'tensorrt']),
+  count: z.int().min(1).max(64).default(1).describe('Sessions in every worker process.'),
+});
+
+const queue = z.strictObject({
+  max_depth: z
+    .int()
+    .min(1)
+    .max(defaultLimits.queueDepthTotalMax)
+    .default(defaultLimits.queueDepthPerClassMax),
+  timeout_ms: z
+    .int()
+    .min(1)
+    .max(defaultLimits.deadlineMsMax)
+    .default(defaultLimits.deadlineMsDefault)
+    .describe('Default deadline of a job.'),
+  linger_ms: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe('How long a free slot waits for a fuller batch.'),
+});
+
+const warmup = z.strictObject({
+  rows: z
+    .array(z.int().min(1).max(65_536))
+    .min(1)
+    .max(16)
+    .optional()
+    .describe('Batch sizes that run before the model is ready; default [1, max_batch_size].'),
+});
+
+const session = z.strictObject({
+  intra_op_threads: z.int().min(0).max(1_024).default(1).describe('0: ONNX Runtime decides.'),
+  graph_optimization: z.enum(['disabled', 'basic', 'extended', 'all']).default('all'),
+});
+
+const durationMs = z.number().min(0).max(3_600_000).default(0);
+const trigger = z.number().optional();
+
+const simulated = z.strictObject({
+  run_ms: durationMs.describe('Cost of a run, asleep.'),
+  row_ms: durationMs.describe('Cost of each row in it.'),
+  fail_on: trigger.describe('A row whose first value equals this makes the run throw.'),
+  hang_on: trigger.describe('Likewise, and the run never returns.'),
+  crash_on: trigger.describe('Likewise, and the process aborts.'),
+});
+
+export const modelYamlSchema = z.strictObject({
+  backend: z
+    .enum(['onnxruntime', 'simulated'])
+    .default('onnxruntime')
+    .describe('simulated needs no model.onnx; inputs and outputs must be declared.'),
+  max_batch_size: z
+    .int()
+    .min(0)
+    .max(65_536)
+    .optional()
+    .describe(
+      'Rows in one run; 0: no batch dimension. Default: 8 where the model has one, else 0.',
+    ),
+  latency_target_ms: z.number().min(1).max(defaultLimits.deadlineMsMax).optional(),
+  instances: z
+    .array(instance)
+    .min(1)
+    .max(16)
+    .default([{ kind: 'cpu', count: 1 }]),
+  inputs: z.array(tensor).min(1).max(256).optional(),
+  outputs: z.array(tensor).min(1).max(256).optional(),
+  preprocess: preprocess.optional(),
+  postprocess: z.strictObject({ classify: classify.optional() }).optional(),
+  queue: queue.prefault({}),
+  execution_timeout_ms: z
+    .int()
+    .min(1)
+    .max(3_600_000)
+    .default(defaultLimits.executionTimeoutMsDefault)
+    .describe('For one run.'),
+  warmup: warmup.prefault({}),
+  session: session.prefault({}),
+  simulated: simulated.optional(),
+});
+
+/** A parsed `model.yaml` with its static defaults filled in. */
+export type ModelYaml = z.output<typeof modelYamlSchema>;
+
+/** JSON Schema (draft 2020-12) of `model.yaml`, for editors; committed as `model.schema.json`. */
+export function modelYamlJsonSchema(): Record<string, unknown> {
+  const { $schema, ...schema } = z.toJSONSchema(modelYamlSchema, { io: 'input' });
+  return { $schema, title: 'Inferry model.yaml', ...schema };
+}
