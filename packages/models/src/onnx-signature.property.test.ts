@@ -83,3 +83,26 @@ test('a written signature is read back, weights and all', async () => {
     { numRuns: 200 },
   );
 });
+
+test('a damaged file is read or refused, and never breaks the reader', async () => {
+  const whole = writeOnnx({
+    inputs: [{ name: 'x', type: 1, shape: ['n', 4] }],
+    outputs: [{ name: 'y', type: 7, shape: [null, 3] }],
+    initializers: { w: 12 },
+  });
+  const damage = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  await fc.assert(
+    fc.asyncProperty(damage, async (changes) => {
+      const bytes = Uint8Array.from(whole);
+      for (const [at, value] of changes) bytes[at] = value;
+      const file = join(folder, 'damaged.onnx');
+      await writeFile(file, bytes);
+      const result = await readOnnxSignature(file);
+      expect(result.ok || result.error.every((problem) => problem.file === file)).toBe(true);
+    }),
+    { numRuns: 1_000 },
+  );
+});
