@@ -7,13 +7,13 @@ import { check } from 'k6';
 import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
 
-export const baseUrl = (__ENV.BASE_URL || 'http://127.0.0.1:8000').replace(/\/$/, '');
+const baseUrl = (__ENV.BASE_URL || 'http://127.0.0.1:8000').replace(/\/$/, '');
 
 /** Request sent to answer (infer) or to the answer of the last poll (jobs), ms. */
-export const endToEnd = new Trend('inferry_e2e', true);
+const endToEnd = new Trend('inferry_e2e', true);
 /** Right answers in time, of all that were asked for. */
-export const good = new Rate('inferry_good');
-export const refused = new Counter('inferry_refused');
+const good = new Rate('inferry_good');
+const refused = new Counter('inferry_refused');
 
 const load = [429, 503];
 /** Longest time a poll is held by the server, s. */

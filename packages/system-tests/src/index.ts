@@ -1,2 +1,1 @@
-/** This package holds tests of the whole system and offers nothing to import. */
-export {};
+export { citedPaths } from './cited-paths.ts';

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { errorRegistry } from '@inferry/contracts';
 import { repositoryFiles, repositoryPath } from '@inferry/testkit';
 import { expect, test } from 'vitest';
+import { citedPaths } from './cited-paths.ts';
 
 const files = repositoryFiles();
 const sources = files.filter(({ path }) => /\.(?:ts|js|mjs)$/u.test(path));
@@ -77,6 +78,22 @@ test('every source file opens with a comment that says what it is', () => {
   expect(silent).toEqual([]);
 });
 
+test('links and code spans that begin with a folder of the repository are paths, patterns are not', () => {
+  const text = [
+    'See [queue](packages/queue/src/port.ts#L3), [web](https://example.com) and [below](#below).',
+    'Also `apps/cli/bin/inferry.js`, `models/<name>/model.yaml`, `packages/*/src`, `npm test`.',
+    'Line `infra/redis/redis.conf:12` and a model of your own, `models/my-model/1`.',
+    '```',
+    '`k6/in-a-code-block.js`',
+    '```',
+  ].join('\n');
+  expect(citedPaths(text)).toEqual([
+    'packages/queue/src/port.ts',
+    'apps/cli/bin/inferry.js',
+    'infra/redis/redis.conf',
+  ]);
+});
+
 test('every path a document names exists', () => {
   const missing = documents.flatMap(({ path, text }) =>
     citedPaths(text)
@@ -112,19 +129,6 @@ test('the error table of ARCHITECTURE.md is the error registry', () => {
 test('every ban finds what it is for', () => {
   for (const { match, finds } of bans) expect(finds.join('')).toMatch(match);
 });
-
-/** Relative links, and code spans that begin with a folder of the repository; patterns are not paths. */
-function citedPaths(markdown: string): readonly string[] {
-  const prose = markdown.replaceAll(/^```[\s\S]*?^```/gmu, '');
-  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/gu)].map((match) => match[1] ?? '');
-  const spans = [...prose.matchAll(/`([^`\s]+)`/gu)]
-    .map((match) => match[1] ?? '')
-    .filter((span) => /^(?:\.ci|apps|bench|docs|infra|k6|models|packages|scripts)\//u.test(span));
-  return [...links, ...spans]
-    .filter((cited) => !/^(?:[a-z]+:|#)|[*<{…$]/u.test(cited))
-    .map((cited) => cited.replace(/(?:#|:\d).*$/u, ''))
-    .filter((cited) => !/(?:^|\/)my[-_]/u.test(cited));
-}
 
 function isPinned(name: string, version: string): boolean {
   if (name.startsWith('@inferry/')) return version === '*';

@@ -1,4 +1,5 @@
 import { VirtualClock } from '@inferry/runtime';
+import { parseExposition } from '@inferry/testkit';
 import { describe, expect, test } from 'vitest';
 import { catalogue, catalogueList } from './catalogue.ts';
 import { admissionReason, type MetricSpec } from './metric-spec.ts';
@@ -6,19 +7,8 @@ import { createMetrics, type MetricsRegistry } from './metrics.ts';
 
 const build = { version: '1.2.3', revision: 'abc', onnxruntime: 'none' };
 
-/** Sample lines of an exposition as `name{labels}` -> value. */
-function samplesOf(text: string): Map<string, number> {
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const at = line.lastIndexOf(' ');
-      return [line.slice(0, at), Number(line.slice(at + 1))];
-    }),
-  );
-}
-
-async function samples(metrics: MetricsRegistry): Promise<Map<string, number>> {
-  return samplesOf(await metrics.text());
+async function samples(metrics: MetricsRegistry): Promise<ReadonlyMap<string, number>> {
+  return parseExposition(await metrics.text());
 }
 
 function bucket(le: string): string {
@@ -169,7 +159,7 @@ describe('collectors', () => {
     metrics.onCollect(() => new Promise(() => undefined));
     const text = metrics.text();
     await clock.advance(1_000);
-    const found = samplesOf(await text);
+    const found = parseExposition(await text);
     expect(found.get('inferry_queue_collect_errors_total')).toBe(1);
     expect(found.get('inferry_queue_collect_duration_seconds')).toBe(1);
     expect(clock.pendingTimers).toBe(0);

@@ -1,14 +1,10 @@
 import { VirtualClock } from '@inferry/runtime';
+import { parseExposition } from '@inferry/testkit';
 import { expect, test } from 'vitest';
 import { createMetrics } from './metrics.ts';
 import { startRuntimeMetrics } from './runtime-metrics.ts';
 
 const build = { version: '0', revision: '', onnxruntime: 'none' };
-
-function value(text: string, sample: string): number {
-  const line = text.split('\n').find((candidate) => candidate.startsWith(`${sample} `));
-  return Number(line?.slice(sample.length + 1));
-}
 
 test('lag is observed every 20 ms and the queue asked every 5 s, until stopped', async () => {
   const clock = new VirtualClock();
@@ -17,11 +13,11 @@ test('lag is observed every 20 ms and the queue asked every 5 s, until stopped',
   const stop = startRuntimeMetrics({ clock, metrics, ping: async () => answers.shift() });
   await clock.advance(15_000);
   stop();
-  const text = await metrics.text();
-  expect(value(text, 'inferry_event_loop_lag_seconds_count')).toBe(750);
-  expect(value(text, 'inferry_redis_rtt_seconds_count')).toBe(2);
-  expect(value(text, 'inferry_redis_rtt_seconds_sum')).toBeCloseTo(0.006);
-  const utilization = value(text, 'inferry_event_loop_utilization_ratio');
+  const found = parseExposition(await metrics.text());
+  expect(found.get('inferry_event_loop_lag_seconds_count')).toBe(750);
+  expect(found.get('inferry_redis_rtt_seconds_count')).toBe(2);
+  expect(found.get('inferry_redis_rtt_seconds_sum')).toBeCloseTo(0.006);
+  const utilization = found.get('inferry_event_loop_utilization_ratio') ?? -1;
   expect(utilization >= 0 && utilization <= 1).toBe(true);
   expect(clock.pendingTimers).toBe(0);
 });
@@ -37,5 +33,5 @@ test('a ping that fails is not an observation and does not end the asking', asyn
   const stop = startRuntimeMetrics({ clock, metrics, ping });
   await clock.advance(10_000);
   stop();
-  expect(value(await metrics.text(), 'inferry_redis_rtt_seconds_count')).toBe(1);
+  expect(parseExposition(await metrics.text()).get('inferry_redis_rtt_seconds_count')).toBe(1);
 });

@@ -1,3 +1,4 @@
+export { parseExposition } from './exposition.ts';
 export {
   type AppProcess,
   type AppProcessOptions,

@@ -2,6 +2,8 @@
  * Bounded polling, for conditions outside this process that announce themselves to nobody. This is
  * the only place where tests poll; inside the process they wait for an event or move the clock.
  */
+import { sleep, systemClock } from '@inferry/runtime';
+
 export interface WaitForOptions {
   readonly timeoutMs?: number;
   readonly everyMs?: number;
@@ -33,7 +35,7 @@ export async function waitFor<T>(
     if (performance.now() >= untilMs) {
       throw new Error(`${what} did not come true within ${timeoutMs} ms`, { cause });
     }
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    await sleep(systemClock, everyMs);
   }
 }
 
