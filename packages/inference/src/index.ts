@@ -1,1 +1,17 @@
-export type {} from './port.ts';
+/** Loaded models that run batches, and the provider files they need. */
+export { createBackend } from './create-backend.ts';
+export { type AvailableProviders, availableProviders } from './onnx/providers.ts';
+export { createOnnxBackend, type OnnxBackendOptions } from './onnx/onnx-backend.ts';
+export type {
+  Device,
+  InferenceBackend,
+  Item,
+  LoadFailure,
+  ModelInstance,
+  RunFailure,
+  RunOutput,
+} from './port.ts';
+export {
+  createSimulatedBackend,
+  type SimulatedBackendOptions,
+} from './simulated/simulated-backend.ts';

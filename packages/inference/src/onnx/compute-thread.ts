@@ -1,0 +1,71 @@
+/**
+ * The thread that owns one session. ONNX Runtime for Node runs a model inside the calling thread, so this
+ * thread is blocked while it computes and nothing else is.
+ *
+ * A run that throws is answered as such. Any other error is a bug of ours: it is not caught, ends the
+ * thread, and the main thread starts another one.
+ */
+import type { Tensor } from '@inferry/contracts';
+import { invariant } from '@inferry/runtime';
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Item } from '../port.ts';
+import { split, Stacker } from './batch.ts';
+import { tensorOf } from './ort-tensor.ts';
+import { plainReason } from './reason.ts';
+import { openSession } from './session.ts';
+import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
+
+const port = parentPort;
+invariant(port !== null, 'compute-thread.ts runs as a worker thread');
+const start = workerData as ThreadStart;
+const stacker = new Stacker();
+
+function answer(message: FromThread, moved: readonly ArrayBuffer[] = []): void {
+  port?.postMessage(message, [...moved]);
+}
+
+async function run(
+  session: InferenceSession,
+  items: readonly Item[],
+  names: readonly string[],
+): Promise<void> {
+  invariant(start.isBatched || items.length === 1, 'without a batch dimension, one item a run');
+  const feeds = stacker.stack(items);
+  const wanted = names.length === 0 ? start.outputs : names;
+  const startedMs = performance.now();
+  let results: InferenceSession.OnnxValueMapType;
+  try {
+    results = await session.run(feeds, [...wanted]);
+  } catch (cause) {
+    answer({ kind: 'threw', reason: plainReason(cause) });
+    return;
+  }
+  const computeMs = performance.now() - startedMs;
+  const outputs = wanted.map((name) => tensorOf(name, results[name] as OrtTensor));
+  const shares = split(
+    outputs,
+    items.map((item) => item.rows),
+  );
+  if (shares.ok) answer({ kind: 'ran', items: shares.value, computeMs }, buffersOf(shares.value));
+  else answer({ kind: 'threw', reason: shares.error });
+}
+
+/** Every buffer behind the shares, once: views of one output share its buffer on the other side too. */
+function buffersOf(shares: readonly (readonly Tensor[])[]): ArrayBuffer[] {
+  return [
+    ...new Set(shares.flatMap((own) => own.map((tensor) => tensor.bytes.buffer as ArrayBuffer))),
+  ];
+}
+
+const opened = await openSession(start);
+if (opened.ok) {
+  const { session, provider, sessionMs, warmupMs } = opened.value;
+  port.on('message', (message: ToThread) => {
+    if (message.kind === 'run') void run(session, message.items, message.outputs);
+    else void session.release().then(() => port.close());
+  });
+  answer({ kind: 'ready', provider, sessionMs, warmupMs });
+} else {
+  answer({ kind: 'unloadable', reason: opened.error });
+}

@@ -1,0 +1,110 @@
+/** ONNX Runtime behind the inference port: one compute thread and one session for each instance. */
+import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
+import { err, type Err, invariant, ok, type Result } from '@inferry/runtime';
+import type {
+  Device,
+  InferenceBackend,
+  Item,
+  LoadFailure,
+  ModelInstance,
+  RunFailure,
+  RunOutput,
+} from '../port.ts';
+import { missingProviderFile, onnxLibraryDirectory } from './providers.ts';
+import { type StartedThread, ThreadHandle } from './thread-handle.ts';
+import type { ThreadStart } from './thread-messages.ts';
+
+export interface OnnxBackendOptions {
+  /** Where ONNX Runtime looks for provider libraries; the installed package's own folder by default. */
+  readonly libraryDirectory?: string;
+}
+
+/** Loads `manifest.file` on the device asked for, or fails: there is no other provider to fall back to. */
+export function createOnnxBackend(options: OnnxBackendOptions = {}): InferenceBackend {
+  const libraryDirectory = options.libraryDirectory ?? onnxLibraryDirectory();
+  return {
+    async load(manifest, device) {
+      const label = `${manifest.name}@${manifest.version}`;
+      const missing = missingProviderFile(device.kind, libraryDirectory);
+      if (missing !== undefined) {
+        return unavailable(
+          `${label} cannot run on ${device.kind}: ${missing} is not installed; run: inferry setup cuda`,
+        );
+      }
+      const start = threadStart(manifest, device);
+      const thread = await ThreadHandle.start(start);
+      if (!thread.ok) return unavailable(`${label} cannot be loaded: ${thread.error}`);
+      return ok(new OnnxInstance(start, thread.value));
+    },
+  };
+}
+
+function unavailable(detail: string): Err<LoadFailure> {
+  return err({ ...failure('model_unavailable', detail), code: 'model_unavailable' });
+}
+
+function modelError(detail: string): Err<RunFailure> {
+  const error: Failure = failure('model_error', detail);
+  return err({ ...error, code: 'model_error' });
+}
+
+function threadStart(manifest: ModelManifest, device: Device): ThreadStart {
+  invariant(manifest.file !== null, 'an onnxruntime model has a file');
+  return {
+    file: manifest.file,
+    device,
+    session: manifest.session,
+    inputs: manifest.inputs,
+    outputs: manifest.outputs.map((output) => output.name),
+    isBatched: manifest.maxBatchSize > 0,
+    warmupRows: manifest.warmupRows,
+  };
+}
+
+class OnnxInstance implements ModelInstance {
+  readonly provider: ModelInstance['provider'];
+  readonly device: Device;
+  readonly loadMs: ModelInstance['loadMs'];
+  readonly #start: ThreadStart;
+  #thread: Promise<Result<StartedThread, string>>;
+
+  constructor(start: ThreadStart, started: StartedThread) {
+    this.provider = started.ready.provider;
+    this.device = start.device;
+    this.loadMs = { session: started.ready.sessionMs, warmup: started.ready.warmupMs };
+    this.#start = start;
+    this.#thread = Promise.resolve(ok(started));
+  }
+
+  async run(
+    items: readonly Item[],
+    outputs: readonly string[],
+  ): Promise<Result<RunOutput, RunFailure>> {
+    const living = await this.#living();
+    if (!living.ok) return modelError(`The model could not be loaded again: ${living.error}`);
+    const answer = await living.value.thread.run(items, outputs);
+    switch (answer.kind) {
+      case 'ran':
+        return ok({ items: answer.items, computeMs: answer.computeMs });
+      case 'threw':
+        return modelError(`The model failed: ${answer.reason}`);
+      case 'gone':
+        // The next run finds a new thread loading, or loaded already.
+        this.#thread = ThreadHandle.start(this.#start);
+        return modelError(`The run was lost: ${answer.reason}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    const started = await this.#thread;
+    if (started.ok) await started.value.thread.close();
+  }
+
+  /** The thread, replaced once if it died while idle or could not be started the last time. */
+  async #living(): Promise<Result<StartedThread, string>> {
+    const started = await this.#thread;
+    if (started.ok && !started.value.thread.isGone) return started;
+    this.#thread = ThreadHandle.start(this.#start);
+    return this.#thread;
+  }
+}

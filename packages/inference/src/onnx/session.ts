@@ -1,0 +1,154 @@
+/** One InferenceSession: created on the device asked for, warmed, and its provider proved by a run. */
+import {
+  type Datatype,
+  datatypeBytes,
+  elementCount,
+  type ProviderKind,
+  type Tensor,
+  type TensorSpec,
+} from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { env, InferenceSession } from 'onnxruntime-node';
+import type { Device, Item } from '../port.ts';
+import { Stacker } from './batch.ts';
+import { datatypeOf } from './ort-tensor.ts';
+import { plainReason } from './reason.ts';
+import type { ThreadStart } from './thread-messages.ts';
+
+/** ONNX Runtime's severities: 3 is error. Its warnings about optimisation are nothing to act on. */
+const errorsOnly = 3;
+
+export interface WarmSession {
+  readonly session: InferenceSession;
+  readonly provider: ProviderKind;
+  readonly sessionMs: number;
+  readonly warmupMs: number;
+}
+
+/**
+ * Creates and warms the session. The error is a reason for the operator: the file cannot be loaded, an
+ * output is of a kind we do not have, the provider is missing, a warm-up run threw, or nothing of the
+ * model ran on the device asked for.
+ */
+export async function openSession(start: ThreadStart): Promise<Result<WarmSession, string>> {
+  env.logLevel = 'error';
+  const profile = start.device.kind === 'cpu' ? null : await mkdtemp(join(tmpdir(), 'inferry-'));
+  try {
+    const startedMs = performance.now();
+    const session = await InferenceSession.create(start.file, {
+      executionProviders: executionProviders(start.device),
+      intraOpNumThreads: start.session.intraOpThreads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: start.session.graphOptimization,
+      logSeverityLevel: errorsOnly,
+      ...(profile === null ? {} : profileOptions(profile)),
+    });
+    const sessionMs = performance.now() - startedMs;
+    const unknown = unknownOutput(session, start.outputs);
+    if (unknown !== undefined) return err(unknown);
+
+    await warm(session, start, profile !== null);
+    const warmupMs = performance.now() - startedMs - sessionMs;
+    if (profile !== null) {
+      const wanted = providerNames[start.device.kind];
+      const used = await executedProviders(profile);
+      if (!used.has(wanted)) {
+        return err(`no part of the model ran on ${start.device.kind}, only on ${[...used].join()}`);
+      }
+    }
+    return ok({ session, provider: start.device.kind, sessionMs, warmupMs });
+  } catch (cause) {
+    return err(plainReason(cause));
+  } finally {
+    if (profile !== null) await rm(profile, { recursive: true, force: true });
+  }
+}
+
+/** CPU is ONNX Runtime's own last resort for single operators; the first one is demanded and never replaced. */
+function executionProviders(device: Device): InferenceSession.ExecutionProviderConfig[] {
+  const cuda = { name: 'cuda', deviceId: device.index } as const;
+  switch (device.kind) {
+    case 'cpu':
+      return ['cpu'];
+    case 'cuda':
+      return [cuda];
+    case 'tensorrt':
+      return [{ name: 'tensorrt', deviceId: device.index } as const, cuda];
+  }
+}
+
+const providerNames = {
+  cpu: 'CPUExecutionProvider',
+  cuda: 'CUDAExecutionProvider',
+  tensorrt: 'TensorrtExecutionProvider',
+} as const;
+
+function unknownOutput(session: InferenceSession, wanted: readonly string[]): string | undefined {
+  for (const name of wanted) {
+    const metadata = session.outputMetadata.find((candidate) => candidate.name === name);
+    if (metadata === undefined) return `the file has no output "${name}"`;
+    if (!metadata.isTensor) return `output "${name}" is not a tensor`;
+    if (datatypeOf(metadata.type) === undefined) {
+      return `output "${name}" is ${metadata.type}, which cannot be answered`;
+    }
+  }
+  return undefined;
+}
+
+/** For each row count one run that pays for allocations and kernel choice, and one that shows they are paid. */
+async function warm(
+  session: InferenceSession,
+  start: ThreadStart,
+  isProfiled: boolean,
+): Promise<void> {
+  const stacker = new Stacker();
+  let isProfiling = isProfiled;
+  for (const rows of start.isBatched ? start.warmupRows : [1]) {
+    const item: Item = { tensors: start.inputs.map((input) => zeros(input, rows)), rows };
+    await session.run(stacker.stack([item]), [...start.outputs]);
+    if (isProfiling) session.endProfiling();
+    isProfiling = false;
+    await session.run(stacker.stack([item]), [...start.outputs]);
+  }
+}
+
+/** Zeros (or empty strings) of the input's signature; a dimension that varies is 1, the leading one `rows`. */
+export function zeros(input: TensorSpec, rows: number): Tensor {
+  const shape = input.shape.map((dimension, axis) =>
+    dimension === -1 ? (axis === 0 ? rows : 1) : dimension,
+  );
+  const { name, datatype } = input;
+  return {
+    name,
+    datatype,
+    shape,
+    bytes: new Uint8Array(elementCount(shape) * zeroBytes(datatype)),
+  };
+}
+
+/** An empty string is its length prefix: four zero bytes. */
+function zeroBytes(datatype: Datatype): number {
+  return datatype === 'BYTES' ? 4 : datatypeBytes[datatype];
+}
+
+export function profileOptions(directory: string): InferenceSession.SessionOptions {
+  return { enableProfiling: true, profileFilePrefix: join(directory, 'run') };
+}
+
+/** Names of the providers that ran at least one node, out of the profile written into `directory`. */
+export async function executedProviders(directory: string): Promise<Set<string>> {
+  const used = new Set<string>();
+  for (const file of await readdir(directory)) {
+    const events = JSON.parse(await readFile(join(directory, file), 'utf8')) as readonly {
+      readonly args?: { readonly provider?: string };
+    }[];
+    for (const event of events) {
+      if (event.args?.provider !== undefined) used.add(event.args.provider);
+    }
+  }
+  return used;
+}

@@ -1,0 +1,39 @@
+/** What the main thread and a compute thread say to each other. Tensor buffers are transferred both ways. */
+import type { ModelManifest, ProviderKind, Tensor, TensorSpec } from '@inferry/contracts';
+import type { Device, Item } from '../port.ts';
+
+/** Given to the thread at its start. */
+export interface ThreadStart {
+  readonly file: string;
+  readonly device: Device;
+  readonly session: ModelManifest['session'];
+  readonly inputs: readonly TensorSpec[];
+  /** Names of the outputs to compute when a run names none. */
+  readonly outputs: readonly string[];
+  /** False: the model has no batch dimension, one item a run. */
+  readonly isBatched: boolean;
+  readonly warmupRows: readonly number[];
+}
+
+export type ToThread =
+  | { readonly kind: 'run'; readonly items: readonly Item[]; readonly outputs: readonly string[] }
+  | { readonly kind: 'close' };
+
+export type FirstAnswer =
+  | {
+      readonly kind: 'ready';
+      readonly provider: ProviderKind;
+      readonly sessionMs: number;
+      readonly warmupMs: number;
+    }
+  | { readonly kind: 'unloadable'; readonly reason: string };
+
+export type RunAnswer =
+  | {
+      readonly kind: 'ran';
+      readonly items: readonly (readonly Tensor[])[];
+      readonly computeMs: number;
+    }
+  | { readonly kind: 'threw'; readonly reason: string };
+
+export type FromThread = FirstAnswer | RunAnswer;
