@@ -196,9 +196,10 @@ describe('the OpenAPI document', () => {
 test('a model document serves our clients, TensorFlow Serving’s and KServe’s', () => {
   const state = {
     versions: ['1', '2'],
+    defaultVersion: '2',
     status: 'ready',
     queue: { queued: 1, running: 2, oldestMs: 3.4 },
-    workers: { live: 1, loading: 0 },
+    workers: { ready: 1 },
   } as const;
   for (const manifest of [iris, digits, adder]) {
     const document = modelSchema.parse(modelDocument(manifest, state, defaultLimits));

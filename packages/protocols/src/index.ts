@@ -1,6 +1,6 @@
 export { parseCancel } from './cancel.ts';
 export { jobDocument } from './job-document.ts';
-export { modelDocument, type ModelState, type ModelStatus } from './model-document.ts';
+export { modelDocument } from './model-document.ts';
 export {
   inferResponse,
   type InferRequest,
@@ -9,7 +9,7 @@ export {
   serverMetadata,
 } from './open-inference.ts';
 export { openApiDocument } from './openapi.ts';
-export { type ProblemAnswer, problemDocument } from './problem.ts';
+export { problemDocument } from './problem.ts';
 export {
   parseCancelAfter,
   parseIdempotencyKey,
@@ -17,10 +17,4 @@ export {
   parseWait,
   type Preference,
 } from './request-headers.ts';
-export {
-  bindSubmit,
-  readSubmit,
-  type Submission,
-  type SubmitBody,
-  type SubmitDocument,
-} from './submit.ts';
+export { bindSubmit, readSubmit, type SubmitBody } from './submit.ts';

@@ -5,11 +5,12 @@
 import { hasPipeline, type JsonObject, type Limits, type ModelManifest } from '@inferry/contracts';
 import { z } from 'zod';
 
-export type ModelStatus = 'ready' | 'loading' | 'unavailable';
+type ModelStatus = 'ready' | 'loading' | 'unavailable';
 
 /** What is known of a model at this moment, beyond its manifest. */
-export interface ModelState {
+interface ModelState {
   readonly versions: readonly string[];
+  readonly defaultVersion: string;
   readonly status: ModelStatus;
   /** Null when the queue cannot be reached. */
   readonly queue: {
@@ -17,7 +18,8 @@ export interface ModelState {
     readonly running: number;
     readonly oldestMs: number;
   } | null;
-  readonly workers: { readonly live: number; readonly loading: number };
+  /** Live workers that have this version loaded. */
+  readonly workers: { readonly ready: number };
 }
 
 const jsonSchema = z.record(z.string(), z.unknown());
@@ -44,7 +46,7 @@ export const modelSchema = z
       .strictObject({ queued: z.int(), running: z.int(), oldest_ms: z.int() })
       .nullable()
       .describe('Null when the queue cannot be reached.'),
-    workers: z.strictObject({ live: z.int(), loading: z.int() }),
+    workers: z.strictObject({ ready: z.int() }),
     model_version_status: z.array(
       z.strictObject({
         version: z.string(),
@@ -75,7 +77,7 @@ export function modelDocument(
     ready: state.status === 'ready',
     version: manifest.version,
     versions: [...state.versions],
-    default_version: state.versions.at(-1) ?? manifest.version,
+    default_version: state.defaultVersion,
     status: state.status,
     input_schema: inputSchema(manifest),
     output_schema: outputSchema(manifest),

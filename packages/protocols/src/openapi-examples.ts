@@ -1,5 +1,5 @@
 /** Requests that work when sent as they stand, made from the manifests of the served models. */
-import type { JsonObject, ModelManifest, TensorSpec } from '@inferry/contracts';
+import type { JsonObject, ModelManifest, TabularColumn, TensorSpec } from '@inferry/contracts';
 
 /** A PNG of 8 by 8 grey pixels: the stroke of a 1, light on dark. */
 const smallPng =
@@ -46,12 +46,15 @@ function exampleInput(manifest: ModelManifest): JsonObject {
       return { [manifest.preprocess.input]: { $b64: smallPng, media_type: 'image/png' } };
     case 'tabular':
       return Object.fromEntries(
-        manifest.preprocess.columns.map(({ name, min = 0, max = min + 2 }) => [
-          name,
-          Math.round((min + max) * 5) / 10,
-        ]),
+        manifest.preprocess.columns.map((column) => [column.name, exampleNumber(column)]),
       );
   }
+}
+
+/** Near the lower end of the range, where the numbers of real tables are more often than in the middle. */
+function exampleNumber({ min = 0, max = min + 100 }: TabularColumn): number {
+  const value = Number((min + (max - min) / 20).toPrecision(3));
+  return Math.min(max, Math.max(min, value));
 }
 
 function exampleTensors(manifest: ModelManifest): JsonObject {

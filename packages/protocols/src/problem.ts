@@ -2,7 +2,7 @@
 import { type ErrorCode, errorRegistry, type Failure, type JobRecord } from '@inferry/contracts';
 import { z } from 'zod';
 
-export interface ProblemAnswer {
+interface ProblemAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Readonly<Record<string, unknown>>;

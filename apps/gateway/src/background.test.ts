@@ -1,0 +1,117 @@
+import { classOf, defaultLimits, newJobId, type WorkerAnnouncement } from '@inferry/contracts';
+import { ModelCatalogue } from '@inferry/models';
+import { createMemoryQueue } from '@inferry/queue';
+import { seededRandom, VirtualClock } from '@inferry/runtime';
+import { createLogger, createMetrics } from '@inferry/telemetry';
+import { expect, test } from 'vitest';
+
+import { createBackground } from './background.ts';
+import { HeldRequests } from './results/held-requests.ts';
+import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
+import { iris } from './test-models.ts';
+
+function setUp() {
+  const clock = new VirtualClock();
+  const queue = createMemoryQueue({ clock });
+  const metrics = createMetrics('gateway', { version: '0', revision: '', onnxruntime: 'none' });
+  const lines: string[] = [];
+  const base = {
+    clock,
+    queue,
+    catalogue: new ModelCatalogue(),
+    random: seededRandom(1),
+    limits: defaultLimits,
+    telemetry: createGatewayTelemetry(metrics),
+    log: createLogger({
+      role: 'gateway',
+      level: 'info',
+      destination: { write: (line) => void lines.push(line) },
+    }),
+    gatewayId: 'gw',
+    version: '0',
+  };
+  const parts = {
+    ...base,
+    load: { isDraining: false, waitingTotal: 0 },
+    held: new HeldRequests(base),
+  };
+  return { ...parts, metrics, lines, background: createBackground(parts) };
+}
+
+const worker: WorkerAnnouncement = {
+  v: 1,
+  workerId: 'w1',
+  host: 'h',
+  pid: 1,
+  state: 'serving',
+  startedAtMs: 0,
+  models: [{ manifest: iris, state: 'ready', provider: 'cpu', device: 'cpu', loadMs: 1 }],
+};
+
+const cls = classOf('iris', '1');
+const depth = { depthMax: 10, bytesMax: 1000 };
+
+function job(nowMs: number, deadlineMs: number) {
+  return {
+    v: 1,
+    id: newJobId(nowMs, seededRandom(7)),
+    class: cls,
+    rows: 1,
+    payloadBytes: 1,
+    mode: 'async',
+    gateway: null,
+    requestId: 'r',
+    admissionMs: 0,
+    deadlineMs,
+    queueTimeoutMs: deadlineMs,
+    executionTimeoutMs: 1000,
+    attemptsMax: 3,
+    retentionMs: 60_000,
+    metadata: {},
+  } as const;
+}
+
+test('a round learns the models from the workers, and sees the load', async () => {
+  const { background, catalogue, queue, load, clock, metrics } = setUp();
+  await queue.announce(worker);
+  await queue.enqueue(job(clock.nowMs(), 60_000), Uint8Array.of(1), depth);
+  await background.round();
+  expect(catalogue.list()).toMatchObject([{ name: 'iris', state: 'ready' }]);
+  expect(load.waitingTotal).toBe(1);
+  collectQueueMetrics(metrics, { queue, catalogue, limits: defaultLimits });
+  const text = await metrics.text();
+  expect(text).toContain('inferry_queue_jobs{queue="iris@1",state="waiting"} 1');
+  expect(text).toContain('inferry_queue_limit_jobs{queue="iris@1"} 3');
+});
+
+test('jobs whose time ran out are ended and counted without anyone asking for them', async () => {
+  const { background, queue, clock, metrics } = setUp();
+  await queue.announce(worker);
+  const late = job(clock.nowMs(), 700);
+  await queue.enqueue(late, Uint8Array.of(1), depth);
+  await background.round();
+  background.start();
+  await clock.advance(2_000);
+  background.stop();
+  expect(await queue.find(late.id)).toMatchObject({
+    ok: true,
+    value: { record: { status: 'expired' } },
+  });
+  expect(await metrics.text()).toContain('requests_total{model="iris",outcome="expired"} 1');
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test('an outage is told once, and its end', async () => {
+  const { background, queue, lines } = setUp();
+  const workers = queue.workers.bind(queue);
+  queue.workers = () => Promise.reject(new Error('away'));
+  await background.round();
+  await background.round();
+  queue.workers = workers;
+  await background.round();
+  await background.round();
+  expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+    'the queue cannot be looked after',
+    'the queue is back',
+  ]);
+});

@@ -1,0 +1,87 @@
+/**
+ * What a gateway does beside its requests, once in a round: learns which workers live and what they
+ * serve, looks at the load, and sweeps each class (returns the jobs of dead workers, ends those whose
+ * time ran out). Any number of gateways may do so at once.
+ */
+import { classOf } from '@inferry/contracts';
+import { every, sleep } from '@inferry/runtime';
+
+import type { GatewayParts } from './deps.ts';
+
+export interface Background {
+  /** One round, now. Never rejects: what cannot be done is logged and tried again in the next round. */
+  readonly round: () => Promise<void>;
+  readonly start: () => void;
+  readonly stop: () => void;
+}
+
+/** A queue that answers nothing must not keep the rounds from going on. */
+const stepMsMax = 5_000;
+
+export function createBackground(parts: GatewayParts): Background {
+  let stopTicking: (() => void) | undefined;
+  let isQueueLost = false;
+  const round = async (): Promise<void> => {
+    const steps = [() => learn(parts), () => weigh(parts), () => sweepAll(parts)];
+    try {
+      for (const step of steps) await withinMs(parts, step());
+      if (isQueueLost) parts.log.info({}, 'the queue is back');
+      isQueueLost = false;
+    } catch (cause) {
+      // Said once, not with every round of an outage.
+      if (!isQueueLost) parts.log.warn({ err: cause }, 'the queue cannot be looked after');
+      isQueueLost = true;
+    }
+  };
+  return {
+    round,
+    start() {
+      stopTicking?.();
+      stopTicking = every(parts.clock, parts.limits.sweepMs, round);
+    },
+    stop: () => stopTicking?.(),
+  };
+}
+
+async function learn({ queue, catalogue }: GatewayParts): Promise<void> {
+  catalogue.replaceAnnounced(await queue.workers());
+}
+
+async function weigh(parts: GatewayParts): Promise<void> {
+  const { queue, load, telemetry } = parts;
+  const roundTripMs = await queue.ping();
+  if (roundTripMs !== undefined) telemetry.queueRoundTrip(roundTripMs / 1000);
+  const stats = await queue.stats(classesOf(parts).map(({ cls }) => cls));
+  load.waitingTotal = stats.reduce((sum, { waiting }) => sum + waiting, 0);
+}
+
+async function sweepAll(parts: GatewayParts): Promise<void> {
+  const { queue, telemetry, log } = parts;
+  for (const { cls, model } of classesOf(parts)) {
+    const { returned, failed, expired } = await queue.sweep(cls);
+    const found = { returned: returned.length, failed: failed.length, expired: expired.length };
+    telemetry.swept(model, found);
+    if (found.returned + found.failed > 0) {
+      log.warn({ model, returned, failed }, 'jobs of lost workers were returned or failed');
+    }
+  }
+}
+
+function classesOf({ catalogue }: GatewayParts) {
+  return catalogue
+    .list()
+    .flatMap(({ name, versions }) =>
+      versions.map(({ version }) => ({ cls: classOf(name, version), model: name })),
+    );
+}
+
+async function withinMs({ clock }: GatewayParts, step: Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const late = sleep(clock, stepMsMax, stop.signal).then(() => 'late');
+  try {
+    const first = await Promise.race([step, late]);
+    if (first === 'late') throw new Error(`the queue did not answer within ${stepMsMax} ms`);
+  } finally {
+    stop.abort();
+  }
+}

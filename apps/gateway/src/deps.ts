@@ -1,0 +1,31 @@
+/** What a gateway is made of. Everything that a test replaces or a deployment chooses comes in here. */
+import type { Limits } from '@inferry/contracts';
+import type { ModelCatalogue } from '@inferry/models';
+import type { JobQueue } from '@inferry/queue';
+import type { Clock, Random } from '@inferry/runtime';
+import type { Logger } from '@inferry/telemetry';
+
+import type { Load } from './admission/admit.ts';
+import type { HeldRequests } from './results/held-requests.ts';
+import type { GatewayTelemetry } from './telemetry.ts';
+
+export interface GatewayDeps {
+  readonly queue: JobQueue;
+  readonly catalogue: ModelCatalogue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: Limits;
+  readonly telemetry: GatewayTelemetry;
+  readonly log: Logger;
+  /** Names this process to the workers, so that outcomes find their way back. */
+  readonly gatewayId: string;
+  readonly version: string;
+  /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */
+  readonly publicBaseUrl?: string;
+}
+
+/** The dependencies with the state that the requests of one gateway share. */
+export interface GatewayParts extends GatewayDeps {
+  readonly held: HeldRequests;
+  readonly load: Load;
+}

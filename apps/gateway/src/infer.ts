@@ -1,0 +1,182 @@
+/**
+ * The spine of `POST /v2/models/{model}/infer`: parse -> admit and enqueue -> await -> respond. The caller
+ * gets no job to come back for, so a job that nobody waits for any more is canceled.
+ */
+import {
+  type Failure,
+  failure,
+  isTerminal,
+  type JobId,
+  type JobRecord,
+  type ModelManifest,
+  newJobId,
+  type Outcome,
+  partsOf,
+} from '@inferry/contracts';
+import { inferResponse, type InferRequest, parseInferRequest } from '@inferry/protocols';
+import { err, ok, type Result } from '@inferry/runtime';
+
+import { accept } from './accept.ts';
+import { admit } from './admission/admit.ts';
+import type { GatewayParts } from './deps.ts';
+import { answer, type GatewayContext, problem } from './http/exchange.ts';
+import { readBody } from './http/read-body.ts';
+import { resultHeaders, stageTiming } from './results/job-answer.ts';
+
+/** Past the deadline, so that the queue, on its own clock, has passed it too. */
+const pastDeadlineMs = 100;
+const retryAfterMs = 1_000;
+
+export async function inferTensors(
+  c: GatewayContext,
+  model: { readonly name: string; readonly version: string | undefined },
+  parts: GatewayParts,
+): Promise<Response> {
+  const manifest = parts.catalogue.resolve(model.name, model.version);
+  if (!manifest.ok) return refuse(c, manifest.error, undefined, parts);
+  const request = await receive(c, manifest.value, parts); // 400 413 415 503
+  if (!request.ok) return refuse(c, request.error, manifest.value, parts);
+
+  const place = parts.held.reserve();
+  if (place === undefined) return refuse(c, tooManyHeld(parts), manifest.value, parts); // 503
+  try {
+    const accepted = await accept(workOf(c, manifest.value, request.value, parts), parts); // 503
+    if (!accepted.ok) return refuse(c, accepted.error, manifest.value, parts);
+    const record = await awaitRecord(c, accepted.value, parts); // 504
+    return record.ok
+      ? respond(c, manifest.value, record.value, request.value)
+      : problem(c, record.error, { 'Job-Id': accepted.value.job.id });
+  } finally {
+    place.release();
+  }
+}
+
+async function receive(
+  c: GatewayContext,
+  manifest: ModelManifest,
+  parts: GatewayParts,
+): Promise<Result<InferRequest, Failure>> {
+  const admission = admit(parts.load, parts.limits);
+  if (!admission.ok) return admission;
+  if (c.req.header('inference-header-content-length') !== undefined) {
+    const detail = 'Binary tensor data is not supported; send JSON data.';
+    const extras = { header: 'Inference-Header-Content-Length' };
+    return err(failure('invalid_header', detail, { extras }));
+  }
+  // The media type is not looked at: the clients of this protocol send all kinds with their JSON.
+  const bytes = await readBody(c, parts.limits.bodyBytesMax);
+  if (!bytes.ok) return bytes;
+  const request = parseInferRequest(bytes.value, manifest);
+  if (!request.ok) return request;
+  const { timeoutMs } = request.value;
+  if (timeoutMs !== undefined && timeoutMs > parts.limits.deadlineMsMax) {
+    const detail = `Parameter "timeout" is ${timeoutMs} ms; it must be at most ${parts.limits.deadlineMsMax} ms.`;
+    return err(failure('invalid_deadline', detail));
+  }
+  return request;
+}
+
+function workOf(
+  c: GatewayContext,
+  manifest: ModelManifest,
+  { input, rows, timeoutMs }: InferRequest,
+  { clock, random, limits }: GatewayParts,
+) {
+  const { requestId, startedAtMs } = c.get('exchange');
+  const deadlineMs = timeoutMs ?? manifest.timeoutMs;
+  return {
+    id: newJobId(clock.nowMs(), random),
+    requestId,
+    startedAtMs,
+    manifest,
+    input,
+    rows,
+    isHeld: true,
+    deadlineMs,
+    queueTimeoutMs: deadlineMs,
+    executionTimeoutMs: manifest.executionTimeoutMs,
+    attemptsMax: limits.attemptsMax,
+    retentionMs: limits.retentionMsHeld,
+    metadata: {},
+  };
+}
+
+/** The terminal record. Errors: `deadline_exceeded`, `draining`, `canceled_by_user` (nobody reads it), `queue_unavailable`. */
+async function awaitRecord(
+  c: GatewayContext,
+  accepted: JobRecord,
+  parts: GatewayParts,
+): Promise<Result<JobRecord, Failure>> {
+  const { id, deadlineMs } = accepted.job;
+  const { signal } = c.req.raw;
+  const waitMs = deadlineMs + pastDeadlineMs;
+  const waited = await parts.held.wait({ id, waitMs, signal, kind: 'needed' });
+  switch (waited.end) {
+    case 'outcome':
+      return ok(waited.record);
+    case 'disconnected':
+      await abandon(id, 'The caller closed the connection.', parts);
+      return err(failure('canceled_by_user', 'The connection was closed.'));
+    case 'draining': {
+      await abandon(id, 'The server shut down before the answer was there.', parts);
+      const detail = 'This server shut down before the answer was there.';
+      return err(failure('draining', detail, { retryAfterMs }));
+    }
+    case 'elapsed': {
+      // Looking at a job whose time is over ends it, and tells in which way it ended.
+      const found = await parts.queue.find(id);
+      const record = found.ok && found.value.found === 'record' ? found.value.record : undefined;
+      if (record !== undefined && isTerminal(record.status)) return ok(record);
+      const detail = `The job did not end within ${deadlineMs} ms.`;
+      return err(failure('deadline_exceeded', detail));
+    }
+  }
+}
+
+/** Best effort: a job that cannot be canceled ends by its deadline. */
+async function abandon(id: JobId, why: string, { queue, telemetry }: GatewayParts): Promise<void> {
+  const found = await queue.cancel(id, why);
+  if (!found.ok || found.value.found !== 'record') return;
+  const { record } = found.value;
+  if (record.status === 'canceled') telemetry.canceled(partsOf(record.job.class).model);
+}
+
+function respond(
+  c: GatewayContext,
+  manifest: ModelManifest,
+  record: JobRecord,
+  { id }: InferRequest,
+): Response {
+  const headers = { 'Job-Id': record.job.id, ...resultHeaders(record) };
+  const timing = stageTiming(record);
+  const output = record.outcome?.output ?? null;
+  if (output === null) return problem(c, outcomeFailure(record.outcome), headers);
+  return answer(c, {
+    status: 200,
+    body: inferResponse(manifest, output, id),
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    ...(timing === undefined ? {} : { timing }),
+  });
+}
+
+function outcomeFailure(outcome: Outcome | null): Failure {
+  const error = outcome?.error ?? null;
+  return error === null
+    ? failure('job_gone', 'The result was removed before it could be read.')
+    : failure(error.code, error.detail);
+}
+
+function tooManyHeld({ limits }: GatewayParts): Failure {
+  const detail = `This server holds ${limits.heldRequestsMax} open requests already (its limit).`;
+  return failure('queue_full', detail, { retryAfterMs });
+}
+
+function refuse(
+  c: GatewayContext,
+  reason: Failure,
+  manifest: ModelManifest | undefined,
+  parts: GatewayParts,
+): Response {
+  parts.telemetry.rejected(manifest?.name, manifest?.version, reason.code);
+  return problem(c, reason);
+}

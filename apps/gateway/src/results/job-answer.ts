@@ -1,0 +1,72 @@
+/** A job as an HTTP answer, with what its stages took in the headers. */
+import type { JobRecord, Outcome } from '@inferry/contracts';
+import { jobDocument, type Preference } from '@inferry/protocols';
+
+import { answer, type GatewayContext } from '../http/exchange.ts';
+
+/** Seconds until a live job is worth another look; nothing better is known of its end. */
+const retryAfter = '1';
+
+export function jobAnswer(
+  c: GatewayContext,
+  record: JobRecord,
+  { publicBaseUrl }: { readonly publicBaseUrl?: string },
+  { status, headers = {} }: { status: number; headers?: Readonly<Record<string, string>> },
+): Response {
+  const timing = stageTiming(record);
+  return answer(c, {
+    status,
+    body: jobDocument(record, { baseUrl: publicBaseUrl ?? '' }),
+    headers: {
+      'Content-Type': 'application/json',
+      'Job-Id': record.job.id,
+      ...(record.outcome === null ? { 'Retry-After': retryAfter } : resultHeaders(record)),
+      ...headers,
+    },
+    ...(timing === undefined ? {} : { timing }),
+  });
+}
+
+/** `Preference-Applied`, when the caller asked for something. `waitMs` is 0 when no wait was granted. */
+export function preferenceApplied(
+  { waitMs: asked, respondAsync }: Preference,
+  waitMs: number,
+): Readonly<Record<string, string>> {
+  if (waitMs > 0) return { 'Preference-Applied': `wait=${Math.floor(waitMs / 1000)}` };
+  if (asked === undefined && !respondAsync) return {};
+  return { 'Preference-Applied': 'respond-async' };
+}
+
+/** What the caller may want to know of the way of a job that has ended. */
+export function resultHeaders({ outcome }: JobRecord): Readonly<Record<string, string>> {
+  if (outcome === null) return {};
+  const { timings, batchRows, overtakenBy } = outcome;
+  return {
+    ...(timings === null ? {} : { 'X-Queue-Wait-Ms': timings.queueWaitMs.toFixed(1) }),
+    ...(batchRows === null ? {} : { 'X-Batch-Size': String(batchRows) }),
+    'X-Overtaken-By': String(overtakenBy),
+  };
+}
+
+/** The stages for `Server-Timing`, in their order; undefined for a job that never ran. */
+export function stageTiming({ job, outcome, settledAtMs }: JobRecord): string | undefined {
+  const timings = outcome?.timings ?? null;
+  if (outcome === null || timings === null) return undefined;
+  const stages: Readonly<Record<string, number>> = {
+    admission: job.admissionMs,
+    queue_wait: timings.queueWaitMs,
+    fetch: timings.fetchMs,
+    preprocess: timings.preprocessMs,
+    batch_wait: timings.batchWaitMs,
+    compute: timings.computeMs,
+    postprocess: timings.postprocessMs,
+    publish: publishMs(outcome, settledAtMs),
+  };
+  return Object.entries(stages)
+    .map(([name, ms]) => `${name};dur=${ms.toFixed(3)}`)
+    .join(', ');
+}
+
+function publishMs({ readyAtMs }: Outcome, settledAtMs: number | null): number {
+  return readyAtMs === null || settledAtMs === null ? 0 : Math.max(0, settledAtMs - readyAtMs);
+}

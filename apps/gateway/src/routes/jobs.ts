@@ -1,0 +1,145 @@
+/** The job API: submit, read (with a wait), cancel, remove. */
+import {
+  type Failure,
+  failure,
+  isJobId,
+  isTerminal,
+  type JobId,
+  type JobRecord,
+  partsOf,
+} from '@inferry/contracts';
+import { parseCancel, parsePrefer, parseWait, type Preference } from '@inferry/protocols';
+import type { Lookup } from '@inferry/queue';
+import { err, ok, type Result } from '@inferry/runtime';
+
+import type { GatewayParts } from '../deps.ts';
+import { answer, type GatewayContext, problem } from '../http/exchange.ts';
+import { readBody } from '../http/read-body.ts';
+import { requireJson } from '../http/submit-body.ts';
+import { jobAnswer, preferenceApplied } from '../results/job-answer.ts';
+import { submitJob } from '../submit.ts';
+import { pathParameter, type Route } from './routes.ts';
+
+export function jobRoutes(parts: GatewayParts): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/models/{model}/jobs',
+      answer: (c) => submitJob(c, pathParameter(c, 'model'), parts),
+    },
+    { method: 'POST', path: '/v1/jobs', answer: (c) => submitJob(c, undefined, parts) },
+    { method: 'GET', path: '/v1/jobs/{id}', answer: (c) => readJob(c, parts) },
+    { method: 'POST', path: '/v1/jobs/{id}/cancel', answer: (c) => cancelJob(c, parts) },
+    { method: 'DELETE', path: '/v1/jobs/{id}', answer: (c) => removeJob(c, parts) },
+  ];
+}
+
+async function readJob(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  const preference = readPreference(c);
+  if (!preference.ok) return problem(c, preference.error);
+  const found = await findJob(c, parts);
+  if (!found.ok) return problem(c, found.error);
+  let record = found.value;
+  const { limits, held } = parts;
+  const { waitMs: asked = 0 } = preference.value;
+  const waitMs = Math.min(asked === 'default' ? limits.waitMsDefault : asked, limits.waitMsMax);
+  const place = waitMs > 0 && !isTerminal(record.status) ? held.reserve() : undefined;
+  if (place !== undefined) {
+    try {
+      const { signal } = c.req.raw;
+      const waited = await held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
+      // The job may have changed (been claimed) without having ended.
+      const now = waited.end === 'outcome' ? ok(waited.record) : await findJob(c, parts);
+      if (!now.ok) return problem(c, now.error);
+      record = now.value;
+    } finally {
+      place.release();
+    }
+  }
+  const headers = preferenceApplied(preference.value, place === undefined ? 0 : waitMs);
+  return jobAnswer(c, record, parts, { status: 200, headers });
+}
+
+/** `?wait=` comes before `Prefer: wait`. Error: `invalid_query`. */
+function readPreference(c: GatewayContext): Result<Preference, Failure> {
+  const query = c.req.query('wait');
+  if (query === undefined) return ok(parsePrefer(c.req.header('prefer')));
+  const waitMs = parseWait(query);
+  if (waitMs !== undefined) return ok({ waitMs, respondAsync: false });
+  return err(failure('invalid_query', 'wait must be a whole number of seconds.'));
+}
+
+async function cancelJob(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  const bytes = await readBody(c, parts.limits.bodyBytesMax);
+  if (!bytes.ok) return problem(c, bytes.error);
+  if (bytes.value.length > 0) {
+    const type = requireJson(c.req.header('content-type'));
+    if (!type.ok) return problem(c, type.error);
+  }
+  const reason = parseCancel(bytes.value);
+  if (!reason.ok) return problem(c, reason.error);
+  const before = await findJob(c, parts);
+  if (!before.ok) return problem(c, before.error);
+  if (isTerminal(before.value.status)) return jobAnswer(c, before.value, parts, { status: 200 });
+  const { job } = before.value;
+  const canceled = await parts.queue.cancel(job.id, reason.value ?? 'Canceled by its owner.');
+  if (!canceled.ok) return problem(c, canceled.error);
+  const after = recordOf(canceled.value, job.id);
+  if (!after.ok) return problem(c, after.error);
+  if (after.value.status === 'canceled') parts.telemetry.canceled(partsOf(job.class).model);
+  return jobAnswer(c, after.value, parts, { status: 200 });
+}
+
+async function removeJob(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  const id = jobIdOf(c);
+  if (!id.ok) return problem(c, id.error);
+  const erased = await parts.queue.erase(id.value);
+  if (!erased.ok) return problem(c, erased.error);
+  switch (erased.value) {
+    case 'erased':
+      return answer(c, { status: 204, body: null });
+    case 'live': {
+      const detail = `Job ${id.value} has not ended; cancel it first.`;
+      return problem(c, failure('not_terminal', detail, { retryAfterMs: 1_000 }));
+    }
+    case 'gone':
+      return problem(c, gone(id.value, 'deleted'));
+    case 'never':
+      return problem(c, unknownJob(id.value));
+  }
+}
+
+async function findJob(
+  c: GatewayContext,
+  { queue }: GatewayParts,
+): Promise<Result<JobRecord, Failure>> {
+  const id = jobIdOf(c);
+  if (!id.ok) return id;
+  const found = await queue.find(id.value);
+  return found.ok ? recordOf(found.value, id.value) : found;
+}
+
+function recordOf(found: Lookup, id: JobId): Result<JobRecord, Failure> {
+  switch (found.found) {
+    case 'record':
+      return ok(found.record);
+    case 'gone':
+      return err(gone(id, found.reason));
+    case 'never':
+      return err(unknownJob(id));
+  }
+}
+
+function jobIdOf(c: GatewayContext): Result<JobId, Failure> {
+  const id = pathParameter(c, 'id');
+  return isJobId(id) ? ok(id) : err(unknownJob(id));
+}
+
+function unknownJob(id: string): Failure {
+  return failure('job_not_found', `There is no job "${id.slice(0, 64)}".`);
+}
+
+function gone(id: JobId, reason: 'expired' | 'deleted'): Failure {
+  const how = reason === 'expired' ? 'was kept until it expired' : 'was removed';
+  return failure('job_gone', `Job ${id} ${how}.`, { extras: { reason } });
+}

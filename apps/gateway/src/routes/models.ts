@@ -1,0 +1,75 @@
+/** `GET /v1/models`: what is served, what it takes and gives, and how it is doing. */
+import { classOf, type ModelManifest } from '@inferry/contracts';
+import type { CatalogueModel } from '@inferry/models';
+import { modelDocument } from '@inferry/protocols';
+import type { ClassStats } from '@inferry/queue';
+
+import type { GatewayParts } from '../deps.ts';
+import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
+import { resolveReference } from '../model-reference.ts';
+import { pathParameter, type Route } from './routes.ts';
+
+export function modelRoutes(parts: GatewayParts): readonly Route[] {
+  return [
+    { method: 'GET', path: '/v1/models', answer: (c) => listModels(c, parts) },
+    { method: 'GET', path: '/v1/models/{model}', answer: (c) => readModel(c, parts) },
+  ];
+}
+
+async function listModels(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  const models = parts.catalogue.list();
+  const defaults = models.flatMap(({ versions, defaultVersion }) =>
+    versions.filter(({ version }) => version === defaultVersion).map(({ manifest }) => manifest),
+  );
+  const stats = await statsOf(defaults, parts);
+  const data = defaults.map((manifest) => documentOf(manifest, models, stats, parts));
+  return answerJson(c, { object: 'list', data, models: models.map(({ name }) => name) });
+}
+
+async function readModel(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  const manifest = resolveReference(pathParameter(c, 'model'), parts.catalogue);
+  if (!manifest.ok) return problem(c, manifest.error);
+  const stats = await statsOf([manifest.value], parts);
+  return answerJson(c, documentOf(manifest.value, parts.catalogue.list(), stats, parts));
+}
+
+/** By class; empty when the queue cannot be reached, which is no reason to hide the models. */
+async function statsOf(
+  manifests: readonly ModelManifest[],
+  { queue, log }: GatewayParts,
+): Promise<ReadonlyMap<string, ClassStats>> {
+  try {
+    const stats = await queue.stats(manifests.map(({ name, version }) => classOf(name, version)));
+    return new Map(stats.map((one) => [one.class, one]));
+  } catch (cause) {
+    log.warn({ err: cause }, 'the queue gave no statistics');
+    return new Map();
+  }
+}
+
+function documentOf(
+  manifest: ModelManifest,
+  models: readonly CatalogueModel[],
+  stats: ReadonlyMap<string, ClassStats>,
+  { limits }: GatewayParts,
+) {
+  const { name, version } = manifest;
+  const entry = models.find((model) => model.name === name);
+  const serving = entry?.versions.find((one) => one.version === version);
+  const state = serving?.state ?? 'unavailable';
+  const waiting = stats.get(classOf(name, version));
+  return modelDocument(
+    manifest,
+    {
+      versions: (entry?.versions ?? []).map((one) => one.version),
+      defaultVersion: entry?.defaultVersion ?? version,
+      status: state,
+      queue:
+        waiting === undefined
+          ? null
+          : { queued: waiting.waiting, running: waiting.active, oldestMs: waiting.oldestAgeMs },
+      workers: { ready: serving?.readyWorkers ?? 0 },
+    },
+    limits,
+  );
+}

@@ -1,0 +1,185 @@
+/**
+ * The spine of `POST /v1/models/{model}/jobs` and `POST /v1/jobs`: parse -> reserve the key -> admit and
+ * enqueue -> await -> respond. Every refusal has a code in the error registry.
+ */
+import { type Failure, failure, isTerminal, type JobRecord, newJobId } from '@inferry/contracts';
+import {
+  bindSubmit,
+  parseCancelAfter,
+  parseIdempotencyKey,
+  parsePrefer,
+  type Preference,
+  readSubmit,
+  type SubmitBody,
+} from '@inferry/protocols';
+import { err, ok, type Result } from '@inferry/runtime';
+
+import { accept } from './accept.ts';
+import { admit } from './admission/admit.ts';
+import type { GatewayParts } from './deps.ts';
+import { type GatewayContext, problem } from './http/exchange.ts';
+import { readBody } from './http/read-body.ts';
+import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
+import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
+import { resolveReference } from './model-reference.ts';
+import { jobAnswer, preferenceApplied } from './results/job-answer.ts';
+
+interface SubmitHeaders {
+  readonly preference: Preference;
+  readonly waitMs: number;
+  readonly cancelAfterMs: number | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
+interface Arrived extends SubmitHeaders {
+  /** The model in the path; undefined where the body names it. */
+  readonly reference: string | undefined;
+  readonly bytes: Uint8Array;
+  readonly body: SubmitBody;
+}
+
+interface Placed {
+  readonly record: JobRecord;
+  readonly isReplay: boolean;
+}
+
+export async function submitJob(
+  c: GatewayContext,
+  reference: string | undefined,
+  parts: GatewayParts,
+): Promise<Response> {
+  const arrived = await receive(c, reference, parts); // 400 404 408 413 415 503
+  if (!arrived.ok) return refuse(c, arrived.error, reference, parts);
+  const { waitMs, preference } = arrived.value;
+
+  // The place is taken before the job exists, so that it is known whether somebody will wait.
+  const place = waitMs > 0 ? parts.held.reserve() : undefined;
+  try {
+    const placed = await placeOnce(c, arrived.value, place !== undefined, parts); // 409 410 422 503
+    if (!placed.ok) return refuse(c, placed.error, reference, parts);
+    let { record } = placed.value;
+
+    if (place !== undefined && !isTerminal(record.status)) {
+      const { signal } = c.req.raw;
+      const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
+      if (waited.end === 'outcome') record = waited.record;
+    }
+
+    return jobAnswer(c, record, parts, {
+      status: isTerminal(record.status) ? 200 : 202,
+      headers: {
+        Location: `/v1/jobs/${record.job.id}`,
+        ...preferenceApplied(preference, place === undefined ? 0 : waitMs),
+        ...(placed.value.isReplay ? { 'Idempotency-Replayed': 'true' } : {}),
+      },
+    });
+  } finally {
+    place?.release();
+  }
+}
+
+/** Headers and body, read and within their limits. The cheapest checks come first. */
+async function receive(
+  c: GatewayContext,
+  reference: string | undefined,
+  parts: GatewayParts,
+): Promise<Result<Arrived, Failure>> {
+  const admission = admit(parts.load, parts.limits);
+  if (!admission.ok) return admission;
+  const headers = readHeaders(c, parts);
+  if (!headers.ok) return headers;
+  if (reference !== undefined) {
+    const model = resolveReference(reference, parts.catalogue);
+    if (!model.ok) return model;
+  }
+  const bytes = await readBody(c, parts.limits.bodyBytesMax);
+  if (!bytes.ok) return bytes;
+  const body = await submitBodyOf(c.req.header('content-type'), bytes.value);
+  if (!body.ok) return body;
+  return ok({ ...headers.value, reference, bytes: bytes.value, body: body.value });
+}
+
+function readHeaders(c: GatewayContext, { limits }: GatewayParts): Result<SubmitHeaders, Failure> {
+  const preference = parsePrefer(c.req.header('prefer'));
+  const asked = preference.waitMs === 'default' ? limits.waitMsDefault : (preference.waitMs ?? 0);
+  const cancelAfter = c.req.header('cancel-after');
+  const cancelAfterMs = cancelAfter === undefined ? undefined : parseCancelAfter(cancelAfter);
+  if (cancelAfter !== undefined && cancelAfterMs === undefined) {
+    const detail = 'Cancel-After must be whole seconds or like 90s, 5m, 1h30m.';
+    return err(failure('invalid_header', detail, { extras: { header: 'Cancel-After' } }));
+  }
+  const key = c.req.header('idempotency-key');
+  const idempotencyKey = key === undefined ? undefined : parseIdempotencyKey(key);
+  if (key !== undefined && idempotencyKey === undefined) {
+    const detail = 'Idempotency-Key must be 1 to 255 visible ASCII characters, quoted or not.';
+    return err(failure('invalid_idempotency_key', detail));
+  }
+  const waitMs = Math.min(asked, limits.waitMsMax);
+  return ok({ preference, waitMs, cancelAfterMs, idempotencyKey });
+}
+
+/** Places the job, or finds the one that an earlier request with the same key placed. */
+async function placeOnce(
+  c: GatewayContext,
+  arrived: Arrived,
+  isHeld: boolean,
+  parts: GatewayParts,
+): Promise<Result<Placed, Failure>> {
+  if (arrived.idempotencyKey === undefined) {
+    const id = newJobId(parts.clock.nowMs(), parts.random);
+    return place(c, arrived, { id, isHeld }, parts);
+  }
+  const keyed = keyedRequest({
+    key: arrived.idempotencyKey,
+    route: c.get('exchange').route,
+    model: arrived.reference ?? '',
+    contentType: c.req.header('content-type') ?? '',
+    cancelAfter: c.req.header('cancel-after') ?? '',
+    body: arrived.bytes,
+  });
+  const reservation = await reserveKey(keyed, parts);
+  if (!reservation.ok) return reservation;
+  if (reservation.value.do === 'replay') {
+    return ok({ record: reservation.value.record, isReplay: true });
+  }
+  const placed = await place(c, arrived, { id: reservation.value.id, isHeld }, parts);
+  await settleKey(keyed, placed, parts);
+  return placed;
+}
+
+async function place(
+  c: GatewayContext,
+  arrived: Arrived,
+  { id, isHeld }: { readonly id: JobRecord['job']['id']; readonly isHeld: boolean },
+  parts: GatewayParts,
+): Promise<Result<Placed, Failure>> {
+  const { reference, body, cancelAfterMs } = arrived;
+  const document = readSubmit(body, reference === undefined ? 'body' : 'path');
+  if (!document.ok) return document;
+  const model = resolveReference(reference ?? document.value.model ?? '', parts.catalogue);
+  if (!model.ok) return model;
+  const manifest = model.value;
+  const { limits } = parts;
+  const submission = bindSubmit(document.value, { manifest, limits, cancelAfterMs });
+  if (!submission.ok) return submission;
+  const { requestId, startedAtMs } = c.get('exchange');
+  const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
+  const record = await accept(
+    { ...submission.value, id, requestId, startedAtMs, manifest, isHeld, retentionMs },
+    parts,
+  );
+  return record.ok ? ok({ record: record.value, isReplay: false }) : record;
+}
+
+function refuse(
+  c: GatewayContext,
+  reason: Failure,
+  reference: string | undefined,
+  parts: GatewayParts,
+): Response {
+  const model = reference === undefined ? undefined : resolveReference(reference, parts.catalogue);
+  const known = model?.ok === true ? model.value : undefined;
+  parts.telemetry.rejected(known?.name, known?.version, reason.code);
+  const isMedia = reason.code === 'unsupported_media_type';
+  return problem(c, reason, isMedia ? { 'Accept-Post': submitMediaTypes } : {});
+}

@@ -1,0 +1,98 @@
+/**
+ * What the gateway tells the operators, in its own words; the metrics behind it are those of the
+ * catalogue in packages/telemetry. A model's series exist before its first event.
+ */
+import { classOf, type ErrorCode, errorRegistry, type Limits } from '@inferry/contracts';
+import type { ModelCatalogue } from '@inferry/models';
+import type { JobQueue } from '@inferry/queue';
+import { admissionReason, type GatewayMetrics } from '@inferry/telemetry';
+
+export interface GatewayTelemetry {
+  requestOpened(): void;
+  /** `route` is the pattern, `unmatched` where there is none. */
+  requestClosed(request: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number;
+    readonly seconds: number;
+  }): void;
+  accepted(model: string, version: string, payloadBytes: number): void;
+  /** `model` is undefined while it is not known, or when nobody knows it. */
+  rejected(model: string | undefined, version: string | undefined, code: ErrorCode): void;
+  held(change: 1 | -1): void;
+  /** This gateway ended a live job, at the wish of its owner. */
+  canceled(model: string): void;
+  /** What a sweep of a class found. */
+  swept(model: string, found: { returned: number; failed: number; expired: number }): void;
+  queueRoundTrip(seconds: number): void;
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']);
+
+export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetry {
+  return {
+    requestOpened: () => metrics.httpRequestsInFlight.add({}, 1),
+    requestClosed({ method, route, status, seconds }) {
+      metrics.httpRequestsInFlight.add({}, -1);
+      const known = methods.has(method) ? method : 'OTHER';
+      metrics.httpRequestDuration.observe({ method: known, route, code: String(status) }, seconds);
+    },
+    accepted(model, version, payloadBytes) {
+      metrics.declareModel(model, classOf(model, version));
+      metrics.admission.add({ model, decision: 'accepted', reason: 'none' });
+      metrics.requestPayload.observe({ model }, payloadBytes);
+    },
+    rejected(model, version, code) {
+      if (model !== undefined && version !== undefined) {
+        metrics.declareModel(model, classOf(model, version));
+      }
+      const label = model ?? 'unknown';
+      const reason = admissionReason(code);
+      metrics.admission.add({ model: label, decision: 'rejected', reason });
+      // Only what is the server's doing counts against it.
+      const { class: cls } = errorRegistry[code];
+      if (cls === 'refused' || cls === 'dependency' || cls === 'bug') {
+        metrics.requests.add({ model: label, outcome: 'rejected' });
+      }
+    },
+    held: (change) => metrics.resultWaiters.add({}, change),
+    canceled: (model) => metrics.requests.add({ model, outcome: 'canceled' }),
+    swept(model, { returned, failed, expired }) {
+      const stalled = returned + failed;
+      if (stalled > 0) metrics.jobsStalled.add({ model }, stalled);
+      if (failed > 0) metrics.requests.add({ model, outcome: 'failed' }, failed);
+      if (expired > 0) metrics.requests.add({ model, outcome: 'expired' }, expired);
+    },
+    queueRoundTrip: (seconds) => metrics.redisRtt.observe({}, seconds),
+  };
+}
+
+/** Reads the state of every class from the queue, before each exposition of the metrics. */
+export function collectQueueMetrics(
+  metrics: GatewayMetrics,
+  {
+    queue,
+    catalogue,
+    limits,
+  }: { readonly queue: JobQueue; readonly catalogue: ModelCatalogue; readonly limits: Limits },
+): void {
+  metrics.onCollect(async () => {
+    const manifests = catalogue
+      .list()
+      .flatMap(({ versions }) => versions.map(({ manifest }) => manifest));
+    for (const { name, version, queueDepthMax } of manifests) {
+      const cls = classOf(name, version);
+      metrics.declareModel(name, cls);
+      const limit = Math.min(queueDepthMax, limits.queueDepthPerClassMax);
+      metrics.queueLimitJobs.set({ queue: cls }, limit);
+    }
+    const stats = await queue.stats(manifests.map(({ name, version }) => classOf(name, version)));
+    for (const of of stats) {
+      metrics.queueJobs.set({ queue: of.class, state: 'waiting' }, of.waiting);
+      metrics.queueJobs.set({ queue: of.class, state: 'active' }, of.active);
+      metrics.queueBytes.set({ queue: of.class, kind: 'payload' }, of.waitingBytes);
+      metrics.queueBytes.set({ queue: of.class, kind: 'result' }, of.resultBytes);
+      metrics.queueOldestJobAge.set({ queue: of.class }, of.oldestAgeMs / 1000);
+    }
+  });
+}

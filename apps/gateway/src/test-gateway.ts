@@ -1,0 +1,113 @@
+/** A gateway on the queue in memory, and a worker that settles what a test tells it to. */
+import {
+  type ClassId,
+  classOf,
+  decodeInput,
+  defaultLimits,
+  type JobInput,
+  type Limits,
+  type Outcome,
+} from '@inferry/contracts';
+import { ModelCatalogue } from '@inferry/models';
+import { type Claim, createMemoryQueue, type JobQueue } from '@inferry/queue';
+import { systemClock, systemRandom } from '@inferry/runtime';
+import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telemetry';
+
+import { createGateway, type Gateway } from './gateway.ts';
+import { createGatewayTelemetry } from './telemetry.ts';
+import { digits, iris } from './test-models.ts';
+
+export interface TestGateway {
+  readonly gateway: Gateway;
+  readonly queue: JobQueue;
+  readonly metrics: GatewayMetrics;
+  /** Sends a request to the app, without a socket. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+  close(): Promise<void>;
+}
+
+export const classes: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1')];
+
+export function testGateway(limits: Partial<Limits> = {}): TestGateway {
+  const queue = createMemoryQueue({ clock: systemClock });
+  const build = { version: '0', revision: '', onnxruntime: 'none' };
+  const metrics = createMetrics('gateway', build);
+  const catalogue = new ModelCatalogue();
+  catalogue.replaceLocal({ directory: '', models: [digits, iris], problems: [] });
+  const gateway = createGateway({
+    queue,
+    catalogue,
+    clock: systemClock,
+    random: systemRandom,
+    limits: { ...defaultLimits, ...limits },
+    telemetry: createGatewayTelemetry(metrics),
+    log: createLogger({ role: 'gateway', level: 'silent' }),
+    gatewayId: 'gw',
+    version: '9.9.9',
+  });
+  return {
+    gateway,
+    queue,
+    metrics,
+    request: async (path, init) => gateway.app.request(path, init),
+    async close() {
+      await gateway.close();
+      await queue.close();
+    },
+  };
+}
+
+export const succeeded: Outcome = {
+  status: 'succeeded',
+  output: { form: 'rows', rows: [{ label: '7' }] },
+  error: null,
+  batchRows: 4,
+  timings: {
+    queueWaitMs: 1,
+    fetchMs: 2,
+    preprocessMs: 3,
+    batchWaitMs: 4,
+    computeMs: 5,
+    postprocessMs: 6,
+  },
+  readyAtMs: null,
+  overtakenBy: 0,
+};
+
+export interface TestWorker {
+  readonly seen: readonly { readonly claim: Claim; readonly input: JobInput }[];
+  stop(): Promise<void>;
+}
+
+/** Claims whatever comes and settles it with what `run` says. */
+export function startWorker(
+  queue: JobQueue,
+  run: (input: JobInput, claim: Claim) => Outcome | Promise<Outcome> = () => succeeded,
+): TestWorker {
+  const stop = new AbortController();
+  const seen: { claim: Claim; input: JobInput }[] = [];
+  const request = { workerId: 'w1', rowsMax: 8, rowsMin: 1, takeSuspect: true };
+  const loop = async (): Promise<void> => {
+    while (!stop.signal.aborted) {
+      let isIdle = true;
+      for (const cls of classes) {
+        const { claims } = await queue.claim(cls, request);
+        for (const claim of claims) {
+          isIdle = false;
+          const input = decodeInput(claim.payload ?? new Uint8Array());
+          seen.push({ claim, input });
+          await queue.settle(cls, [{ claim, outcome: await run(input, claim) }]);
+        }
+      }
+      if (isIdle) await queue.awaitWork('w1', classes, stop.signal);
+    }
+  };
+  const done = loop();
+  return {
+    seen,
+    async stop() {
+      stop.abort();
+      await done;
+    },
+  };
+}
