@@ -1,4 +1,6 @@
 /** Loaded models that run batches, and the provider files they need. */
+export { type CudaProof, proveCuda } from './cuda/prove.ts';
+export { type CudaSetup, type CudaSetupOptions, setupCuda } from './cuda/setup.ts';
 export { createBackend } from './create-backend.ts';
 export { type AvailableProviders, availableProviders } from './onnx/providers.ts';
 export { createOnnxBackend, type OnnxBackendOptions } from './onnx/onnx-backend.ts';

@@ -7,18 +7,18 @@ import {
   type Tensor,
   type TensorSpec,
 } from '@inferry/contracts';
+import { repositoryPath } from '@inferry/testkit';
 import fc from 'fast-check';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { describeBackend } from '../backend.contract.ts';
 import type { Item, ModelInstance } from '../port.ts';
 import { createOnnxBackend } from './onnx-backend.ts';
 import { availableProviders } from './providers.ts';
 
-const fixtures = fileURLToPath(new URL('../../../testkit/fixtures/', import.meta.url));
+const fixtures = repositoryPath('packages', 'testkit', 'fixtures');
 const cpu = { kind: 'cpu', index: 0 } as const;
 const backend = createOnnxBackend();
 

@@ -33,10 +33,17 @@ export function createOnnxBackend(options: OnnxBackendOptions = {}): InferenceBa
       }
       const start = threadStart(manifest, device);
       const thread = await ThreadHandle.start(start);
-      if (!thread.ok) return unavailable(`${label} cannot be loaded: ${thread.error}`);
+      if (!thread.ok) {
+        return unavailable(`${label} cannot be loaded: ${thread.error}${hintFor(device)}`);
+      }
       return ok(new OnnxInstance(start, thread.value));
     },
   };
+}
+
+/** ONNX Runtime says that a provider cannot be opened, but not which of its libraries is missing. */
+function hintFor(device: Device): string {
+  return device.kind === 'cpu' ? '' : ' (inferry setup cuda lists missing CUDA libraries)';
 }
 
 function unavailable(detail: string): Err<LoadFailure> {

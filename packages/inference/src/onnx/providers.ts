@@ -10,7 +10,7 @@ const cudaLibrary = 'libonnxruntime_providers_cuda.so';
 const tensorrtLibrary = 'libonnxruntime_providers_tensorrt.so';
 
 /** Files a provider needs in the library directory, in the order they are looked for. */
-export const providerFiles: { readonly [Kind in ProviderKind]: readonly string[] } = {
+const providerFiles: { readonly [Kind in ProviderKind]: readonly string[] } = {
   cpu: [],
   cuda: [sharedLibrary, cudaLibrary],
   tensorrt: [sharedLibrary, cudaLibrary, tensorrtLibrary],

@@ -69,7 +69,7 @@ export async function openSession(start: ThreadStart): Promise<Result<WarmSessio
 }
 
 /** CPU is ONNX Runtime's own last resort for single operators; the first one is demanded and never replaced. */
-function executionProviders(device: Device): InferenceSession.ExecutionProviderConfig[] {
+export function executionProviders(device: Device): InferenceSession.ExecutionProviderConfig[] {
   const cuda = { name: 'cuda', deviceId: device.index } as const;
   switch (device.kind) {
     case 'cpu':
@@ -81,7 +81,7 @@ function executionProviders(device: Device): InferenceSession.ExecutionProviderC
   }
 }
 
-const providerNames = {
+export const providerNames = {
   cpu: 'CPUExecutionProvider',
   cuda: 'CUDAExecutionProvider',
   tensorrt: 'TensorrtExecutionProvider',
