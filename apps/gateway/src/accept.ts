@@ -52,6 +52,11 @@ export async function accept(work: Work, parts: GatewayParts): Promise<Result<Jo
   });
   if (!enqueued.ok) return err(enqueued.error);
   parts.telemetry.accepted(manifest.name, manifest.version, payload.length);
+  const { ahead } = enqueued.value;
+  parts.log.debug(
+    { request_id: work.requestId, job_id: job.id, class: job.class, ahead },
+    'accepted',
+  );
   return ok({
     job,
     status: 'queued',
@@ -61,7 +66,7 @@ export async function accept(work: Work, parts: GatewayParts): Promise<Result<Jo
     settledAtMs: null,
     deadlineAtMs: enqueued.value.deadlineAtMs,
     expiresAtMs: null,
-    ahead: enqueued.value.ahead,
+    ahead,
     outcome: null,
   });
 }

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { createBackground } from './background.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
-import { iris } from './test-models.ts';
+import { iris } from './models-fixture.test.ts';
 
 function setUp() {
   const clock = new VirtualClock();

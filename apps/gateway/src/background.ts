@@ -16,7 +16,7 @@ export interface Background {
 }
 
 /** A queue that answers nothing must not keep the rounds from going on. */
-const stepMsMax = 5_000;
+const stepMsMax = 2_000;
 
 export function createBackground(parts: GatewayParts): Background {
   let stopTicking: (() => void) | undefined;
@@ -50,7 +50,8 @@ async function learn({ queue, catalogue }: GatewayParts): Promise<void> {
 async function weigh(parts: GatewayParts): Promise<void> {
   const { queue, load, telemetry } = parts;
   const roundTripMs = await queue.ping();
-  if (roundTripMs !== undefined) telemetry.queueRoundTrip(roundTripMs / 1000);
+  if (queue.kind === 'bullmq' && roundTripMs !== undefined)
+    telemetry.queueRoundTrip(roundTripMs / 1000);
   const stats = await queue.stats(classesOf(parts).map(({ cls }) => cls));
   load.waitingTotal = stats.reduce((sum, { waiting }) => sum + waiting, 0);
 }

@@ -75,8 +75,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   };
 }
 
-/** All routes, for the router and for the test that compares them with the OpenAPI document. */
-export function gatewayRoutes(parts: GatewayParts): readonly Route[] {
+function allRoutes(parts: GatewayParts): readonly Route[] {
   return [
     ...pageRoutes(parts),
     ...healthRoutes(parts),
@@ -109,10 +108,12 @@ function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
       const { method } = c.req;
       const seconds = exchange.elapsedMs() / 1000;
       const { status } = c.res;
-      telemetry.requestClosed({ method, route: exchange.route, status, seconds });
+      const { route, requestId } = exchange;
+      telemetry.requestClosed({ method, route, status, seconds });
+      log.debug({ request_id: requestId, method, route, status, seconds }, 'answered');
     }
   });
-  register(app, gatewayRoutes(parts));
+  register(app, allRoutes(parts));
   app.notFound((c) => problem(c, failure('route_not_found', `There is no route ${c.req.path}.`)));
   app.onError((cause, c) => {
     const { requestId, route } = c.get('exchange');

@@ -4,7 +4,12 @@ import { failure } from '@inferry/contracts';
 import { err } from '@inferry/runtime';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { startWorker, type TestGateway, testGateway, type TestWorker } from './test-gateway.ts';
+import {
+  startWorker,
+  type TestGateway,
+  testGateway,
+  type TestWorker,
+} from './gateway-fixture.test.ts';
 
 let gateway: TestGateway;
 let worker: TestWorker | undefined;

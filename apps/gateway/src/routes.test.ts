@@ -1,14 +1,13 @@
 import { isJobId } from '@inferry/contracts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { gatewayRoutes } from './gateway.ts';
 import {
   startWorker,
   succeeded,
   type TestGateway,
   testGateway,
   type TestWorker,
-} from './test-gateway.ts';
+} from './gateway-fixture.test.ts';
 
 let gateway: TestGateway;
 let worker: TestWorker | undefined;
@@ -477,8 +476,9 @@ describe('the other routes', () => {
     const described = Object.entries(document['paths'] as Record<string, Json>).flatMap(
       ([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const routes = gatewayRoutes({ queue: gateway.queue } as never);
-    const registered = routes.map(({ method, path }) => `${method} ${path}`);
+    const registered = gateway.gateway.app.routes
+      .filter(({ method }) => method !== 'ALL')
+      .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/gu, '{$1}')}`);
     expect(described.toSorted()).toEqual(registered.toSorted());
   });
 

@@ -3,13 +3,18 @@ import { connect, type Socket } from 'node:net';
 import type { Limits } from '@inferry/contracts';
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { startWorker, type TestGateway, testGateway } from './test-gateway.ts';
+import { startWorker, type TestGateway, testGateway } from './gateway-fixture.test.ts';
 
 let gateway: TestGateway;
-afterEach(() => gateway.close());
+let close: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await close?.();
+  close = undefined;
+});
 
 async function start(limits: Partial<Limits> = {}): Promise<{ port: number; url: string }> {
   gateway = testGateway(limits);
+  close = () => gateway.close();
   const { port } = await gateway.gateway.listen({ host: '127.0.0.1', port: 0 });
   return { port, url: `http://127.0.0.1:${port}` };
 }

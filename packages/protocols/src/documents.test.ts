@@ -15,7 +15,7 @@ import { openApiDocument } from './openapi.ts';
 import { bindSubmit, readSubmit } from './submit.ts';
 import { parseInferRequest } from './open-inference.ts';
 import { problemDocument, problemSchema } from './problem.ts';
-import { adder, digits, iris } from './test-models.ts';
+import { adder, digits, iris } from './models-fixture.test.ts';
 
 const atMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
@@ -140,6 +140,11 @@ describe('the problem document', () => {
     const { headers, body } = problemDocument(full, context);
     expect(headers['Retry-After']).toBe('2');
     expect(body['retry_after_ms']).toBe(1001);
+  });
+
+  test('of a 503 always says when to come back', () => {
+    const away = problemDocument(failure('queue_unavailable', 'away'), context);
+    expect(away.headers['Retry-After']).toBe('1');
   });
 
   test('on /v2 answers 400 for 422 and repeats the detail as error', () => {

@@ -107,7 +107,7 @@ export function modelDocument(
 }
 
 /** JSON Schema of `input`: the pipeline's fields where the model has a pipeline, or raw tensors. */
-export function inputSchema(manifest: ModelManifest): JsonObject {
+function inputSchema(manifest: ModelManifest): JsonObject {
   const tensors = tensorsSchema('inputs', manifest);
   switch (manifest.preprocess.kind) {
     case 'none':
@@ -139,7 +139,7 @@ export function inputSchema(manifest: ModelManifest): JsonObject {
 }
 
 /** JSON Schema of `output`, for the answer to a pipeline input and to raw tensors. */
-export function outputSchema(manifest: ModelManifest): JsonObject {
+function outputSchema(manifest: ModelManifest): JsonObject {
   const tensors = tensorsSchema('outputs', manifest);
   if (!hasPipeline(manifest)) return tensors;
   if (manifest.postprocess.kind === 'none') return { anyOf: [{}, tensors] };

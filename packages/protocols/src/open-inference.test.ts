@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { writeJson } from './json.ts';
 import { inferResponse, modelMetadata, parseInferRequest } from './open-inference.ts';
-import { adder, digits, iris } from './test-models.ts';
+import { adder, digits, iris } from './models-fixture.test.ts';
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const parse = (body: unknown, manifest: ModelManifest) =>

@@ -8,6 +8,9 @@ interface ProblemAnswer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** When a caller may come back after a 503 that names no time. */
+const unavailableMs = 1_000;
+
 const codes = Object.keys(errorRegistry) as [ErrorCode, ...ErrorCode[]];
 
 export const problemSchema = z
@@ -57,7 +60,8 @@ export function problemDocument(
   const spec = errorRegistry[failure.code];
   const isV2 = context.surface === 'v2';
   const status = isV2 && spec.status === 422 ? 400 : spec.status;
-  const { retryAfterMs } = failure;
+  // Whatever a 503 is for, it passes; a caller that is told no time would guess one.
+  const retryAfterMs = failure.retryAfterMs ?? (status === 503 ? unavailableMs : undefined);
   return {
     status,
     headers: {

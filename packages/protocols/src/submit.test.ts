@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { bindSubmit, readSubmit, type SubmitBody } from './submit.ts';
-import { adder, digits, iris } from './test-models.ts';
+import { adder, digits, iris } from './models-fixture.test.ts';
 
 const flower = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
 const json = (body: unknown): SubmitBody => ({

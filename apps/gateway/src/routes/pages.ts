@@ -13,6 +13,8 @@ import type { GatewayParts } from '../deps.ts';
 import { answer, type GatewayContext, problem } from '../http/exchange.ts';
 import { pathParameter, type Route } from './routes.ts';
 
+const require = createRequire(import.meta.url);
+
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -110,7 +112,7 @@ class AssetFiles {
     if (type === undefined) return Promise.resolve(undefined);
     const known = this.#read.get(name);
     if (known !== undefined) return known;
-    const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+    const folder = dirname(require.resolve('swagger-ui-dist/package.json'));
     const file = readFile(join(folder, name)).then((body) => ({ type, body }));
     this.#read.set(name, file);
     return file;

@@ -1,5 +1,6 @@
 /** Models for the tests of this package: one of each kind of pipeline. */
-import type { ModelManifest } from '@inferry/contracts';
+import { hasPipeline, type ModelManifest } from '@inferry/contracts';
+import { expect, test } from 'vitest';
 
 const common: Omit<
   ModelManifest,
@@ -87,3 +88,7 @@ export const adder: ModelManifest = {
   preprocess: { kind: 'none' },
   postprocess: { kind: 'none' },
 };
+
+test('the models of the fixture cover the kinds of pipelines', () => {
+  expect([iris, digits, adder].map(hasPipeline)).toEqual([true, true, false]);
+});

@@ -12,10 +12,11 @@ import { ModelCatalogue } from '@inferry/models';
 import { type Claim, createMemoryQueue, type JobQueue } from '@inferry/queue';
 import { systemClock, systemRandom } from '@inferry/runtime';
 import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telemetry';
+import { expect, test } from 'vitest';
 
 import { createGateway, type Gateway } from './gateway.ts';
 import { createGatewayTelemetry } from './telemetry.ts';
-import { digits, iris } from './test-models.ts';
+import { digits, iris } from './models-fixture.test.ts';
 
 export interface TestGateway {
   readonly gateway: Gateway;
@@ -26,7 +27,7 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export const classes: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1')];
+const classes: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1')];
 
 export function testGateway(limits: Partial<Limits> = {}): TestGateway {
   const queue = createMemoryQueue({ clock: systemClock });
@@ -111,3 +112,14 @@ export function startWorker(
     },
   };
 }
+
+test('the worker of the fixture settles each job once, and stops when told', async () => {
+  const fixture = testGateway();
+  const worker = startWorker(fixture.queue);
+  const body = '{"input":{"length":1,"width":2}}';
+  const headers = { 'Content-Type': 'application/json', Prefer: 'wait=5' };
+  await fixture.request('/v1/models/iris/jobs', { method: 'POST', body, headers });
+  await worker.stop();
+  expect(worker.seen).toHaveLength(1);
+  await fixture.close();
+});

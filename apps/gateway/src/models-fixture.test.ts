@@ -1,5 +1,6 @@
 /** Two models for the tests of this app: named numbers, and images. No worker loads them. */
-import type { ModelManifest } from '@inferry/contracts';
+import { hasPipeline, type ModelManifest } from '@inferry/contracts';
+import { expect, test } from 'vitest';
 
 const labels = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 
@@ -51,3 +52,7 @@ export const digits: ModelManifest = {
     std: [1],
   },
 };
+
+test('the models of the fixture cover the kinds of pipelines', () => {
+  expect([iris, digits].map(hasPipeline)).toEqual([true, true]);
+});
