@@ -91,11 +91,10 @@ function bindColumns(
   const problems: Problem[] = [];
   const row: Record<string, number> = {};
   for (const column of spec.columns) {
-    const pointer = pointerTo(base, column.name);
     const value = Object.hasOwn(input, column.name) ? input[column.name] : undefined;
     const complaint = columnComplaint(value, column);
     if (complaint === undefined) row[column.name] = Number(value);
-    else problems.push({ pointer, ...complaint });
+    else problems.push({ pointer: pointerTo(base, column.name), ...complaint });
   }
   const known = new Set(spec.columns.map((column) => column.name));
   for (const name of Object.keys(input)) {

@@ -1,6 +1,7 @@
 /**
- * Reads a request's body, as bytes, while watching its size. A body that is too large is not read to
- * its end: the answer closes the connection.
+ * Reads a request's body, as bytes, while watching its size. Of a body that is too large nothing is
+ * kept; the HTTP adapter discards what still comes for half a second (or 64 MiB), so that a caller who
+ * is sending gets to read the answer, and then cuts the connection.
  */
 import type { IncomingMessage } from 'node:http';
 
