@@ -1,1 +1,22 @@
-export type {} from './port.ts';
+export { createBullmqQueue, type BullmqQueueOptions } from './bullmq/bullmq-queue.ts';
+export { openPayloadReader, type PayloadReaderOptions } from './bullmq/payload-reader.ts';
+export { createMemoryQueue, type MemoryQueueOptions } from './memory/memory-queue.ts';
+export type {
+  Claim,
+  Claimed,
+  ClaimRequest,
+  ClassStats,
+  DepthLimits,
+  Enqueued,
+  EnqueueRefusal,
+  IdempotencyKeys,
+  JobQueue,
+  KeyBinding,
+  Lookup,
+  PayloadReader,
+  QueueEvents,
+  Settled,
+  Settlement,
+  SweepReport,
+  Unavailable,
+} from './port.ts';

@@ -1,0 +1,72 @@
+/** Connections to Redis. The only file that creates one; the only package that imports ioredis. */
+import type { Emitter } from '@inferry/runtime';
+import { Redis, type RedisOptions, ReplyError } from 'ioredis';
+import type { QueueEvents } from '../port.ts';
+
+export interface ConnectionOptions {
+  /** `redis://` or `rediss://`, with credentials and database where needed. */
+  readonly url: string;
+  /** In front of every key; `inferry` unless several systems share one Redis. */
+  readonly prefix: string;
+}
+
+/** Reconnects for ever, at most a second apart. */
+function retryStrategy(times: number): number {
+  return Math.min(50 * 2 ** times, 1_000);
+}
+
+/** Without the member whose declared type does not fit exact optional properties. */
+type Settings = Omit<RedisOptions, 'replyMapping'>;
+
+const fast: Settings = {
+  // A caller gets its 503 at once; nothing piles up in memory while Redis is away.
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 1,
+  commandTimeout: 2_000,
+  retryStrategy,
+};
+
+/** For small commands; concurrent ones travel together. */
+export function commandConnection(options: ConnectionOptions, events: Emitter<QueueEvents>): Redis {
+  return open(options, { ...fast, enableAutoPipelining: true }, 'commands', events);
+}
+
+/** For payloads, so that small commands never wait behind a large one. */
+export function blobConnection(options: ConnectionOptions, events: Emitter<QueueEvents>): Redis {
+  return open(options, { ...fast, commandTimeout: 10_000 }, 'payloads', events);
+}
+
+/** For a call that waits on the server, or a subscription: both survive an outage by waiting. */
+export function waitingConnection(
+  options: ConnectionOptions,
+  client: 'wake' | 'outcomes',
+  events: Emitter<QueueEvents>,
+): Redis {
+  return open(options, { maxRetriesPerRequest: null, retryStrategy }, client, events);
+}
+
+function open(
+  options: ConnectionOptions,
+  settings: Settings,
+  client: string,
+  events: Emitter<QueueEvents>,
+): Redis {
+  const redis = new Redis(options.url, settings);
+  redis.on('ready', () => events.emit('connected', { client }));
+  redis.on('close', () => events.emit('disconnected', { client }));
+  // Reported as connected and disconnected; without a listener an error would end the process.
+  redis.on('error', () => undefined);
+  return redis;
+}
+
+/** Why a command failed: the server refused for lack of memory, could not be reached, or has a bug of ours. */
+export function causeOf(error: unknown): 'memory' | 'unreachable' | 'bug' {
+  if (!(error instanceof ReplyError)) return error instanceof Error ? 'unreachable' : 'bug';
+  const text = String((error as { readonly message?: unknown }).message);
+  if (/\bOOM\b/u.test(text)) return 'memory';
+  return /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|MISCONF)\b/u.test(
+    text,
+  )
+    ? 'unreachable'
+    : 'bug';
+}

@@ -1,0 +1,81 @@
+/** Runs the scripts of lua.ts by their hash, with replies as bytes. */
+import { createHash } from 'node:crypto';
+import type { ClassId } from '@inferry/contracts';
+import { invariant } from '@inferry/runtime';
+import type { Redis } from 'ioredis';
+import {
+  cancelScript,
+  claimScript,
+  enqueueScript,
+  eraseScript,
+  findScript,
+  giveBackScript,
+  renewScript,
+  settleScript,
+  statsScript,
+  sweepScript,
+} from './lua.ts';
+
+const scripts = {
+  enqueue: enqueueScript,
+  claim: claimScript,
+  settle: settleScript,
+  renew: renewScript,
+  giveBack: giveBackScript,
+  sweep: sweepScript,
+  find: findScript,
+  cancel: cancelScript,
+  erase: eraseScript,
+  stats: statsScript,
+} as const;
+
+type ScriptName = keyof typeof scripts;
+type Argument = string | number | Buffer;
+/** What a script answers: integers, byte strings, nulls and lists of them. */
+export type Reply = number | Buffer | null | readonly Reply[];
+
+/** Commands are named by content, so that processes of different versions can share one Redis. */
+const commandNames = new Map<ScriptName, string>(
+  (Object.keys(scripts) as ScriptName[]).map((name) => [
+    name,
+    `inferry_${name}_${createHash('sha1').update(scripts[name]).digest('hex').slice(0, 8)}`,
+  ]),
+);
+
+export type RunScript = (
+  name: ScriptName,
+  cls: ClassId,
+  args: readonly Argument[],
+) => Promise<Reply>;
+
+/** Call right after the connection was made: its commands must exist before the first one is queued. */
+export function scriptRunner(redis: Redis, prefixOf: (cls: ClassId) => string): RunScript {
+  for (const [name, command] of commandNames) {
+    redis.defineCommand(command, { numberOfKeys: 1, lua: scripts[name] });
+  }
+  const commands = redis as unknown as Record<
+    string,
+    ((...args: readonly Argument[]) => Promise<Reply>) | undefined
+  >;
+  return (name, cls, args) => {
+    const run = commands[`${commandNames.get(name)}Buffer`];
+    invariant(run !== undefined, `the command for script ${name} is defined`);
+    return run.call(redis, prefixOf(cls), ...args);
+  };
+}
+
+/** Readers of replies: a reply of another type is a bug in a script. */
+export function asInteger(reply: Reply | undefined): number {
+  invariant(typeof reply === 'number', 'a script answered an integer here');
+  return reply;
+}
+
+export function asList(reply: Reply | undefined): readonly Reply[] {
+  invariant(Array.isArray(reply), 'a script answered a list here');
+  return reply as readonly Reply[];
+}
+
+export function asBytes(reply: Reply | undefined): Buffer {
+  invariant(Buffer.isBuffer(reply), 'a script answered bytes here');
+  return reply;
+}
