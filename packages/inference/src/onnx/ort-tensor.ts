@@ -21,10 +21,7 @@ const numericTypes: { readonly [Name in NumericDatatype]: OrtNumericType } = {
   FP64: 'float64',
 };
 
-/**
- * FP16 goes in as its 16 bits on every Node: where Float16Array exists, the library wraps them itself;
- * what comes out is read as bytes, whichever array it is.
- */
+/** FP16 is its 16 bits; {@link keepHalvesAsBits} makes that hold on every Node. */
 const arrayTypes = {
   bool: Uint8Array,
   uint8: Uint8Array,
@@ -47,6 +44,22 @@ const datatypes = new Map<string, Datatype>([
 
 const strictText = new TextDecoder('utf-8', { fatal: true });
 const encoder = new TextEncoder();
+
+/**
+ * Where Float16Array exists (Node 24), the library wraps FP16 data in one, and its own native part then reads
+ * no bytes from it. Which array it takes is decided at the first tensor, so that one is made while the
+ * global is out of sight.
+ */
+function keepHalvesAsBits(): void {
+  const scope = globalThis as { Float16Array?: unknown };
+  const own = Object.getOwnPropertyDescriptor(scope, 'Float16Array');
+  if (own === undefined) return;
+  delete scope.Float16Array;
+  const probe = new OrtTensor('float16', new Uint16Array(1), [1]);
+  Object.defineProperty(scope, 'Float16Array', own);
+  invariant(probe.data instanceof Uint16Array, 'FP16 tensors hold their bits');
+}
+keepHalvesAsBits();
 
 /** Our name of a type of ONNX Runtime, or undefined where we have none. */
 export function datatypeOf(ortType: string): Datatype | undefined {
