@@ -1,0 +1,67 @@
+/** What a worker is given, and what the parts that serve one class share. */
+import type { ClassId, Limits, ModelManifest } from '@inferry/contracts';
+import type { InferenceBackend } from '@inferry/inference';
+import type { JobQueue, PayloadReaderOptions } from '@inferry/queue';
+import type { Clock, Random } from '@inferry/runtime';
+import type { RunDurations } from '@inferry/scheduling';
+import type { Logger } from '@inferry/telemetry';
+import type { Leases } from './leases.ts';
+import type { Preparation } from './preparation/preparation.ts';
+import type { QueueClock } from './queue-clock.ts';
+import type { Settler } from './settle.ts';
+import type { Slots } from './slots.ts';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+/** The one device of this process. A cuda worker runs cuda and tensorrt groups. */
+export interface WorkerDevice {
+  readonly kind: 'cpu' | 'cuda';
+  /** Device ordinal; 0 on cpu. */
+  readonly index: number;
+}
+
+export interface WorkerDeps {
+  /** Stays open: whoever made it closes it after the worker. */
+  readonly queue: JobQueue;
+  /** How threads reach payloads that do not travel with their jobs; null where all of them do. */
+  readonly payloadReaderOptions: PayloadReaderOptions | null;
+  readonly backend: InferenceBackend;
+  readonly manifests: readonly ModelManifest[];
+  readonly device: WorkerDevice;
+  readonly workerId: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: Limits;
+  readonly telemetry: WorkerTelemetry;
+  readonly logger: Logger;
+  /** SIGKILL to this process: the only way to be rid of a run that does not return. */
+  readonly kill: () => void;
+  /** Threads that fetch and preprocess; 0 does both on the main thread, for models that need little. */
+  readonly preparationThreads: number;
+}
+
+/** What serving one class needs; one object a lane. */
+export interface LaneContext {
+  readonly cls: ClassId;
+  readonly manifest: ModelManifest;
+  /** Rows of a full batch; 1 where the model has no batch dimension. */
+  readonly rowsMax: number;
+  readonly workerId: string;
+  readonly queue: JobQueue;
+  readonly queueClock: QueueClock;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  readonly telemetry: WorkerTelemetry;
+  readonly preparation: Preparation;
+  readonly slots: Slots;
+  readonly leases: Leases;
+  readonly settler: Settler;
+  /** What runs of a size take. */
+  readonly runDurations: RunDurations;
+  /** What the time from claim to prepared batch is, by rows. */
+  readonly prepareDurations: RunDurations;
+  /** Aborted when claims are about to be given back: no more retries. */
+  readonly halt: AbortSignal;
+}

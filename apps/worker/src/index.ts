@@ -1,0 +1,5 @@
+/** The worker: claims batches, runs them, settles them. No HTTP of callers. */
+export type { WorkerDeps, WorkerDevice } from './deps.ts';
+export type { WorkerState } from './lifecycle.ts';
+export type { WorkerStage, WorkerTelemetry } from './telemetry.ts';
+export { createWorker, type Worker } from './wire.ts';

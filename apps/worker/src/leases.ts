@@ -1,0 +1,85 @@
+/**
+ * The claims this worker holds, and its heartbeat: every third of a lease all classes are renewed, with
+ * or without claims. A claim somebody else has taken over is marked lost.
+ */
+import { type ClassId, partsOf } from '@inferry/contracts';
+import type { Claim, JobQueue } from '@inferry/queue';
+import { HeldJob } from './held-job.ts';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+export interface LeasesDeps {
+  readonly queue: Pick<JobQueue, 'renew'>;
+  readonly workerId: string;
+  readonly classes: readonly ClassId[];
+  readonly telemetry: WorkerTelemetry;
+}
+
+export class Leases {
+  readonly #deps: LeasesDeps;
+  readonly #held = new Map<ClassId, Set<HeldJob>>();
+
+  constructor(deps: LeasesDeps) {
+    this.#deps = deps;
+    for (const cls of deps.classes) this.#held.set(cls, new Set());
+  }
+
+  /** Takes up the claims of one call, in order. */
+  hold(cls: ClassId, claims: readonly Claim[]): readonly HeldJob[] {
+    const held = this.#jobs(cls);
+    const jobs = claims.map((claim) => new HeldJob(claim));
+    for (const job of jobs) held.add(job);
+    this.#report(cls, held.size);
+    return jobs;
+  }
+
+  /** Settled, given back, or lost: not ours to renew any more. */
+  release(cls: ClassId, jobs: readonly HeldJob[]): void {
+    const held = this.#jobs(cls);
+    for (const job of jobs) held.delete(job);
+    this.#report(cls, held.size);
+  }
+
+  /** All jobs held, by class. */
+  held(): ReadonlyMap<ClassId, ReadonlySet<HeldJob>> {
+    return this.#held;
+  }
+
+  /** Renews every class; throws when the queue could not be reached for one of them. */
+  async renew(): Promise<void> {
+    const renewals = [...this.#held].map(([cls, held]) => this.#renewClass(cls, held));
+    const failed = (await Promise.allSettled(renewals)).find(
+      (renewal) => renewal.status === 'rejected',
+    );
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #renewClass(cls: ClassId, held: ReadonlySet<HeldJob>): Promise<void> {
+    const { model } = partsOf(cls);
+    const claims = [...held].map((job) => job.claim);
+    try {
+      const lost = await this.#deps.queue.renew(this.#deps.workerId, cls, claims);
+      const fences = new Set(lost.map(identity));
+      const jobs = [...held].filter((job) => fences.has(identity(job.claim)));
+      for (const job of jobs) job.isLost = true;
+      if (jobs.length > 0) this.#deps.telemetry.leasesNotRenewed(model, jobs.length);
+    } catch (cause) {
+      this.#deps.telemetry.leasesNotRenewed(model, claims.length);
+      throw cause;
+    }
+  }
+
+  #jobs(cls: ClassId): Set<HeldJob> {
+    const held = this.#held.get(cls) ?? new Set();
+    this.#held.set(cls, held);
+    return held;
+  }
+
+  #report(cls: ClassId, jobs: number): void {
+    this.#deps.telemetry.inFlight(partsOf(cls).model, jobs);
+  }
+}
+
+/** A job may come to this worker twice; the fence tells the claims apart. */
+function identity(claim: Claim): string {
+  return `${claim.job.id} ${claim.fence}`;
+}

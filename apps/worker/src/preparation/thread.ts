@@ -1,0 +1,44 @@
+/** A preparation thread: fetches payloads on a connection of its own and turns them into tensors. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { openPayloadReader } from '@inferry/queue';
+import { invariant, systemClock } from '@inferry/runtime';
+import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import { prepareChunk } from './prepare-chunk.ts';
+import type { PreparedChunk } from './preparation.ts';
+
+invariant(parentPort !== null, 'this file runs as a thread');
+const port = parentPort;
+const { manifests, payloadReaderOptions } = workerData as ThreadData;
+const reader = payloadReaderOptions === null ? null : openPayloadReader(payloadReaderOptions);
+
+port.on('message', (message: ToThread) => {
+  if (message.kind === 'close') void close();
+  else void answer(message);
+});
+send({ kind: 'started' }, []);
+
+async function answer(message: Extract<ToThread, { kind: 'prepare' }>): Promise<void> {
+  const deps = { manifests, reader, clock: systemClock };
+  const chunk = await prepareChunk(message.cls, message.items, deps);
+  send({ kind: 'prepared', chunk }, buffersOf(chunk));
+}
+
+async function close(): Promise<void> {
+  await reader?.close();
+  port.close();
+}
+
+function send(message: FromThread, transfer: readonly ArrayBuffer[]): void {
+  port.postMessage(message, transfer);
+}
+
+/** Every tensor has a buffer of its own, so that each appears once. */
+function buffersOf(chunk: PreparedChunk): ArrayBuffer[] {
+  return chunk.items.flatMap((item) =>
+    item.kind === 'ready'
+      ? item.tensors.flatMap(({ bytes }) =>
+          bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [],
+        )
+      : [],
+  );
+}

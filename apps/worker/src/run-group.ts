@@ -1,0 +1,125 @@
+/**
+ * Runs items that fit together in one slot. When the model refuses the batch it is divided until the
+ * culprits stand alone; when a run takes too long its jobs are dealt with at once, while the slot waits.
+ */
+import { type Failure, failure, type Tensor } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { planIsolation, runIsolating } from '@inferry/scheduling';
+import type { LaneContext } from './deps.ts';
+import { fail } from './outcomes.ts';
+import { prepareAgain } from './prepare-batch.ts';
+import type { ReadyItem } from './ready-item.ts';
+import type { Slot, TimedRun } from './slots.ts';
+
+/** What a run left for an item: its outputs, or nothing, when its job was dealt with on the way. */
+type Ran =
+  | { readonly kind: 'outputs'; readonly tensors: readonly Tensor[] }
+  | { readonly kind: 'dealt_with' };
+
+export interface RanItem {
+  readonly item: ReadyItem;
+  readonly result: Result<Ran, Failure>;
+  /** Rows of the whole group. */
+  readonly batchRows: number;
+}
+
+/** `track` is told of settlements that are under way when this returns. */
+export async function runGroup(
+  group: readonly ReadyItem[],
+  slot: Slot,
+  lane: LaneContext,
+  track: (settling: Promise<void>) => void,
+): Promise<readonly RanItem[]> {
+  const { cls, clock, manifest, runDurations, telemetry } = lane;
+  const batchRows = rowsOf(group);
+  const startedAtMs = clock.nowMs();
+  for (const { job } of group) job.marks.runAtMs = startedAtMs;
+  const results = await runIsolating(
+    group,
+    (items) => runTogether(items, batchRows, slot, lane, track),
+    (size) => {
+      lane.logger.warn({ class: cls, items: size }, 'the model refused a batch; dividing it');
+      telemetry.isolated(manifest.name);
+      return planIsolation(size, (items) => runDurations.meanMs((items * batchRows) / size));
+    },
+  );
+  const endedAtMs = clock.nowMs();
+  telemetry.busy(manifest.name, (endedAtMs - startedAtMs) / 1_000);
+  for (const { job } of group) job.marks.ranAtMs ??= endedAtMs;
+  return group.map((item, i) => ({ item, result: results[i] ?? ok(dealtWith), batchRows }));
+}
+
+const dealtWith: Ran = { kind: 'dealt_with' };
+
+async function runTogether(
+  items: readonly ReadyItem[],
+  batchRows: number,
+  slot: Slot,
+  lane: LaneContext,
+  track: (settling: Promise<void>) => void,
+): Promise<Result<readonly Ran[], Failure>> {
+  const none = ok(items.map(() => dealtWith));
+  // The slot is stuck for good: the process is being replaced and these jobs were given back.
+  if (slot.isOverdue) return none;
+  const { manifest, telemetry } = lane;
+  const spent = items.filter((item) => !item.hasTensors);
+  if (spent.length > 0) {
+    for (const _ of spent) telemetry.retried(manifest.name, 'isolation');
+    if (!(await prepareAgain(spent, lane))) {
+      return err(failure('internal', 'The input of this job could not be prepared a second time.'));
+    }
+  }
+  const limitMs = Math.min(...items.map(({ job }) => job.claim.job.executionTimeoutMs));
+  const run = await slot.run(
+    items.map((item) => ({ tensors: item.takeTensors(), rows: item.rows })),
+    outputsOf(items),
+    limitMs,
+  );
+  if (run.kind === 'returned') return outputs(items, run.result, lane);
+  track(dismissOverdue(items, batchRows, limitMs, lane));
+  await run.isBack;
+  return none;
+}
+
+function outputs(
+  items: readonly ReadyItem[],
+  result: Extract<TimedRun, { kind: 'returned' }>['result'],
+  lane: LaneContext,
+): Result<readonly Ran[], Failure> {
+  if (!result.ok) return result;
+  const rows = rowsOf(items);
+  const { computeMs } = result.value;
+  lane.runDurations.record(rows, computeMs);
+  lane.telemetry.batchRan(lane.manifest.name, rows, computeMs / 1_000);
+  return ok(result.value.items.map((tensors) => ({ kind: 'outputs', tensors })));
+}
+
+/**
+ * One job: it is the culprit, and fails. Several: nobody knows which, so they go back marked, and each
+ * runs alone the next time.
+ */
+async function dismissOverdue(
+  items: readonly ReadyItem[],
+  batchRows: number,
+  limitMs: number,
+  lane: LaneContext,
+): Promise<void> {
+  const jobs = items.map((item) => item.job).filter((job) => job.isOpen);
+  lane.logger.error({ class: lane.cls, job_ids: jobs.map((job) => job.claim.job.id) }, 'overdue');
+  if (items.length > 1) return lane.settler.giveBack(lane.cls, jobs, true);
+  for (const job of jobs) {
+    const detail = `The run did not end within ${limitMs} ms, its limit.`;
+    fail(job, failure('execution_timeout', detail), batchRows, lane);
+  }
+  return lane.settler.settle(lane.cls, jobs);
+}
+
+/** Empty (all outputs) when one of the items wants all of them. */
+function outputsOf(items: readonly ReadyItem[]): readonly string[] {
+  if (items.some((item) => item.outputs.length === 0)) return [];
+  return [...new Set(items.flatMap((item) => item.outputs))];
+}
+
+function rowsOf(items: readonly ReadyItem[]): number {
+  return items.reduce((sum, item) => sum + item.rows, 0);
+}

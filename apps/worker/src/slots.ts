@@ -1,0 +1,133 @@
+/**
+ * Capacity for runs: one slot a loaded instance. A run has a time limit; a run that exceeds it keeps its
+ * slot until it returns, and when it does not return within a grace nothing but the end of the
+ * process frees the slot, because a busy compute thread cannot be ended.
+ */
+import { type Failure, failure } from '@inferry/contracts';
+import type { Item, ModelInstance, RunOutput } from '@inferry/inference';
+import { type Clock, err, invariant, type Result, sleep } from '@inferry/runtime';
+
+/** How a run came out within its time limit, or that it did not. */
+export type TimedRun =
+  | { readonly kind: 'returned'; readonly result: Result<RunOutput, Failure> }
+  /** `isBack` resolves true when the run returned after all, false when the grace is over. */
+  | { readonly kind: 'overdue'; readonly isBack: Promise<boolean> };
+
+export interface SlotsOptions {
+  readonly clock: Clock;
+  readonly graceMs: number;
+  /** The grace of a run is over: the process has to be replaced. */
+  readonly onStuck: () => void;
+  /** A run that was overdue has returned; its result is of no use. */
+  readonly onLateReturn: (items: number) => void;
+}
+
+export class Slot {
+  readonly #instance: ModelInstance;
+  readonly #options: SlotsOptions;
+  readonly #onChange: () => void;
+  /** The run in progress. */
+  running: { readonly startedAtMs: number; readonly rows: number } | null = null;
+  isOverdue = false;
+
+  constructor(instance: ModelInstance, options: SlotsOptions, onChange: () => void) {
+    this.#instance = instance;
+    this.#options = options;
+    this.#onChange = onChange;
+  }
+
+  /** Runs items once, with a limit. The tensors are gone afterwards, whatever happens. */
+  async run(
+    items: readonly Item[],
+    outputs: readonly string[],
+    limitMs: number,
+  ): Promise<TimedRun> {
+    invariant(this.running === null, 'a slot runs one batch at a time');
+    const { clock } = this.#options;
+    const rows = items.reduce((sum, item) => sum + item.rows, 0);
+    this.running = { startedAtMs: clock.nowMs(), rows };
+    this.#onChange();
+    const returned = this.#instance.run(items, outputs).catch(broken);
+    const limit = alarm(clock, limitMs);
+    const result = await Promise.race([returned, limit.rings]);
+    if (result !== undefined) {
+      limit.cancel();
+      this.running = null;
+      return { kind: 'returned', result };
+    }
+    this.isOverdue = true;
+    return { kind: 'overdue', isBack: this.#awaitReturn(returned, items.length) };
+  }
+
+  async #awaitReturn(returned: Promise<unknown>, items: number): Promise<boolean> {
+    const grace = alarm(this.#options.clock, this.#options.graceMs);
+    const back = returned.then(() => {
+      this.running = null;
+      this.isOverdue = false;
+      this.#onChange();
+      this.#options.onLateReturn(items);
+      return true;
+    });
+    const isBack = await Promise.race([back, grace.rings.then(() => false)]);
+    grace.cancel();
+    if (!isBack) this.#options.onStuck();
+    return isBack;
+  }
+
+  close(): Promise<void> {
+    invariant(this.running === null, 'a slot is closed when nothing runs in it');
+    return this.#instance.close();
+  }
+}
+
+/** The slots of one class, handed out in the order in which they are asked for. */
+export class Slots {
+  readonly all: readonly Slot[];
+  readonly #free: Slot[];
+  readonly #waiting: ((slot: Slot) => void)[] = [];
+  #onChange = (): void => undefined;
+
+  constructor(instances: readonly ModelInstance[], options: SlotsOptions) {
+    invariant(instances.length > 0, 'a class that is served has an instance');
+    this.all = instances.map((instance) => new Slot(instance, options, () => this.#onChange()));
+    this.#free = [...this.all];
+  }
+
+  /** `onChange` is called when a run starts, and when an overdue one has returned. */
+  watch(onChange: () => void): void {
+    this.#onChange = onChange;
+  }
+
+  acquire(): Promise<Slot> {
+    const slot = this.#free.shift();
+    if (slot !== undefined) return Promise.resolve(slot);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** A slot whose run never returned is not handed out again. */
+  release(slot: Slot): void {
+    if (slot.isOverdue) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free.push(slot);
+    else next(slot);
+  }
+
+  get hasOverdue(): boolean {
+    return this.all.some((slot) => slot.isOverdue);
+  }
+}
+
+/** A compute thread that broke is our fault and not the input's; the backend replaces the thread. */
+function broken(cause: unknown): Result<RunOutput, Failure> {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return err(failure('internal', `The compute thread failed: ${reason}`));
+}
+
+function alarm(
+  clock: Clock,
+  delayMs: number,
+): { readonly rings: Promise<undefined>; readonly cancel: () => void } {
+  const over = new AbortController();
+  const rings = sleep(clock, delayMs, over.signal).then(() => undefined);
+  return { rings, cancel: () => over.abort() };
+}

@@ -1,0 +1,24 @@
+/** Looks for dead leases and passed deadlines of the classes served here. Any number of processes may. */
+import { type ClassId, partsOf } from '@inferry/contracts';
+import type { JobQueue } from '@inferry/queue';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+/** One round over all classes; throws when the queue cannot be reached. */
+export async function sweepClasses(
+  queue: Pick<JobQueue, 'sweep'>,
+  classes: readonly ClassId[],
+  telemetry: WorkerTelemetry,
+): Promise<void> {
+  for (const cls of classes) {
+    const { model } = partsOf(cls);
+    const report = await queue.sweep(cls);
+    if (report.returned.length > 0) telemetry.jobsReturned(model, report.returned.length);
+    if (report.failed.length > 0) telemetry.jobsSwept(model, 'failed', report.failed.length);
+    if (report.expired.length > 0) telemetry.jobsSwept(model, 'expired', report.expired.length);
+  }
+}
+
+/** The pause before the next round: `sweepMs` on average, spread so that processes do not sweep in step. */
+export function sweepDelayMs(sweepMs: number, unit: number): number {
+  return sweepMs * (0.5 + unit);
+}

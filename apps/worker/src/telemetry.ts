@@ -1,0 +1,68 @@
+/**
+ * What a worker tells about itself while it works. The worker calls these where things happen; what
+ * becomes of them (metrics, tests) is decided where the worker is made. Durations are in seconds,
+ * `model` is a model's name.
+ */
+import type { ProviderKind, TerminalStatus } from '@inferry/contracts';
+import type { ReleaseReason } from '@inferry/scheduling';
+import type { WorkerState } from './lifecycle.ts';
+
+/** Parts of a job's life, in order; of a job that succeeded they add up to the whole. */
+export type WorkerStage =
+  | 'admission'
+  | 'queue_wait'
+  | 'fetch'
+  | 'preprocess'
+  | 'batch_wait'
+  | 'compute'
+  | 'postprocess'
+  | 'publish';
+
+export interface WorkerTelemetry {
+  /** A model is known and may be named from now on; `rowsMax` is its largest batch. */
+  modelDeclared(model: string, classId: string, rowsMax: number): void;
+  modelLoadPhase(model: string, phase: 'session' | 'warmup', seconds: number): void;
+  modelLoadFailed(model: string): void;
+  modelLoaded(
+    model: string,
+    version: string,
+    ran: {
+      readonly expected: ProviderKind;
+      readonly provider: ProviderKind;
+      readonly device: string;
+    },
+  ): void;
+  state(state: WorkerState): void;
+
+  jobStarted(model: string): void;
+  /** A job was claimed after `distance` jobs of its class that arrived later. */
+  overtaken(model: string, distance: number): void;
+  /** A job starts again: its worker was lost, or it runs in a part of a batch that failed. */
+  retried(model: string, reason: 'worker_lost' | 'isolation'): void;
+  /** Jobs claimed and not settled. */
+  inFlight(model: string, jobs: number): void;
+
+  /** One per claimed batch. */
+  released(model: string, reason: ReleaseReason): void;
+  /** One per run. */
+  batchRan(model: string, rows: number, computeSeconds: number): void;
+  /** A slot was taken for this long, whatever came of the run. */
+  busy(model: string, seconds: number): void;
+  isolated(model: string): void;
+
+  stage(model: string, stage: WorkerStage, seconds: number): void;
+  /** Request headers read to result stored. */
+  endToEnd(model: string, seconds: number): void;
+  settled(model: string, status: TerminalStatus): void;
+  /** A result was dropped: the job had ended or changed hands. */
+  resultDropped(model: string): void;
+
+  leasesNotRenewed(model: string, leases: number): void;
+  jobsReturned(model: string, jobs: number): void;
+  /** The sweep ended so many jobs in this state, without a worker. */
+  jobsSwept(model: string, status: TerminalStatus, jobs: number): void;
+  /** This process's clock minus the queue's. */
+  clockOffset(seconds: number): void;
+  /** Claimed jobs that were left when the time to drain was over. */
+  abandoned(jobs: number): void;
+}

@@ -1,0 +1,174 @@
+/** Start, drain and outages of a worker, on the memory queue. */
+import type { ModelManifest } from '@inferry/contracts';
+import type { JobQueue } from '@inferry/queue';
+import { systemClock } from '@inferry/runtime';
+import { waitFor } from '@inferry/testkit';
+import { describe, expect, test } from 'vitest';
+import { advance, answerOf, fixtureOn, modelManifest, virtualFixture } from './worker.fixture.ts';
+
+describe('start', () => {
+  test('the worker announces its models once they are ready', async () => {
+    const fixture = virtualFixture();
+    expect(fixture.worker.isReady).toBe(false);
+    await fixture.worker.start();
+    expect(fixture.worker.isReady).toBe(true);
+    const [announced] = await fixture.queue.workers();
+    expect(announced?.state).toBe('serving');
+    expect(announced?.models.map((model) => [model.manifest.name, model.state])).toEqual([
+      ['echo', 'ready'],
+    ]);
+    await advance(fixture.clock, 10_000);
+    expect(await fixture.queue.workers()).toHaveLength(1);
+    await fixture.worker.close();
+    expect(await fixture.queue.workers()).toEqual([]);
+    expect(fixture.worker.state).toBe('stopped');
+    expect(fixture.clock.pendingTimers).toBe(0);
+  });
+
+  test('a model that cannot be loaded fails the start, and every problem is named', async () => {
+    const fixture = virtualFixture({ manifests: [broken('a'), modelManifest, broken('b')] });
+    const result = await fixture.worker.start();
+    expect(result.ok).toBe(false);
+    if (result.ok) return;
+    expect(result.error.code).toBe('model_unavailable');
+    expect(result.error.detail).toContain('a@1');
+    expect(result.error.detail).toContain('b@1');
+    expect(fixture.worker.state).toBe('stopped');
+    expect(await fixture.queue.workers()).toEqual([]);
+    await fixture.worker.close();
+  });
+
+  test('models without instances for the device are skipped; when all are, the start fails', async () => {
+    const cuda = {
+      ...modelManifest,
+      name: 'gpu',
+      instances: [{ kind: 'cuda', count: 1 } as const],
+    };
+    const mixed = virtualFixture({ manifests: [cuda, modelManifest] });
+    expect((await mixed.worker.start()).ok).toBe(true);
+    const [announced] = await mixed.queue.workers();
+    expect(announced?.models.map((model) => model.manifest.name)).toEqual(['echo']);
+    await mixed.worker.close();
+
+    const none = virtualFixture({ manifests: [cuda] });
+    const result = await none.worker.start();
+    expect(!result.ok && result.error.detail).toContain('cpu');
+  });
+});
+
+describe('drain', () => {
+  test('what is claimed is finished, nothing more is claimed', async () => {
+    const fixture = virtualFixture();
+    await fixture.worker.start();
+    const claimed = await fixture.submit(1);
+    await advance(fixture.clock, 5);
+    const drained = fixture.worker.drain();
+    const late = await fixture.submit(2);
+    await advance(fixture.clock, 100);
+    await drained;
+    expect(answerOf(await fixture.record(claimed))).toBe(1);
+    expect((await fixture.record(late)).status).toBe('queued');
+    expect(fixture.worker.state).toBe('draining');
+    await fixture.worker.close();
+    expect(fixture.countOf('abandoned')).toBe(0);
+  });
+
+  test('what is not finished in time goes back to its place', async () => {
+    const slow = { runMs: 5_000, rowMs: 0, failOn: null, hangOn: null, crashOn: null };
+    const fixture = virtualFixture({
+      manifests: [{ ...modelManifest, simulated: slow, executionTimeoutMs: 60_000 }],
+      limits: { drainMs: 200 },
+    });
+    const first = await fixture.submit(1, { executionTimeoutMs: 60_000 });
+    await fixture.worker.start();
+    await advance(fixture.clock, 5);
+    const drained = fixture.worker.drain();
+    await advance(fixture.clock, 1_500);
+    await drained;
+    const record = await fixture.record(first);
+    expect([record.status, record.attempt]).toEqual(['queued', 0]);
+    expect(fixture.events).toContainEqual({ name: 'abandoned', args: [1] });
+    await fixture.worker.close();
+    expect(fixture.kills()).toBe(1);
+  });
+});
+
+describe('outages of the queue', () => {
+  test('outcomes are kept and settled when the queue is back', async () => {
+    let failures = 3;
+    const fixture = virtualFixture({
+      wrapQueue: (queue) =>
+        replacing(queue, {
+          settle: (...args) => {
+            failures -= 1;
+            return failures >= 0 ? Promise.reject(new Error('away')) : queue.settle(...args);
+          },
+        }),
+    });
+    const id = await fixture.submit(1);
+    await fixture.worker.start();
+    await advance(fixture.clock, 500);
+    expect((await fixture.record(id)).status).toBe('running');
+    await advance(fixture.clock, 8_000);
+    expect(answerOf(await fixture.record(id))).toBe(1);
+    expect(failures).toBe(-1);
+    await fixture.worker.close();
+  });
+
+  test('claims that fail are tried again', async () => {
+    let failures = 2;
+    const fixture = virtualFixture({
+      wrapQueue: (queue) =>
+        replacing(queue, {
+          claim: (...args) => {
+            failures -= 1;
+            return failures >= 0 ? Promise.reject(new Error('away')) : queue.claim(...args);
+          },
+        }),
+    });
+    const id = await fixture.submit(1);
+    await fixture.worker.start();
+    await advance(fixture.clock, 3_000);
+    expect(answerOf(await fixture.record(id))).toBe(1);
+    await fixture.worker.close();
+  });
+});
+
+describe('on the real clock, with threads', () => {
+  test('the stages of every job add up to its time from end to end', async () => {
+    const fixture = fixtureOn({ clock: systemClock, deps: { preparationThreads: 2 } });
+    await fixture.worker.start();
+    const ids = await Promise.all(Array.from({ length: 40 }, (_, i) => fixture.submit(i)));
+    const records = await Promise.all(
+      ids.map((id) => fixture.queue.outcome(id, new AbortController().signal)),
+    );
+    expect(records.map((record) => record && answerOf(record))).toEqual(ids.map((_, i) => i));
+    await waitFor(() => fixture.countOf('endToEnd') === ids.length);
+    const wholes = fixture.events.filter((event) => event.name === 'endToEnd');
+    const stages = fixture.events.filter((event) => event.name === 'stage');
+    expect(stages).toHaveLength(8 * wholes.length);
+    for (const [i, whole] of wholes.entries()) {
+      const parts = stages.slice(8 * i, 8 * i + 8).map((event) => Number(event.args[2]));
+      const sumS = parts.reduce((sum, part) => sum + part, 0);
+      const wholeS = Number(whole.args[1]);
+      expect(Math.abs(sumS - wholeS)).toBeLessThanOrEqual(Math.max(0.001, 0.05 * wholeS));
+    }
+    await fixture.worker.close();
+  });
+});
+
+/** A simulated model that does not say what to simulate. */
+function broken(name: string): ModelManifest {
+  return { ...modelManifest, name, simulated: null };
+}
+
+/** The queue with some of its methods replaced: a link to it that fails now and then. */
+function replacing(queue: JobQueue, methods: Partial<JobQueue>): JobQueue {
+  const handler: ProxyHandler<JobQueue> = {
+    get(target, name) {
+      const value: unknown = Reflect.get(name in methods ? methods : target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  };
+  return new Proxy(queue, handler);
+}
