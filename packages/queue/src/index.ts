@@ -1,4 +1,5 @@
-export { createBullmqQueue, type BullmqQueueOptions } from './bullmq/bullmq-queue.ts';
+export { createBullmqQueue } from './bullmq/bullmq-queue.ts';
+export type { BullmqQueueOptions } from './bullmq/queue-context.ts';
 export { openPayloadReader, type PayloadReaderOptions } from './bullmq/payload-reader.ts';
 export { createMemoryQueue, type MemoryQueueOptions } from './memory/memory-queue.ts';
 export type {

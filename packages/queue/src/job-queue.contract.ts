@@ -1,4 +1,7 @@
-/** What every JobQueue promises, as tests. Run by memory-queue.test.ts and bullmq-queue.redis.test.ts. */
+/**
+ * What every JobQueue promises, as tests. Run by memory-queue.test.ts and bullmq-queue.redis.test.ts.
+ * tidy-allow: one list of promises, read top to bottom.
+ */
 import {
   type ClassId,
   classOf,
@@ -69,6 +72,7 @@ function success(label = 'cat'): Outcome {
 
 const anyRows: ClaimRequest = { workerId: 'w1', rowsMax: 100, rowsMin: 1, takeSuspect: false };
 const never = new AbortController().signal;
+const idsOf = (claims: readonly Claim[]): readonly JobId[] => claims.map(({ job }) => job.id);
 
 export function describeJobQueue(name: string, open: () => Promise<Subject>): void {
   describe(`JobQueue contract: ${name}`, () => {
@@ -95,7 +99,6 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
     async function take(over: Partial<ClaimRequest> = {}): Promise<readonly Claim[]> {
       return (await queue.claim(cls, { ...anyRows, ...over })).claims;
     }
-    const idsOf = (claims: readonly Claim[]): readonly JobId[] => claims.map(({ job }) => job.id);
     async function statusOf(id: JobId): Promise<string> {
       const lookup = await queue.find(id);
       if (!lookup.ok) return lookup.error.code;

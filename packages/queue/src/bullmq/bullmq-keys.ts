@@ -1,11 +1,10 @@
 /** Idempotency keys on Redis: one string each, `SET NX` decides who was first. */
 import type { JobId } from '@inferry/contracts';
-import { type Clock, err, ok, type Result } from '@inferry/runtime';
+import type { Clock, Result } from '@inferry/runtime';
 import type { Redis } from 'ioredis';
 import type { IdempotencyKeys, KeyBinding, Unavailable } from '../port.ts';
-import { unavailable } from '../refusals.ts';
-import { causeOf } from './connection.ts';
 import type { Keys } from './keys.ts';
+import { guard } from './queue-context.ts';
 
 export class BullmqKeys implements IdempotencyKeys {
   readonly #redis: Redis;
@@ -56,14 +55,5 @@ export class BullmqKeys implements IdempotencyKeys {
     return guard(async () => {
       await this.#redis.unlink(this.#names.binding(key));
     });
-  }
-}
-
-async function guard<T>(call: () => Promise<T>): Promise<Result<T, Unavailable>> {
-  try {
-    return ok(await call());
-  } catch (cause) {
-    if (causeOf(cause) === 'bug') throw cause;
-    return err(unavailable());
   }
 }

@@ -1,0 +1,193 @@
+/** The durable queue as a gateway sees it: accept a job, follow it, end it. */
+import type { ClassId, JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import type {
+  DepthLimits,
+  Enqueued,
+  EnqueueRefusal,
+  JobQueue,
+  Lookup,
+  Unavailable,
+} from '../port.ts';
+import { decodeRecord } from '../record.ts';
+import { queueFull, storageExhausted, unavailable } from '../refusals.ts';
+import { causeOf } from './connection.ts';
+import { asBuffer, guard, type QueueContext } from './queue-context.ts';
+import { liveRecord } from './replies.ts';
+import { asBytes, asInteger, asList } from './script-runner.ts';
+
+/** BullMQ's event stream is for its tools only: keep it short. */
+const streamLengthMax = 1_000;
+/** A class that was full a moment ago is not sent another payload to refuse. */
+const fullMemoryMs = 100;
+const deletedMark = '!deleted';
+
+export function gatewaySide(
+  context: QueueContext,
+): Pick<JobQueue, 'enqueue' | 'find' | 'outcome' | 'cancel' | 'erase'> {
+  const { options, names, commands, blobs, run, waiters, subscribe } = context;
+  const preparedClasses = new Set<ClassId>();
+  const fullUntilMs = new Map<ClassId, number>();
+
+  /** What a refused enqueue wrote before it was refused. */
+  function discard(job: JobEnvelope, isInline: boolean): void {
+    const leftovers = [
+      commands.unlink(names.locator(job.id)),
+      ...(isInline ? [] : [commands.unlink(names.payload(job.class, job.id))]),
+    ];
+    // Both expire by themselves when Redis went away meanwhile.
+    Promise.all(leftovers).catch(() => undefined);
+  }
+
+  async function prepareClass(cls: ClassId): Promise<void> {
+    if (preparedClasses.has(cls)) return;
+    await commands.hset(names.meta(cls), 'opts.maxLenEvents', streamLengthMax);
+    preparedClasses.add(cls);
+  }
+
+  /** `watcher` is told of the job's end, unless it has ended already. */
+  async function findJob(id: JobId, watcher: string): Promise<Lookup> {
+    const cls = await locate(id);
+    if (cls === undefined) return { found: 'never' };
+    if (cls === deletedMark) return { found: 'gone', reason: 'deleted' };
+    const reply = asList(
+      await run('find', cls, [id, watcher, options.resultBytesPerClassMax, names.outcomeChannel]),
+    );
+    if (reply[0] === 0) return { found: 'gone', reason: 'expired' };
+    if (reply[0] === 1) return { found: 'record', record: decodeRecord(asBytes(reply[1])) };
+    return { found: 'record', record: liveRecord(reply) };
+  }
+
+  async function locate(id: JobId): Promise<ClassId | typeof deletedMark | undefined> {
+    const known = waiters.classOf(id);
+    if (known !== undefined) return known;
+    const text = await commands.get(names.locator(id));
+    return text === null ? undefined : (text as ClassId);
+  }
+
+  return {
+    async enqueue(
+      job: JobEnvelope,
+      payload: Uint8Array,
+      limits: DepthLimits,
+    ): Promise<Result<Enqueued, EnqueueRefusal>> {
+      const nowMs = options.clock.nowMs();
+      if ((fullUntilMs.get(job.class) ?? 0) > nowMs)
+        return err(queueFull(job.class, 'depth', limits));
+      const isInline = payload.length <= options.inlinePayloadBytesMax;
+      const lifeMs = job.deadlineMs + job.retentionMs;
+      if (job.gateway !== null) waiters.expect(job.id, job.class);
+      const refuse = (refusal: EnqueueRefusal): Result<never, EnqueueRefusal> => {
+        waiters.forget(job.id);
+        return err(refusal);
+      };
+      try {
+        if (job.gateway !== null) await subscribe();
+        await prepareClass(job.class);
+        if (!isInline) {
+          const key = names.payload(job.class, job.id);
+          await blobs.set(key, asBuffer(payload), 'PX', lifeMs);
+        }
+        // Only jobs that are read by their id need to be found by it: a held request has its answer.
+        const located =
+          job.mode === 'async'
+            ? commands.set(names.locator(job.id), job.class, 'PX', lifeMs + options.tombstoneMs)
+            : Promise.resolve('OK');
+        const [reply] = await Promise.all([
+          run('enqueue', job.class, [
+            job.id,
+            JSON.stringify(job),
+            isInline ? asBuffer(payload) : '',
+            isInline ? '0' : '1',
+            payload.length,
+            job.rows,
+            limits.depthMax,
+            limits.bytesMax,
+            job.deadlineMs,
+            job.queueTimeoutMs,
+            job.gateway ?? '',
+            job.retentionMs,
+            job.attemptsMax,
+            job.v,
+          ]),
+          located,
+        ]);
+        const [state, ...rest] = asList(reply);
+        if (state === 0) {
+          const why = asBytes(rest[0]).toString() === 'depth' ? 'depth' : 'bytes';
+          if (why === 'depth') fullUntilMs.set(job.class, nowMs + fullMemoryMs);
+          discard(job, isInline);
+          return refuse(queueFull(job.class, why, limits));
+        }
+        const [seq, enqueuedUs, ahead, deadlineAtMs] = rest.map(asInteger);
+        return ok({
+          seq: seq ?? 0,
+          enqueuedAtMs: (enqueuedUs ?? 0) / 1_000,
+          ahead: ahead ?? 0,
+          deadlineAtMs: deadlineAtMs ?? 0,
+          isDuplicate: state === 2,
+        });
+      } catch (cause) {
+        const kind = causeOf(cause);
+        if (kind === 'bug') throw cause;
+        if (kind === 'unreachable') return refuse(unavailable());
+        discard(job, isInline);
+        return refuse(storageExhausted());
+      }
+    },
+
+    find(id: JobId): Promise<Result<Lookup, Unavailable>> {
+      return guard(() => findJob(id, ''));
+    },
+
+    async outcome(id: JobId, signal: AbortSignal): Promise<JobRecord | undefined> {
+      if (waiters.classOf(id) === undefined) {
+        try {
+          const cls = await locate(id);
+          if (cls === undefined || cls === deletedMark) return undefined;
+          await subscribe();
+          waiters.expect(id, cls);
+          const lookup = await findJob(id, options.processId);
+          if (lookup.found !== 'record') {
+            waiters.forget(id);
+            return undefined;
+          }
+          if (lookup.record.outcome !== null) waiters.settle(id, lookup.record);
+        } catch (cause) {
+          if (causeOf(cause) === 'bug') throw cause;
+          waiters.forget(id);
+          return undefined;
+        }
+      }
+      return waiters.wait(id, signal);
+    },
+
+    cancel(id: JobId, detail: string): Promise<Result<Lookup, Unavailable>> {
+      return guard(async () => {
+        const cls = await locate(id);
+        if (cls !== undefined && cls !== deletedMark) {
+          await run('cancel', cls, [
+            id,
+            detail,
+            options.resultBytesPerClassMax,
+            names.outcomeChannel,
+          ]);
+        }
+        return findJob(id, '');
+      });
+    },
+
+    erase(id: JobId): Promise<Result<'erased' | 'live' | 'gone' | 'never', Unavailable>> {
+      return guard(async () => {
+        const cls = await locate(id);
+        if (cls === undefined) return 'never';
+        if (cls === deletedMark) return 'gone';
+        const code = asInteger(await run('erase', cls, [id]));
+        if (code === 2) return 'live';
+        if (code === 0) return 'gone';
+        await commands.set(names.locator(id), deletedMark, 'KEEPTTL');
+        return 'erased';
+      });
+    },
+  };
+}

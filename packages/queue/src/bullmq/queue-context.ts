@@ -1,0 +1,108 @@
+/** What the sides of the durable queue share: one process's connections and settings. */
+import type { ClassId, JobId } from '@inferry/contracts';
+import { type Clock, Emitter, err, ok, type Result } from '@inferry/runtime';
+import type { Redis } from 'ioredis';
+import type { QueueEvents, Unavailable } from '../port.ts';
+import { unavailable } from '../refusals.ts';
+import {
+  blobConnection,
+  causeOf,
+  commandConnection,
+  type ConnectionOptions,
+  waitingConnection,
+} from './connection.ts';
+import { type Keys, keysOf } from './keys.ts';
+import { OutcomeWaiters } from './outcome-waiters.ts';
+import { type RunScript, scriptRunner } from './script-runner.ts';
+
+export interface BullmqQueueOptions extends ConnectionOptions {
+  readonly clock: Clock;
+  /** Names this process's outcome channel; unique among all processes on this Redis. */
+  readonly processId: string;
+  readonly leaseMs: number;
+  readonly sweepMs: number;
+  readonly inlinePayloadBytesMax: number;
+  readonly resultBytesPerClassMax: number;
+  readonly tombstoneMs: number;
+}
+
+export interface QueueContext {
+  readonly options: BullmqQueueOptions;
+  readonly names: Keys;
+  readonly commands: Redis;
+  readonly blobs: Redis;
+  readonly run: RunScript;
+  readonly waiters: OutcomeWaiters;
+  readonly events: Emitter<QueueEvents>;
+  /** Resolves once this process hears of outcomes on its own channel; throws while Redis is away. */
+  readonly subscribe: () => Promise<void>;
+  readonly close: () => void;
+}
+
+export function openContext(options: BullmqQueueOptions): QueueContext {
+  const events = new Emitter<QueueEvents>();
+  const names = keysOf(options.prefix);
+  const commands = commandConnection(options, events);
+  const run = scriptRunner(commands, names.ofClass);
+  const blobs = blobConnection(options, events);
+  const waiters = new OutcomeWaiters({
+    clock: options.clock,
+    fetch: (jobs: readonly { readonly cls: ClassId; readonly id: JobId }[]) =>
+      blobs.mgetBuffer(jobs.map(({ cls, id }) => names.outcome(cls, id))),
+    onUnclaimed: (id) => events.emit('unclaimed_outcome', { id }),
+  });
+
+  let subscriber: Redis | undefined;
+  let subscribed: Promise<void> | undefined;
+  const openSubscriber = async (): Promise<void> => {
+    // The subscription would wait for ever for a Redis that is away; this fails at once instead.
+    if (commands.status !== 'ready') await commands.ping();
+    if (subscriber === undefined) {
+      subscriber = waitingConnection(options, 'outcomes', events);
+      subscriber.on('messageBuffer', (_channel: Buffer, message: Buffer) => {
+        void waiters.onMessage(message);
+      });
+      // ioredis subscribes again by itself; what was published meanwhile is looked up.
+      subscriber.on('ready', () => void waiters.repair(0));
+    }
+    await subscriber.subscribe(names.outcomeChannel + options.processId);
+  };
+
+  return {
+    options,
+    names,
+    commands,
+    blobs,
+    run,
+    waiters,
+    events,
+    subscribe() {
+      subscribed ??= openSubscriber().catch((cause: unknown) => {
+        subscribed = undefined;
+        throw cause;
+      });
+      return subscribed;
+    },
+    close() {
+      waiters.close();
+      subscriber?.disconnect();
+      blobs.disconnect();
+      commands.disconnect();
+    },
+  };
+}
+
+/** Runs a call on Redis; an outage becomes a value, a bug of ours stays an exception. */
+export async function guard<T>(call: () => Promise<T>): Promise<Result<T, Unavailable>> {
+  try {
+    return ok(await call());
+  } catch (cause) {
+    if (causeOf(cause) === 'bug') throw cause;
+    return err(unavailable());
+  }
+}
+
+/** The same bytes as a Buffer, not a copy: what ioredis takes as binary. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,359 @@
+/** One class of the memory queue: its waiting, active and ended jobs, and every change between them. */
+import {
+  type ClassId,
+  isTerminal,
+  type JobEnvelope,
+  type JobId,
+  type JobRecord,
+  type Outcome,
+} from '@inferry/contracts';
+import type { Clock } from '@inferry/runtime';
+import type {
+  Claim,
+  Claimed,
+  ClaimRequest,
+  ClassStats,
+  DepthLimits,
+  Enqueued,
+  Settled,
+  Settlement,
+  SweepReport,
+} from '../port.ts';
+import { failed, idsOf, type Job, outcomeBytes } from './job.ts';
+
+export interface ClassQueueDeps {
+  readonly clock: Clock;
+  readonly leaseMs: number;
+  readonly resultBytesMax: number;
+  readonly onWork: () => void;
+  readonly onEnded: (record: JobRecord) => void;
+  readonly onForgotten: (id: JobId, reason: 'expired' | 'deleted') => void;
+}
+
+export class ClassQueue {
+  readonly #cls: ClassId;
+  readonly #deps: ClassQueueDeps;
+  /** By seq, ascending: the head of the queue is the first. */
+  readonly #waiting: Job[] = [];
+  readonly #active = new Map<JobId, Job>();
+  readonly #outcomes = new Map<JobId, { readonly record: JobRecord; readonly bytes: number }>();
+  #lastSeq = 0;
+  /** Jobs that left the wait list so far, returned ones subtracted. */
+  #removed = 0;
+  #waitingBytes = 0;
+  #resultBytes = 0;
+  #fences = 0;
+
+  constructor(cls: ClassId, deps: ClassQueueDeps) {
+    this.#cls = cls;
+    this.#deps = deps;
+  }
+
+  get hasWork(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** The bound that is reached, or undefined after the job was added. */
+  enqueue(
+    job: JobEnvelope,
+    payload: Uint8Array,
+    limits: DepthLimits,
+  ): Enqueued | 'depth' | 'bytes' {
+    const nowMs = this.#nowMs();
+    const existing = this.#live(job.id);
+    if (existing !== undefined || this.#outcomes.has(job.id)) {
+      return {
+        seq: existing?.seq ?? 0,
+        enqueuedAtMs: existing?.enqueuedAtMs ?? nowMs,
+        deadlineAtMs: existing?.deadlineAtMs ?? nowMs,
+        ahead: existing === undefined ? 0 : Math.max(0, this.#waiting.indexOf(existing)),
+        isDuplicate: true,
+      };
+    }
+    if (this.#waiting.length >= limits.depthMax) return 'depth';
+    if (this.#waitingBytes + payload.length > limits.bytesMax) return 'bytes';
+    this.#lastSeq += 1;
+    const deadlineAtMs = nowMs + job.deadlineMs;
+    const ahead = this.#waiting.length;
+    this.#waiting.push({
+      envelope: job,
+      payload,
+      seq: this.#lastSeq,
+      enqueuedAtMs: nowMs,
+      deadlineAtMs,
+      queueDeadlineAtMs: nowMs + job.queueTimeoutMs,
+      attempt: 0,
+      workersLost: 0,
+      startedAtMs: null,
+      lease: null,
+    });
+    this.#waitingBytes += payload.length;
+    this.#deps.onWork();
+    return { seq: this.#lastSeq, enqueuedAtMs: nowMs, deadlineAtMs, ahead, isDuplicate: false };
+  }
+
+  /** The job as it is now, or undefined when nothing of it is left. */
+  find(id: JobId): JobRecord | undefined {
+    const live = this.#live(id);
+    if (live !== undefined) this.#endIfLate(live);
+    const ended = this.#outcomes.get(id)?.record;
+    if (ended !== undefined) {
+      if ((ended.expiresAtMs ?? Infinity) > this.#nowMs()) return ended;
+      this.#forget(id, 'expired');
+      return undefined;
+    }
+    const job = this.#live(id);
+    return job === undefined ? undefined : this.#liveRecord(job);
+  }
+
+  cancel(id: JobId, detail: string): void {
+    const job = this.#live(id);
+    if (job !== undefined) this.#end(job, failed('canceled', { code: 'canceled_by_user', detail }));
+  }
+
+  erase(id: JobId): 'erased' | 'live' | 'gone' {
+    const record = this.find(id);
+    if (record === undefined) return 'gone';
+    if (!isTerminal(record.status)) return 'live';
+    this.#forget(id, 'deleted');
+    return 'erased';
+  }
+
+  claim(request: ClaimRequest): Claimed {
+    const nowMs = this.#nowMs();
+    const claims: Claim[] = [];
+    let rows = 0;
+    let suspectAhead = false;
+    if (request.rowsMin > 1) {
+      const head = this.#waiting.slice(0, request.rowsMin);
+      const rowsWaiting = head.reduce((sum, job) => sum + job.envelope.rows, 0);
+      if (rowsWaiting < request.rowsMin && !head.some((job) => job.workersLost > 0)) {
+        return { ...this.#outlook(), claims, rowsWaiting, suspectAhead };
+      }
+    }
+    this.#fences += 1;
+    const fence = `${request.workerId}:${this.#fences}`;
+    for (;;) {
+      const job = this.#waiting[0];
+      if (job === undefined) break;
+      if (this.#endIfLate(job)) continue;
+      const isSuspect = job.workersLost > 0;
+      if (isSuspect && !request.takeSuspect) {
+        suspectAhead = true;
+        break;
+      }
+      const isFirst = claims.length === 0;
+      if (!isFirst && (isSuspect || rows + job.envelope.rows > request.rowsMax)) break;
+      const overtakenBy = this.#removed - (job.seq - 1);
+      this.#leaveWaiting(job);
+      job.attempt += 1;
+      job.startedAtMs ??= nowMs;
+      job.lease = { fence, untilMs: nowMs + this.#deps.leaseMs };
+      this.#active.set(job.envelope.id, job);
+      rows += job.envelope.rows;
+      claims.push({
+        job: job.envelope,
+        fence,
+        attempt: job.attempt,
+        isSuspect,
+        seq: job.seq,
+        enqueuedAtMs: job.enqueuedAtMs,
+        claimedAtMs: nowMs,
+        deadlineAtMs: job.deadlineAtMs,
+        overtakenBy,
+        payload: job.payload,
+      });
+      if (isSuspect || rows >= request.rowsMax) break;
+    }
+    return { ...this.#outlook(), claims, rowsWaiting: 0, suspectAhead };
+  }
+
+  #outlook(): Pick<Claimed, 'waiting' | 'oldestAtMs' | 'nowMs'> {
+    return {
+      waiting: this.#waiting.length,
+      oldestAtMs: this.#waiting[0]?.enqueuedAtMs ?? null,
+      nowMs: this.#nowMs(),
+    };
+  }
+
+  /** The claims that are no longer owned. */
+  renew(claims: readonly Claim[]): readonly Claim[] {
+    const untilMs = this.#nowMs() + this.#deps.leaseMs;
+    const lost = claims.filter((claim) => {
+      const lease = this.#owned(claim)?.lease;
+      if (lease === null || lease === undefined) return true;
+      lease.untilMs = untilMs;
+      return false;
+    });
+    return lost;
+  }
+
+  settle(settlements: readonly Settlement[]): readonly Settled[] {
+    const settledAtMs = this.#nowMs();
+    const results = settlements.map(({ claim, outcome }): Settled => {
+      const job = this.#owned(claim);
+      if (job === undefined) return { result: 'lost', settledAtMs };
+      this.#end(job, outcome);
+      return { result: 'settled', settledAtMs };
+    });
+    return results;
+  }
+
+  giveBack(claims: readonly Claim[], asSuspects: boolean): void {
+    const jobs = claims.flatMap((claim) => this.#owned(claim) ?? []);
+    for (const job of jobs) {
+      if (asSuspects) job.workersLost += 1;
+      else {
+        job.attempt -= 1;
+        if (job.attempt === 0) job.startedAtMs = null;
+      }
+    }
+    this.#return(jobs);
+  }
+
+  sweep(): SweepReport {
+    const nowMs = this.#nowMs();
+    const expired = [...this.#waiting, ...this.#active.values()].filter((job) =>
+      this.#endIfLate(job),
+    );
+    const dead = [...this.#active.values()].filter((job) => (job.lease?.untilMs ?? 0) <= nowMs);
+    const exhausted = dead.filter((job) => job.attempt >= job.envelope.attemptsMax);
+    for (const job of exhausted) {
+      const detail = `Every worker that ran this job was lost (${job.attempt} starts).`;
+      this.#end(job, failed('failed', { code: 'worker_lost', detail }));
+    }
+    const returned = dead.filter((job) => !exhausted.includes(job));
+    for (const job of returned) job.workersLost += 1;
+    this.#return(returned);
+    this.#expireOutcomes();
+    return {
+      returned: idsOf(returned),
+      failed: idsOf(exhausted),
+      expired: idsOf(expired),
+    };
+  }
+
+  stats(): ClassStats {
+    const oldest = this.#waiting[0];
+    return {
+      class: this.#cls,
+      waiting: this.#waiting.length,
+      active: this.#active.size,
+      waitingBytes: this.#waitingBytes,
+      resultBytes: this.#resultBytes,
+      oldestAgeMs: oldest === undefined ? 0 : this.#nowMs() - oldest.enqueuedAtMs,
+    };
+  }
+
+  // ---- transitions: the only places where a job changes its list ------------------------------------
+
+  #leaveWaiting(job: Job): void {
+    // Almost always the head: everything else leaves by expiry or cancel.
+    const at = this.#waiting[0] === job ? 0 : this.#waiting.indexOf(job);
+    this.#waiting.splice(at, 1);
+    this.#waitingBytes -= job.payload.length;
+    this.#removed += 1;
+  }
+
+  #return(jobs: readonly Job[]): void {
+    if (jobs.length === 0) return;
+    for (const job of jobs) {
+      this.#active.delete(job.envelope.id);
+      job.lease = null;
+      this.#waiting.push(job);
+      this.#waitingBytes += job.payload.length;
+      this.#removed -= 1;
+    }
+    this.#waiting.sort((a, b) => a.seq - b.seq);
+    this.#deps.onWork();
+  }
+
+  /** Ends the job when its time has run out; true when it did. */
+  #endIfLate(job: Job): boolean {
+    const nowMs = this.#nowMs();
+    if (job.attempt === 0) {
+      if (nowMs < job.queueDeadlineAtMs) return false;
+      const detail = 'The job was not started in time; it never ran.';
+      this.#end(job, failed('expired', { code: 'queue_timeout', detail }));
+      return true;
+    }
+    if (nowMs < job.deadlineAtMs) return false;
+    const detail = 'The job did not end before its deadline.';
+    this.#end(job, failed('failed', { code: 'deadline_exceeded', detail }));
+    return true;
+  }
+
+  #end(job: Job, outcome: Outcome): void {
+    const { id, retentionMs } = job.envelope;
+    if (job.lease === null) this.#leaveWaiting(job);
+    else this.#active.delete(id);
+    const settledAtMs = this.#nowMs();
+    const record: JobRecord = {
+      job: job.envelope,
+      status: outcome.status,
+      attempt: job.attempt,
+      enqueuedAtMs: job.enqueuedAtMs,
+      startedAtMs: job.startedAtMs,
+      settledAtMs,
+      deadlineAtMs: job.deadlineAtMs,
+      expiresAtMs: settledAtMs + retentionMs,
+      ahead: null,
+      outcome,
+    };
+    const bytes = outcomeBytes(outcome);
+    this.#outcomes.set(id, { record, bytes });
+    this.#resultBytes += bytes;
+    this.#boundOutcomes();
+    this.#deps.onEnded(record);
+  }
+
+  #expireOutcomes(): void {
+    const nowMs = this.#nowMs();
+    for (const [id, { record }] of this.#outcomes) {
+      if ((record.expiresAtMs ?? 0) <= nowMs) this.#forget(id, 'expired');
+    }
+  }
+
+  /** Keeps the outcomes within their byte bound; the oldest go first. */
+  #boundOutcomes(): void {
+    for (const id of this.#outcomes.keys()) {
+      if (this.#resultBytes <= this.#deps.resultBytesMax) break;
+      this.#forget(id, 'expired');
+    }
+  }
+
+  #forget(id: JobId, reason: 'expired' | 'deleted'): void {
+    this.#resultBytes -= this.#outcomes.get(id)?.bytes ?? 0;
+    this.#outcomes.delete(id);
+    this.#deps.onForgotten(id, reason);
+  }
+
+  #live(id: JobId): Job | undefined {
+    return this.#active.get(id) ?? this.#waiting.find((job) => job.envelope.id === id);
+  }
+
+  #owned(claim: Claim): Job | undefined {
+    const job = this.#active.get(claim.job.id);
+    return job?.lease?.fence === claim.fence ? job : undefined;
+  }
+
+  #liveRecord(job: Job): JobRecord {
+    const isQueued = job.lease === null;
+    return {
+      job: job.envelope,
+      status: isQueued ? 'queued' : 'running',
+      attempt: job.attempt,
+      enqueuedAtMs: job.enqueuedAtMs,
+      startedAtMs: job.startedAtMs,
+      settledAtMs: null,
+      deadlineAtMs: job.deadlineAtMs,
+      expiresAtMs: null,
+      ahead: isQueued ? this.#waiting.indexOf(job) : null,
+      outcome: null,
+    };
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.nowMs();
+  }
+}

@@ -1,0 +1,42 @@
+/** A job of the memory queue, and what is said about one. */
+import type { JobEnvelope, JobError, JobId, Outcome, TerminalStatus } from '@inferry/contracts';
+
+export interface Job {
+  readonly envelope: JobEnvelope;
+  readonly payload: Uint8Array;
+  readonly seq: number;
+  readonly enqueuedAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly queueDeadlineAtMs: number;
+  attempt: number;
+  workersLost: number;
+  startedAtMs: number | null;
+  /** Set while the job is claimed. */
+  lease: { readonly fence: string; untilMs: number } | null;
+}
+
+export function failed(status: TerminalStatus, error: JobError): Outcome {
+  return {
+    status,
+    output: null,
+    error,
+    batchRows: null,
+    timings: null,
+    readyAtMs: null,
+    overtakenBy: 0,
+  };
+}
+
+/** A close upper estimate of what the outcome takes in memory. */
+export function outcomeBytes(outcome: Outcome): number {
+  const { output } = outcome;
+  if (output === null) return 512;
+  if (output.form === 'tensors') {
+    return output.tensors.reduce((sum, tensor) => sum + tensor.bytes.length + 128, 512);
+  }
+  return 512 + JSON.stringify(output.rows).length;
+}
+
+export function idsOf(jobs: readonly Job[]): readonly JobId[] {
+  return jobs.map((job) => job.envelope.id);
+}
