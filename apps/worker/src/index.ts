@@ -3,3 +3,5 @@ export type { WorkerDeps, WorkerDevice } from './deps.ts';
 export type { WorkerState } from './lifecycle.ts';
 export type { WorkerStage, WorkerTelemetry } from './telemetry.ts';
 export { createWorker, type Worker } from './wire.ts';
+// What the command line needs of inference: it starts apps, and their parts meet inside them.
+export { availableProviders, createBackend, setupCuda } from '@inferry/inference';

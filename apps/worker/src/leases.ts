@@ -28,7 +28,7 @@ export class Leases {
     const held = this.#jobs(cls);
     const jobs = claims.map((claim) => new HeldJob(claim));
     for (const job of jobs) held.add(job);
-    this.#report(cls, held.size);
+    this.#report(cls);
     return jobs;
   }
 
@@ -36,7 +36,7 @@ export class Leases {
   release(cls: ClassId, jobs: readonly HeldJob[]): void {
     const held = this.#jobs(cls);
     for (const job of jobs) held.delete(job);
-    this.#report(cls, held.size);
+    this.#report(cls);
   }
 
   /** All jobs held, by class. */
@@ -74,8 +74,13 @@ export class Leases {
     return held;
   }
 
-  #report(cls: ClassId, jobs: number): void {
-    this.#deps.telemetry.inFlight(partsOf(cls).model, jobs);
+  #report(cls: ClassId): void {
+    const { model } = partsOf(cls);
+    let jobs = 0;
+    for (const [other, held] of this.#held) {
+      if (partsOf(other).model === model) jobs += held.size;
+    }
+    this.#deps.telemetry.inFlight(model, jobs);
   }
 }
 

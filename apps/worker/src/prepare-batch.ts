@@ -2,7 +2,7 @@
  * Fetch and preprocess. An input that cannot be used ends its own job, at once, and its neighbours go on.
  * Payloads that cannot be reached now are fetched again while their leases hold.
  */
-import { failure } from '@inferry/contracts';
+import { type Failure, failure } from '@inferry/contracts';
 import type { LaneContext } from './deps.ts';
 import type { HeldJob } from './held-job.ts';
 import { fail } from './outcomes.ts';
@@ -26,9 +26,10 @@ export async function prepareBatch(
     const { prepared } = result;
     job.marks.fetchedAtMs = result.fetchedAtMs;
     job.marks.preparedAtMs = result.preparedAtMs;
-    if (prepared.kind === 'ready') ready.push(new ReadyItem(job, prepared));
-    else {
-      fail(job, refusalOf(prepared), null, lane);
+    if (prepared.kind === 'ready' && prepared.rows <= lane.rowsMax) {
+      ready.push(new ReadyItem(job, prepared));
+    } else {
+      fail(job, refusalOf(prepared, lane.rowsMax), null, lane);
       ended.push(job);
     }
   }
@@ -89,7 +90,13 @@ async function prepareReachable(
   return results;
 }
 
-function refusalOf(prepared: Exclude<PreparedAt['prepared'], { kind: 'ready' }>) {
-  if (prepared.kind === 'refused') return prepared.failure;
-  return failure('internal', 'The input of this job is not stored any more.');
+function refusalOf(prepared: PreparedAt['prepared'], rowsMax: number): Failure {
+  switch (prepared.kind) {
+    case 'refused':
+      return prepared.failure;
+    case 'ready':
+      return failure('input_rejected', `The input has more than ${rowsMax} rows, the limit.`);
+    default:
+      return failure('internal', 'The input of this job is not stored any more.');
+  }
 }

@@ -5,7 +5,7 @@ const firstDelayMs = 250;
 const lastDelayMs = 2_000;
 
 /** The pause after the `failures`-th failure in a row (from 1): doubling, bounded. */
-export function retryDelayMs(failures: number): number {
+function retryDelayMs(failures: number): number {
   return Math.min(lastDelayMs, firstDelayMs * 2 ** (failures - 1));
 }
 

@@ -39,7 +39,7 @@ export interface WorkerTelemetry {
   overtaken(model: string, distance: number): void;
   /** A job starts again: its worker was lost, or it runs in a part of a batch that failed. */
   retried(model: string, reason: 'worker_lost' | 'isolation'): void;
-  /** Jobs claimed and not settled. */
+  /** Jobs claimed and not settled, of all versions of the model. */
   inFlight(model: string, jobs: number): void;
 
   /** One per claimed batch. */

@@ -1,4 +1,5 @@
 /** Puts a worker together, starts it, drains it, closes it. What a batch goes through is in worker.ts. */
+import { setMaxListeners } from 'node:events';
 import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
 import { openPayloadReader } from '@inferry/queue';
 import { closeAll, err, ok, type Result } from '@inferry/runtime';
@@ -61,6 +62,8 @@ class WiredWorker implements Worker {
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
+    // One listener for each call that is being retried: as many as batches are under way.
+    setMaxListeners(0, this.#halt.signal);
     this.#lifecycle = new Lifecycle((state) => deps.telemetry.state(state));
   }
 

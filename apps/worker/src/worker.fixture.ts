@@ -43,7 +43,7 @@ export const modelManifest: ModelManifest = {
   warmupRows: [],
 };
 
-const silent: Logger = {
+export const silent: Logger = {
   trace: () => undefined,
   debug: () => undefined,
   info: () => undefined,
@@ -54,14 +54,14 @@ const silent: Logger = {
 };
 
 /** One run of a model as the backend saw it. */
-export interface SeenRun {
+interface SeenRun {
   readonly model: string;
   readonly values: readonly number[];
   readonly startedAtMs: number;
   endedAtMs: number | null;
 }
 
-export interface TelemetryEvent {
+interface TelemetryEvent {
   readonly name: string;
   readonly args: readonly unknown[];
 }
