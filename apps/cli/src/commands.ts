@@ -1,0 +1,112 @@
+/** The commands that exist, with everything their help texts say beside the table of settings. */
+import type { Role } from './settings.ts';
+
+export interface Option {
+  /** Without the dashes. */
+  readonly flag: string;
+  /** Null for a flag that takes no value. */
+  readonly placeholder: string | null;
+  readonly help: string;
+}
+
+export interface Command {
+  readonly name: string;
+  /** Names of the arguments; all of them are required except in brackets. */
+  readonly operands: readonly string[];
+  readonly summary: string;
+  readonly details: readonly string[];
+  /** A long-running role takes every setting of that role as a flag. */
+  readonly role: Role | null;
+  /** Flags beside the settings. */
+  readonly options: readonly Option[];
+  readonly examples: readonly string[];
+}
+
+export const commands = [
+  {
+    name: 'serve',
+    operands: ['[DIR]'],
+    summary: 'Gateway and worker in one process.',
+    details: [
+      'Loads and warms every model of the repository DIR, then accepts requests.',
+      'Without REDIS_URL jobs are queued in memory and do not survive a restart.',
+      'SIGTERM or Ctrl-C drains: no new jobs, what was begun is finished. A second one ends at once.',
+    ],
+    role: 'serve',
+    options: [],
+    examples: [
+      'inferry serve models',
+      'PORT=9000 inferry serve models',
+      'REDIS_URL=redis://127.0.0.1:6379 inferry serve models --only iris',
+    ],
+  },
+  {
+    name: 'gateway',
+    operands: [],
+    summary: 'The HTTP side alone: accepts jobs and answers them from the queue in Redis.',
+    details: [
+      'Accepts jobs for the models of the repository, also while no worker lives.',
+      'Run as many as needed; they share nothing but Redis. SIGTERM drains.',
+    ],
+    role: 'gateway',
+    options: [],
+    examples: ['REDIS_URL=redis://127.0.0.1:6379 inferry gateway --models models'],
+  },
+  {
+    name: 'worker',
+    operands: [],
+    summary: 'The inference side alone: claims batches from Redis and runs them.',
+    details: [
+      'Run as many as needed, one for each device. SIGTERM stops claiming and finishes what was claimed.',
+    ],
+    role: 'worker',
+    options: [],
+    examples: [
+      'REDIS_URL=redis://127.0.0.1:6379 inferry worker --models models',
+      'REDIS_URL=redis://127.0.0.1:6379 inferry worker --models models --only iris,digits --device cuda:0',
+    ],
+  },
+  {
+    name: 'models check',
+    operands: ['DIR'],
+    summary: 'Lists what a repository would serve and every problem in it.',
+    details: [
+      'Prints one line for each model version on stdout and one for each problem, with its file and line,',
+      'on stderr. Exits 2 when there is a problem. Loads no model.',
+    ],
+    role: null,
+    options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
+    examples: ['inferry models check models', 'inferry models check models --json'],
+  },
+  {
+    name: 'setup cuda',
+    operands: [],
+    summary: 'Fetches and checks the files that CUDA and TensorRT need.',
+    details: [
+      'Only machines with an NVIDIA GPU need them. Each file is checked against its SHA-256.',
+    ],
+    role: null,
+    options: [],
+    examples: ['inferry setup cuda'],
+  },
+  {
+    name: 'version',
+    operands: [],
+    summary: 'Prints the version.',
+    details: [],
+    role: null,
+    options: [],
+    examples: ['inferry version'],
+  },
+  {
+    name: 'help',
+    operands: ['[COMMAND]'],
+    summary: 'Prints this, or what a command takes.',
+    details: [],
+    role: null,
+    options: [],
+    examples: ['inferry help serve'],
+  },
+] as const satisfies readonly Command[];
+
+export type CommandName = (typeof commands)[number]['name'];

@@ -1,0 +1,72 @@
+/** Help texts, made from the tables of commands and settings so that they cannot fall behind. */
+import { type Command, commands } from './commands.ts';
+import { type Setting, settingsOf } from './settings.ts';
+
+const columnsMax = 100;
+
+/** What `inferry help` prints. */
+export function overview(): string {
+  const width = Math.max(...commands.map((command) => usage(command).length)) + 2;
+  return [
+    'inferry: a queue-first inference server',
+    '',
+    'Usage: inferry COMMAND [flags]',
+    '',
+    ...commands.map((command) => `  ${usage(command).padEnd(width)}${command.summary}`),
+    '',
+    'inferry help COMMAND tells the flags, environment variables and defaults of a command.',
+    'Exit status: 0 done, 1 failed while running, 2 wrong usage, configuration or model repository.',
+    '',
+  ].join('\n');
+}
+
+/** What `inferry help COMMAND` and `inferry COMMAND --help` print. */
+export function commandHelp(command: Command): string {
+  const hasFlags = command.role !== null || command.options.length > 0;
+  const lines = [
+    `Usage: inferry ${usage(command)}${hasFlags ? ' [flags]' : ''}`,
+    '',
+    command.summary,
+    ...command.details,
+  ];
+  if (command.options.length > 0) {
+    lines.push('', 'Flags:');
+    for (const option of command.options) {
+      const value = option.placeholder === null ? '' : ` ${option.placeholder}`;
+      lines.push(...entry(`--${option.flag}${value}`, option.help));
+    }
+  }
+  if (command.role !== null) {
+    lines.push('', 'Settings, as a flag or in the environment (the flag wins):');
+    for (const setting of settingsOf(command.role)) lines.push(...settingEntry(setting));
+  }
+  lines.push('', 'Examples:', ...command.examples.map((example) => `  ${example}`), '');
+  return lines.join('\n');
+}
+
+function usage(command: Command): string {
+  return [command.name, ...command.operands].join(' ');
+}
+
+function settingEntry(setting: Setting<unknown>): string[] {
+  const shown = setting.fallbackWords ?? setting.fallback;
+  const fallback = shown === null ? '' : ` Default: ${shown}.`;
+  return entry(
+    `--${setting.flag} ${setting.placeholder}, ${setting.env}`,
+    `${setting.help}${fallback}`,
+  );
+}
+
+/** A term on its own line and what it means below it, wrapped. */
+function entry(term: string, text: string): string[] {
+  const lines = [`  ${term}`];
+  let line = '     ';
+  for (const word of text.split(' ')) {
+    if (line.length + 1 + word.length > columnsMax) {
+      lines.push(line);
+      line = '     ';
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,176 @@
+/**
+ * The entry of the `inferry` command, and the only file that reads the environment and ends the
+ * process. Standard output is for data, standard error for everything else.
+ */
+import { hostname } from 'node:os';
+import { systemClock, systemRandom } from '@inferry/runtime';
+import { createLogger, type Logger } from '@inferry/telemetry';
+import { findCommand, type Invocation, parseArguments, unknownCommand } from './arguments.ts';
+import { type Config, nearMisses, parseConfig } from './config.ts';
+import { commandHelp, overview } from './help.ts';
+import {
+  keptPortsName,
+  runSupervised,
+  supervisedName,
+  tellReady,
+  watchStop,
+} from './own-process.ts';
+import type { StartRole } from './roles/role.ts';
+import { drainGraceMs, runRole } from './run-role.ts';
+import type { Role } from './settings.ts';
+import { ownVersion } from './version.ts';
+
+const usageExitCode = 2;
+/** The child bounds its own drain; when even that fails, its supervisor ends it this much later. */
+const supervisorGraceMs = drainGraceMs + 5_000;
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  const parsed = parseArguments(process.argv.slice(2));
+  if (!parsed.ok) return refuse(parsed.error.message, parsed.error.command);
+  const { command, wantsHelp } = parsed.value;
+  if (wantsHelp) {
+    print(command.name === 'help' ? overview() : commandHelp(command));
+    return 0;
+  }
+  switch (command.name) {
+    case 'help':
+      return help(parsed.value.operands);
+    case 'version':
+      print(`${ownVersion()}\n`);
+      return 0;
+    case 'models check':
+      return modelsCheck(parsed.value);
+    case 'setup cuda':
+      return setupCuda();
+    case 'serve':
+    case 'gateway':
+    case 'worker':
+      return longRunning(command.name, parsed.value);
+  }
+}
+
+function help(operands: readonly string[]): number {
+  if (operands.length === 0) {
+    print(overview());
+    return 0;
+  }
+  const command = findCommand(operands.join(' '));
+  if (command === undefined) return refuse(unknownCommand(operands), null);
+  print(commandHelp(command));
+  return 0;
+}
+
+async function modelsCheck({ operands, flags }: Invocation): Promise<number> {
+  const { checkModels } = await import('./models-check.ts');
+  const report = await checkModels(operands[0] ?? '', flags.has('json'));
+  print(report.data);
+  complain(report.remarks);
+  return report.exitCode;
+}
+
+async function setupCuda(): Promise<number> {
+  const { setupCuda } = await import('@inferry/worker');
+  const libraryPath = process.env['LD_LIBRARY_PATH'] ?? '';
+  const result = await setupCuda({ say: (line) => complain(`${line}\n`), libraryPath });
+  if (!result.ok) {
+    complain(`inferry: ${result.error}\n`);
+    return 1;
+  }
+  print(`${result.value.directory}\n`);
+  return result.value.missingLibraries.length === 0 ? 0 : 1;
+}
+
+async function longRunning(role: Role, { flags, operands }: Invocation): Promise<number> {
+  const env = process.env;
+  const parsed = parseConfig(role, { env, flags, directory: operands[0] });
+  if (!parsed.ok) {
+    for (const { setting, detail } of parsed.error) complain(`inferry: ${setting} ${detail}\n`);
+    complain(`Try "inferry help ${role}".\n`);
+    return usageExitCode;
+  }
+  const isSupervised = env[supervisedName] === '1';
+  const logger = createLogger({
+    role: isSupervised || !parsed.value.supervise ? role : 'supervisor',
+    level: parsed.value.logLevel,
+    destination: process.stderr,
+  });
+  if (!isSupervised) {
+    for (const { name, meant } of nearMisses(env)) {
+      logger.warn({ name, meant }, 'an environment variable is not a setting, a similar name is');
+    }
+  }
+  if (isSupervised || !parsed.value.supervise) return runHere(parsed.value, logger);
+  return runSupervised({
+    argv: [...process.execArgv, ...process.argv.slice(1)],
+    env,
+    clock: systemClock,
+    logger,
+    stopMsMax: parsed.value.limits.drainMs + supervisorGraceMs,
+  });
+}
+
+/** Runs the role in this process. */
+async function runHere(config: Config, logger: Logger): Promise<number> {
+  const crash = (cause: unknown): void => {
+    logger.fatal({ err: cause }, 'a bug ended this process');
+    // Not process.exit: with a native run under way it would wait for the run and then abort.
+    kill();
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+  const stop = watchStop();
+  return runRole(await startOf(config.role), {
+    config: withKeptPorts(config),
+    deps: {
+      logger,
+      clock: systemClock,
+      random: systemRandom,
+      version: ownVersion(),
+      pid: process.pid,
+      hostName: hostname(),
+      kill,
+      abort: () => process.abort(),
+      print,
+    },
+    stop,
+    onReady: ({ http, metrics }) => tellReady(`${http ?? 0},${metrics}`),
+  });
+}
+
+/** Nothing is closed, and nothing can keep it from happening. */
+function kill(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+/** Loaded one by one: a gateway starts where the native code of workers is not installed. */
+async function startOf(role: Role): Promise<StartRole> {
+  switch (role) {
+    case 'serve':
+      return (await import('./roles/serve.ts')).startServe;
+    case 'gateway':
+      return (await import('./roles/gateway.ts')).startGateway;
+    case 'worker':
+      return (await import('./roles/worker.ts')).startWorker;
+  }
+}
+
+/** Where a port is to be picked, the one that an earlier life of this child had. */
+function withKeptPorts(config: Config): Config {
+  const [http = 0, metrics = 0] = (process.env[keptPortsName] ?? '').split(',').map(Number);
+  return { ...config, port: config.port || http, metricsPort: config.metricsPort || metrics };
+}
+
+function refuse(message: string, command: string | null): number {
+  complain(`inferry: ${message}\nTry "inferry help${command === null ? '' : ` ${command}`}".\n`);
+  return usageExitCode;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function complain(text: string): void {
+  process.stderr.write(text);
+}

@@ -1,0 +1,114 @@
+/**
+ * This process and its child as the operating system sees them: starting itself again under
+ * supervision, signals, and noticing that the parent is gone.
+ */
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import type { Clock } from '@inferry/runtime';
+import type { Logger } from '@inferry/telemetry';
+import type { Environment } from './config.ts';
+import { childOf, type StopSignal, supervise } from './supervisor.ts';
+
+/** Set for the supervised child. */
+export const supervisedName = 'INFERRY_SUPERVISED';
+/** Ports picked by an earlier life of the child (`http,metrics`), so that a restart keeps its addresses. */
+export const keptPortsName = 'INFERRY_KEPT_PORTS';
+
+/** libuv's own default; fewer than this would slow down what runs on it. */
+const poolThreadsMin = 4;
+const stopSignals: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+
+/** What the child tells its supervisor once it is ready. */
+export interface ReadyMessage {
+  readonly type: 'ready';
+  readonly ports: string;
+}
+
+export interface SupervisedOptions {
+  /** What follows the path of node: flags of node, the script, its arguments. */
+  readonly argv: readonly string[];
+  readonly env: Environment;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stopMsMax: number;
+}
+
+/** Runs `argv` under supervision until it ends for good; resolves with the exit code for this process. */
+export async function runSupervised(options: SupervisedOptions): Promise<number> {
+  const { argv, env } = options;
+  let keptPorts = '';
+  const supervisor = supervise({
+    clock: options.clock,
+    logger: options.logger,
+    stopMsMax: options.stopMsMax,
+    start: () => {
+      const child = spawn(process.execPath, argv, {
+        // Node reads the size of its pool once, before any of our code: only a parent can set it.
+        env: {
+          UV_THREADPOOL_SIZE: String(Math.max(poolThreadsMin, availableParallelism())),
+          ...env,
+          [supervisedName]: '1',
+          [keptPortsName]: keptPorts,
+        },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        // A group of its own: Ctrl-C in a terminal then reaches this parent alone, which forwards it once.
+        detached: true,
+      });
+      child.on('message', (message: unknown) => {
+        if (isReadyMessage(message)) keptPorts = message.ports;
+      });
+      return childOf(child);
+    },
+  });
+  const forget = onStopSignals((signal) => supervisor.stop(signal));
+  const code = await supervisor.ended;
+  forget();
+  return code;
+}
+
+/** Calls back for every stop signal; returns the function that stops listening. */
+export function onStopSignals(listener: (signal: StopSignal) => void): () => void {
+  for (const signal of stopSignals) process.on(signal, listener);
+  return () => {
+    for (const signal of stopSignals) process.off(signal, listener);
+  };
+}
+
+export interface StopRequest {
+  /** Why this process is to stop; resolves once. */
+  readonly requested: Promise<string>;
+}
+
+/**
+ * Watches for the wish that this process stop: a stop signal, or the end of its supervisor. The second
+ * signal ends the process at once, whatever it is doing: only SIGKILL ends a native run.
+ */
+export function watchStop(): StopRequest {
+  let signals = 0;
+  const requested = new Promise<string>((resolve) => {
+    onStopSignals((signal) => {
+      signals += 1;
+      if (signals > 1) process.kill(process.pid, 'SIGKILL');
+      resolve(signal);
+    });
+    process.once('disconnect', () => resolve('the supervisor is gone'));
+  });
+  return { requested };
+}
+
+/** Tells the supervisor, where there is one, that the role is ready, and on which ports. */
+export function tellReady(ports: string): void {
+  const message: ReadyMessage = { type: 'ready', ports };
+  process.send?.(message);
+}
+
+function isReadyMessage(message: unknown): message is ReadyMessage {
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    'type' in message &&
+    message.type === 'ready' &&
+    'ports' in message &&
+    typeof message.ports === 'string'
+  );
+}

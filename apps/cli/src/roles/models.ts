@@ -1,0 +1,46 @@
+/** The models a role knows, or why the repository cannot be used as it is. */
+import type { ModelManifest } from '@inferry/contracts';
+import { loadRepository, problemText, type Repository } from '@inferry/models';
+import { err, ok, type Result } from '@inferry/runtime';
+import type { Config } from '../config.ts';
+
+/**
+ * Reads the repository. A problem in a model that is to be served is an error: a role that starts
+ * without a model it was given would look healthy and refuse its callers.
+ */
+export async function readModels({
+  modelsDir,
+  only,
+}: Pick<Config, 'modelsDir' | 'only'>): Promise<Result<Repository, readonly string[]>> {
+  const { directory, models, problems } = await loadRepository(modelsDir);
+  const isWanted = (model: string | null): boolean =>
+    only === null || model === null || only.includes(model);
+  const wanted = models.filter(({ name }) => isWanted(name));
+  const wrong = problems.filter(({ model }) => isWanted(model));
+  const known = new Set([...models, ...problems.map(({ model }) => ({ name: model }))].map(nameOf));
+  const missing = (only ?? []).filter((name) => !known.has(name));
+  const errors = [
+    ...wrong.map(problemText),
+    ...missing.map((name) => `INFERRY_ONLY names "${name}", which is not in ${modelsDir}`),
+  ];
+  return errors.length > 0 ? err(errors) : ok({ directory, models: wanted, problems: [] });
+}
+
+/** Of models that have no session on the device, where no other process could serve them. */
+export function unservable(
+  models: readonly ModelManifest[],
+  kind: 'cpu' | 'cuda',
+): readonly string[] {
+  return models
+    .filter(
+      ({ instances }) => !instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu')),
+    )
+    .map(
+      ({ name, version, instances }) =>
+        `${name}@${version} has instances for ${instances.map((group) => group.kind).join(', ')} only, and this process runs on ${kind}`,
+    );
+}
+
+function nameOf({ name }: { readonly name: string | null }): string | null {
+  return name;
+}

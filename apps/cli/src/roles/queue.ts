@@ -1,0 +1,87 @@
+/** The queue of a role: in Redis where there is one, in memory otherwise. */
+import { newId } from '@inferry/contracts';
+import {
+  createBullmqQueue,
+  createMemoryQueue,
+  type JobQueue,
+  type PayloadReaderOptions,
+} from '@inferry/queue';
+import { type Clock, every } from '@inferry/runtime';
+import type { GatewayMetrics, Logger, WorkerMetrics } from '@inferry/telemetry';
+import type { Config } from '../config.ts';
+import type { RoleDeps } from './role.ts';
+
+export interface OpenQueue {
+  readonly queue: JobQueue;
+  /** Names this process in the queue. */
+  readonly processId: string;
+  /** How threads reach payloads; null where the queue has them in this process. */
+  readonly payloadReaderOptions: PayloadReaderOptions | null;
+}
+
+/** Opens the queue without waiting for it: a role that starts before Redis waits for it. */
+export function openQueue(config: Config, { clock, random }: RoleDeps): OpenQueue {
+  const { limits, redisUrl } = config;
+  const processId = newId(config.role, clock.nowMs(), random);
+  const { leaseMs, sweepMs, inlinePayloadBytesMax, resultBytesPerClassMax, tombstoneMs } = limits;
+  if (redisUrl === null) {
+    const queue = createMemoryQueue({ clock, leaseMs, resultBytesPerClassMax, tombstoneMs });
+    return { queue, processId, payloadReaderOptions: null };
+  }
+  const connection = { url: redisUrl, prefix: config.redisPrefix };
+  const queue = createBullmqQueue({
+    ...connection,
+    clock,
+    processId,
+    leaseMs,
+    sweepMs,
+    inlinePayloadBytesMax,
+    resultBytesPerClassMax,
+    tombstoneMs,
+  });
+  return { queue, processId, payloadReaderOptions: connection };
+}
+
+export interface QueueWatch {
+  /** The last probe was answered. False before the first. */
+  readonly isReachable: () => boolean;
+  readonly stop: () => void;
+}
+
+const probePeriodMs = 1_000;
+
+/** Probes the queue every second, and counts and logs connections that come and go. */
+export async function watchQueue(
+  queue: JobQueue,
+  {
+    clock,
+    logger,
+    metrics,
+  }: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly metrics: Pick<GatewayMetrics | WorkerMetrics, 'redisConnected' | 'redisReconnects'>;
+  },
+): Promise<QueueWatch> {
+  const lost = new Set<string>();
+  queue.events.on('connected', ({ client }) => {
+    metrics.redisConnected.set({ client }, 1);
+    if (!lost.delete(client)) return;
+    metrics.redisReconnects.add({ client });
+    logger.info({ client }, 'the connection to the queue is back');
+  });
+  queue.events.on('disconnected', ({ client }) => {
+    metrics.redisConnected.set({ client }, 0);
+    if (lost.has(client)) return;
+    lost.add(client);
+    logger.warn({ client }, 'the connection to the queue is lost, trying again');
+  });
+  let isReachable = false;
+  const probe = async (): Promise<void> => {
+    const roundTripMs = await queue.ping().catch(() => undefined);
+    isReachable = roundTripMs !== undefined;
+  };
+  await probe();
+  const stop = every(clock, probePeriodMs, probe);
+  return { isReachable: () => isReachable, stop };
+}

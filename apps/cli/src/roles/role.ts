@@ -1,0 +1,36 @@
+/** What every long-running role is given, and what it is once it runs. */
+import type { Config } from '../config.ts';
+import type { Clock, Random, Result } from '@inferry/runtime';
+import type { Logger } from '@inferry/telemetry';
+
+export interface RoleDeps {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly version: string;
+  readonly pid: number;
+  readonly hostName: string;
+  /** Ends this process at once, whatever it is doing. */
+  readonly kill: () => void;
+  /** Ends this process the way a crash in native code does: what a simulated model may be told to do. */
+  readonly abort: () => void;
+  /** Writes data for a human to standard output. */
+  readonly print: (text: string) => void;
+}
+
+export interface RunningRole {
+  /** Null where the role has no HTTP port. */
+  readonly httpPort: number | null;
+  readonly metricsPort: number;
+  /** Finishes what was begun and closes everything. Throws when something did not close well. */
+  drain(): Promise<void>;
+}
+
+/**
+ * Resolves when the role is ready for work. The errors are for the operator: a model repository with
+ * problems, a model that does not load, an address that is taken. Everything is closed again then.
+ */
+export type StartRole = (
+  config: Config,
+  deps: RoleDeps,
+) => Promise<Result<RunningRole, readonly string[]>>;

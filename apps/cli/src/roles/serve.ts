@@ -1,0 +1,88 @@
+/** Gateway and worker in one process, on the queue in memory, or in Redis where one is configured. */
+import type { Gateway } from '@inferry/gateway';
+import { err, ok, sleep } from '@inferry/runtime';
+import { createMetrics, startMetricsServer, startRuntimeMetrics } from '@inferry/telemetry';
+import type { Worker } from '@inferry/worker';
+import type { Config } from '../config.ts';
+import { greeting } from '../greeting.ts';
+import { queueAway, wireGateway } from './gateway.ts';
+import { readModels, unservable } from './models.ts';
+import { OpenParts } from './open-parts.ts';
+import { listening } from './ports.ts';
+import { openQueue, watchQueue } from './queue.ts';
+import type { RoleDeps, StartRole } from './role.ts';
+import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
+
+/** The gateway answers waiting requests first; the rest of the time to drain is the worker's. */
+const gatewayDrainShare = 0.25;
+
+/** Models are warm before the HTTP port opens, so that what is printed works when it is printed. */
+export const startServe: StartRole = async (config, deps) => {
+  const models = await readModels(config);
+  if (!models.ok) return models;
+  const repository = models.value;
+  const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
+  if (nobodys.length > 0) return err(nobodys);
+  const { clock, logger } = deps;
+  const parts = new OpenParts(logger);
+  const metrics = createMetrics('all', buildInfo(deps), clock);
+  const opened = openQueue(config, deps);
+  parts.add('queue', () => opened.queue.close());
+  const watch = await watchQueue(opened.queue, { clock, logger, metrics });
+  parts.add('queue watch', watch.stop);
+  const ping = (): Promise<number | undefined> => opened.queue.ping();
+  parts.add('runtime metrics', startRuntimeMetrics({ clock, metrics, ping }));
+  const shared = { ...opened, repository, metrics };
+  const drainMs = config.limits.drainMs * (1 - gatewayDrainShare);
+  const worker = wireWorker(config, deps, { ...shared, limits: { ...config.limits, drainMs } });
+  const gateway = wireGateway(config, deps, shared);
+  const { host, metricsPort } = config;
+  const readyz = (): ReturnType<Gateway['readiness']> => {
+    if (!watch.isReachable()) return queueAway;
+    return worker.isReady ? gateway.readiness() : workerReadiness(worker);
+  };
+  const operators = await listening('METRICS_PORT', { host, port: metricsPort }, () =>
+    startMetricsServer({ host, port: metricsPort, metrics, health: { livez: () => true, readyz } }),
+  );
+  if (!operators.ok) {
+    await parts.close();
+    return err(operators.error);
+  }
+  parts.add('metrics server', () => operators.value.close());
+  const started = await worker.start();
+  if (!started.ok) {
+    await parts.close();
+    return err([started.error.detail]);
+  }
+  parts.add('worker', () => worker.close());
+  const http = await listening('PORT', config, () => gateway.listen(config));
+  parts.add('gateway', () => gateway.close());
+  if (!http.ok) {
+    await parts.close();
+    return err(http.error);
+  }
+  const ports = { httpPort: http.value.port, metricsPort: operators.value.port };
+  logger.info({ host, http_port: ports.httpPort }, 'listening');
+  const isQueueInMemory = config.redisUrl === null;
+  const { modelsDir } = config;
+  deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
+  return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });
+};
+
+async function drain(
+  config: Config,
+  { clock }: RoleDeps,
+  {
+    gateway,
+    worker,
+    parts,
+  }: { readonly gateway: Gateway; readonly worker: Worker; readonly parts: OpenParts },
+): Promise<void> {
+  const answered = new AbortController();
+  const gatewayDrained = gateway.drain().finally(() => answered.abort());
+  // A body that is still being received must not use up the worker's time.
+  await sleep(clock, config.limits.drainMs * gatewayDrainShare, answered.signal);
+  await worker.drain();
+  await gatewayDrained;
+  await parts.close();
+}

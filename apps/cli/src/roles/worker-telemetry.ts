@@ -1,0 +1,55 @@
+/** What a worker tells about itself, as the metrics of the catalogue. */
+import type { WorkerTelemetry } from '@inferry/worker';
+import type { WorkerMetrics } from '@inferry/telemetry';
+
+const states = ['warming', 'serving', 'draining'] as const;
+
+export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
+  return {
+    modelDeclared(model, classId, rowsMax) {
+      metrics.declareModel(model, classId);
+      metrics.batchSizeLimit.set({ model }, rowsMax);
+    },
+    modelLoadPhase: (model, phase, seconds) => metrics.modelLoad.observe({ model, phase }, seconds),
+    modelLoadFailed: (model) => metrics.modelLoadFailures.add({ model }),
+    modelLoaded(model, version, { expected, provider, device }) {
+      metrics.modelLoaded.set({ model, version }, 1);
+      metrics.executionProvider.set({ model, expected, provider, device }, 1);
+    },
+    state(state) {
+      for (const known of states)
+        metrics.workerState.set({ state: known }, state === known ? 1 : 0);
+      metrics.workerReady.set({}, state === 'serving' ? 1 : 0);
+    },
+
+    jobStarted: (model) => metrics.jobsStarted.add({ model }),
+    overtaken(model, distance) {
+      metrics.overtakenJobs.add({ model });
+      metrics.overtakenDistance.observe({}, distance);
+    },
+    retried: (model, reason) => metrics.jobRetries.add({ model, reason }),
+    inFlight: (model, jobs) => metrics.workerJobsInFlight.set({ model }, jobs),
+
+    released: (model, reason) => metrics.batchReleases.add({ model, reason }),
+    batchRan(model, rows, computeSeconds) {
+      metrics.batchSize.observe({ model }, rows);
+      metrics.batchCompute.observe({ model }, computeSeconds);
+    },
+    busy: (model, seconds) => metrics.workerBusy.add({ model }, seconds),
+    isolated: (model) => metrics.batchIsolations.add({ model }),
+
+    stage: (model, stage, seconds) => metrics.stageDuration.observe({ model, stage }, seconds),
+    endToEnd: (model, seconds) => metrics.requestDuration.observe({ model }, seconds),
+    settled: (model, status) => metrics.requests.add({ model, outcome: status }),
+    resultDropped: (model) => metrics.duplicateResults.add({ model }),
+
+    leasesNotRenewed: (model, leases) => metrics.lockRenewalFailures.add({ model }, leases),
+    jobsReturned: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
+    jobsSwept(model, status, jobs) {
+      metrics.requests.add({ model, outcome: status }, jobs);
+      if (status === 'failed') metrics.jobsStalled.add({ model }, jobs);
+    },
+    clockOffset: (seconds) => metrics.clockOffset.set({}, seconds),
+    abandoned: (jobs) => metrics.shutdownAbandonedJobs.add({}, jobs),
+  };
+}

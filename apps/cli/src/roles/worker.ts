@@ -1,0 +1,108 @@
+/** The inference side alone, on the queue in Redis; one process a device. */
+import type { Limits } from '@inferry/contracts';
+import type { Repository } from '@inferry/models';
+import { err, ok } from '@inferry/runtime';
+import {
+  createMetrics,
+  startMetricsServer,
+  startRuntimeMetrics,
+  type WorkerMetrics,
+} from '@inferry/telemetry';
+import { availableProviders, createBackend, createWorker, type Worker } from '@inferry/worker';
+import type { Config } from '../config.ts';
+import { queueAway } from './gateway.ts';
+import { readModels } from './models.ts';
+import { OpenParts } from './open-parts.ts';
+import { listening } from './ports.ts';
+import { type OpenQueue, openQueue, watchQueue } from './queue.ts';
+import type { RoleDeps, StartRole } from './role.ts';
+import { createWorkerTelemetry } from './worker-telemetry.ts';
+
+/** Ready once every model is warm. The port for operators answers before: loading may take minutes. */
+export const startWorker: StartRole = async (config, deps) => {
+  const models = await readModels(config);
+  if (!models.ok) return models;
+  const { clock, logger } = deps;
+  const parts = new OpenParts(logger);
+  const metrics = createMetrics('worker', buildInfo(deps), clock);
+  const opened = openQueue(config, deps);
+  parts.add('queue', () => opened.queue.close());
+  const watch = await watchQueue(opened.queue, { clock, logger, metrics });
+  parts.add('queue watch', watch.stop);
+  const ping = (): Promise<number | undefined> => opened.queue.ping();
+  parts.add('runtime metrics', startRuntimeMetrics({ clock, metrics, ping }));
+  const { limits } = config;
+  const worker = wireWorker(config, deps, { ...opened, repository: models.value, metrics, limits });
+  const readyz = (): { ready: boolean; reason?: string } =>
+    watch.isReachable() ? workerReadiness(worker) : queueAway;
+  const { host, metricsPort } = config;
+  const health = { livez: () => true, readyz };
+  const operators = await listening('METRICS_PORT', { host, port: metricsPort }, () =>
+    startMetricsServer({ host, port: metricsPort, metrics, health }),
+  );
+  if (!operators.ok) {
+    await parts.close();
+    return err(operators.error);
+  }
+  parts.add('metrics server', () => operators.value.close());
+  const started = await worker.start();
+  if (!started.ok) {
+    await parts.close();
+    return err([started.error.detail]);
+  }
+  parts.add('worker', () => worker.close());
+  return ok({
+    httpPort: null,
+    metricsPort: operators.value.port,
+    async drain() {
+      await worker.drain();
+      await parts.close();
+    },
+  });
+};
+
+export function workerReadiness(worker: Worker): { ready: boolean; reason?: string } {
+  return worker.isReady
+    ? { ready: true }
+    : { ready: false, reason: `the worker is ${worker.state}` };
+}
+
+export function buildInfo({ version }: RoleDeps): Parameters<typeof createMetrics>[1] {
+  return { version, revision: 'unknown', onnxruntime: availableProviders().version };
+}
+
+/** A worker on an open queue; it has loaded nothing yet. */
+export function wireWorker(
+  { device, preparationThreads }: Config,
+  { clock, random, logger, kill, abort, pid, hostName }: RoleDeps,
+  {
+    queue,
+    processId,
+    payloadReaderOptions,
+    repository,
+    metrics,
+    limits,
+  }: OpenQueue & {
+    readonly repository: Repository;
+    readonly metrics: WorkerMetrics;
+    readonly limits: Limits;
+  },
+): Worker {
+  return createWorker({
+    queue,
+    payloadReaderOptions,
+    backend: createBackend({ clock, abort }),
+    manifests: repository.models,
+    device,
+    workerId: processId,
+    host: hostName,
+    pid,
+    clock,
+    random,
+    limits,
+    telemetry: createWorkerTelemetry(metrics),
+    logger,
+    kill,
+    preparationThreads,
+  });
+}

@@ -1,0 +1,293 @@
+/**
+ * Every setting of the long-running roles: its environment variable, its flag, what it accepts, its
+ * default and what it does. The parser, the help texts and the test of `.env.example` all read this
+ * table, so that a setting cannot exist in one of them alone.
+ */
+import { availableParallelism } from 'node:os';
+import { defaultLimits, isModelName } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+
+export type Role = 'serve' | 'gateway' | 'worker';
+
+/** A setting whose text becomes a `T`; the error says what would have been accepted. */
+export interface Setting<T> {
+  readonly env: string;
+  /** Without the dashes. */
+  readonly flag: string;
+  readonly roles: readonly Role[];
+  /** Stands for the value in help texts. */
+  readonly placeholder: string;
+  readonly help: string;
+  /** The text that counts when none is given; null: the setting is then null. */
+  readonly fallback: string | null;
+  /** The default in words, where it depends on the machine. */
+  readonly fallbackWords?: string;
+  readonly parse: (text: string) => Result<T, string>;
+}
+
+/** The one device of a process. A GPU runs the cuda and the tensorrt instances of models. */
+export interface DeviceChoice {
+  readonly kind: 'cpu' | 'cuda';
+  readonly index: number;
+}
+
+const everyRole: readonly Role[] = ['serve', 'gateway', 'worker'];
+const withGateway: readonly Role[] = ['serve', 'gateway'];
+const withWorker: readonly Role[] = ['serve', 'worker'];
+
+const mebibyte = 1024 * 1024;
+const hourMs = 3_600_000;
+const logLevels = ['debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+export const settings = {
+  host: {
+    env: 'HOST',
+    flag: 'host',
+    roles: everyRole,
+    placeholder: 'ADDRESS',
+    help: 'Address that all ports listen on; 0.0.0.0 for every interface.',
+    fallback: '127.0.0.1',
+    parse: hostAddress,
+  },
+  port: {
+    env: 'PORT',
+    flag: 'port',
+    roles: withGateway,
+    placeholder: 'PORT',
+    help: 'HTTP port; 0 picks a free one and prints it.',
+    fallback: '8000',
+    parse: integer(0, 65_535),
+  },
+  metricsPort: {
+    env: 'METRICS_PORT',
+    flag: 'metrics-port',
+    roles: everyRole,
+    placeholder: 'PORT',
+    help: 'Port of /metrics, /livez and /readyz for operators; 0 picks a free one and prints it.',
+    fallback: '9464',
+    parse: integer(0, 65_535),
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    flag: 'redis-url',
+    roles: everyRole,
+    placeholder: 'URL',
+    help: 'Redis that holds the queue, redis:// or rediss://. serve without it queues in memory.',
+    fallback: null,
+    parse: redisUrl,
+  },
+  redisPrefix: {
+    env: 'INFERRY_REDIS_PREFIX',
+    flag: 'redis-prefix',
+    roles: everyRole,
+    placeholder: 'PREFIX',
+    help: 'First part of every Redis key; processes that share a queue share it.',
+    fallback: 'inferry',
+    parse: matching(/^[A-Za-z0-9_-]{1,32}$/u, '1 to 32 letters, digits, - or _'),
+  },
+  models: {
+    env: 'INFERRY_MODELS',
+    flag: 'models',
+    roles: everyRole,
+    placeholder: 'DIR',
+    help: 'The model repository. `inferry serve` also takes it as its argument.',
+    fallback: null,
+    parse: matching(/./u, 'a directory'),
+  },
+  only: {
+    env: 'INFERRY_ONLY',
+    flag: 'only',
+    roles: withWorker,
+    placeholder: 'NAME,NAME',
+    help: 'Load and serve these models alone. Default: all of the repository.',
+    fallback: null,
+    parse: modelNames,
+  },
+  device: {
+    env: 'INFERRY_DEVICE',
+    flag: 'device',
+    roles: withWorker,
+    placeholder: 'DEVICE',
+    help: 'The one device of this process: cpu, or cuda:N, which runs the cuda and tensorrt instances of models (tensorrt:N names the same device).',
+    fallback: 'cpu',
+    parse: device,
+  },
+  preparationThreads: {
+    env: 'INFERRY_PREPARATION_THREADS',
+    flag: 'preparation-threads',
+    roles: withWorker,
+    placeholder: 'N',
+    help: 'Threads that fetch and decode inputs.',
+    fallback: String(availableParallelism()),
+    fallbackWords: 'the number of cores',
+    parse: integer(1, 256),
+  },
+  maxBodyBytes: {
+    env: 'INFERRY_MAX_BODY_BYTES',
+    flag: 'max-body-bytes',
+    roles: withGateway,
+    placeholder: 'BYTES',
+    help: 'Largest request body that is accepted.',
+    fallback: String(defaultLimits.bodyBytesMax),
+    parse: integer(1024, 1024 * mebibyte),
+  },
+  maxWaitMs: {
+    env: 'INFERRY_MAX_WAIT_MS',
+    flag: 'max-wait-ms',
+    roles: withGateway,
+    placeholder: 'MS',
+    help: 'Longest time a request is held for its answer (Prefer: wait, ?wait=).',
+    fallback: String(defaultLimits.waitMsMax),
+    parse: integer(1_000, hourMs),
+  },
+  queueDepth: {
+    env: 'INFERRY_QUEUE_DEPTH',
+    flag: 'queue-depth',
+    roles: withGateway,
+    placeholder: 'JOBS',
+    help: 'Most jobs that may wait for one model version; a model may set less.',
+    fallback: String(defaultLimits.queueDepthPerClassMax),
+    parse: integer(1, 10_000_000),
+  },
+  queueBytes: {
+    env: 'INFERRY_QUEUE_BYTES',
+    flag: 'queue-bytes',
+    roles: withGateway,
+    placeholder: 'BYTES',
+    help: 'Most input bytes that may wait for one model version.',
+    fallback: String(defaultLimits.queueBytesPerClassMax),
+    parse: integer(mebibyte, 1024 * 1024 * mebibyte),
+  },
+  retentionMs: {
+    env: 'INFERRY_RETENTION_MS',
+    flag: 'retention-ms',
+    roles: withGateway,
+    placeholder: 'MS',
+    help: 'How long the result of a job can be read after it ended.',
+    fallback: String(defaultLimits.retentionMsAsync),
+    parse: integer(1_000, defaultLimits.retentionMsMax),
+  },
+  publicBaseUrl: {
+    env: 'INFERRY_PUBLIC_BASE_URL',
+    flag: 'public-base-url',
+    roles: withGateway,
+    placeholder: 'URL',
+    help: 'Address callers use, for links in answers. Default: links are relative.',
+    fallback: null,
+    parse: baseUrl,
+  },
+  leaseMs: {
+    env: 'INFERRY_LEASE_MS',
+    flag: 'lease-ms',
+    roles: everyRole,
+    placeholder: 'MS',
+    help: 'A worker silent for this long counts as lost. The same in all processes of a queue.',
+    fallback: String(defaultLimits.leaseMs),
+    parse: integer(500, 10 * 60_000),
+  },
+  drainMs: {
+    env: 'INFERRY_DRAIN_MS',
+    flag: 'drain-ms',
+    roles: everyRole,
+    placeholder: 'MS',
+    help: 'Time to finish what was begun after SIGTERM or Ctrl-C.',
+    fallback: String(defaultLimits.drainMs),
+    parse: integer(0, hourMs),
+  },
+  logLevel: {
+    env: 'INFERRY_LOG_LEVEL',
+    flag: 'log-level',
+    roles: everyRole,
+    placeholder: 'LEVEL',
+    help: `Least severe log line written to stderr: ${logLevels.join(', ')}.`,
+    fallback: 'info',
+    parse: oneOf(logLevels),
+  },
+  supervise: {
+    env: 'INFERRY_SUPERVISE',
+    flag: 'supervise',
+    roles: everyRole,
+    placeholder: '0|1',
+    help: '0 runs without the parent process that restarts the role when it crashes.',
+    fallback: '1',
+    parse: zeroOrOne,
+  },
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof settings;
+
+/** What a setting's parser makes of its text; null where it has no default and none was given. */
+export type SettingValue<Name extends SettingName> =
+  | ((typeof settings)[Name]['parse'] extends (text: string) => Result<infer T, string> ? T : never)
+  | (null extends (typeof settings)[Name]['fallback'] ? null : never);
+
+/** The settings that a role takes, in the order of the table. */
+export function settingsOf(role: Role): readonly Setting<unknown>[] {
+  const all: readonly Setting<unknown>[] = Object.values(settings);
+  return all.filter((setting) => setting.roles.includes(role));
+}
+
+function integer(min: number, max: number): (text: string) => Result<number, string> {
+  return (text) => {
+    const value = /^\d{1,15}$/u.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max
+      ? ok(value)
+      : err(`must be a whole number ${min} to ${max}`);
+  };
+}
+
+function matching(pattern: RegExp, wanted: string): (text: string) => Result<string, string> {
+  return (text) => (pattern.test(text) ? ok(text) : err(`must be ${wanted}`));
+}
+
+function oneOf<const Word extends string>(
+  words: readonly Word[],
+): (text: string) => Result<Word, string> {
+  return (text) => {
+    const word = words.find((candidate) => candidate === text);
+    return word === undefined ? err(`must be one of ${words.join(', ')}`) : ok(word);
+  };
+}
+
+function zeroOrOne(text: string): Result<boolean, string> {
+  return text === '0' || text === '1' ? ok(text === '1') : err('must be 0 or 1');
+}
+
+/** A host name or an IP address, without port or brackets. */
+function hostAddress(text: string): Result<string, string> {
+  const isHost = /^[A-Za-z0-9._-]{1,253}$/u.test(text) || /^[0-9A-Fa-f:.]{2,45}$/u.test(text);
+  return isHost ? ok(text) : err('must be a host name or an IP address, without a port');
+}
+
+function redisUrl(text: string): Result<string, string> {
+  const wanted = 'must look like redis://[user:password@]host:port[/database] (or rediss://)';
+  if (!URL.canParse(text)) return err(wanted);
+  const url = new URL(text);
+  const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
+  return isRedis && url.hostname !== '' && /^(?:\/\d*)?$/u.test(url.pathname)
+    ? ok(text)
+    : err(wanted);
+}
+
+function baseUrl(text: string): Result<string, string> {
+  const wanted = 'must be an http:// or https:// address without a query';
+  if (!URL.canParse(text)) return err(wanted);
+  const url = new URL(text);
+  if (!/^https?:$/u.test(url.protocol) || url.search !== '' || url.hash !== '') return err(wanted);
+  return ok(text.replace(/\/+$/u, ''));
+}
+
+function modelNames(text: string): Result<readonly string[], string> {
+  const names = text.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => !isModelName(name));
+  return wrong === undefined
+    ? ok([...new Set(names)])
+    : err(`must be model names with commas between them; "${wrong}" is not a model name`);
+}
+
+function device(text: string): Result<DeviceChoice, string> {
+  if (text === 'cpu') return ok({ kind: 'cpu', index: 0 });
+  const index = /^(?:cuda|tensorrt):(?<index>\d{1,3})$/u.exec(text)?.groups?.['index'];
+  if (index === undefined) return err('must be cpu, cuda:N or tensorrt:N, N counting from 0');
+  return ok({ kind: 'cuda', index: Number(index) });
+}
