@@ -56,8 +56,14 @@ describe('untilDone', () => {
 
   test('it gives up at once when halted, after one attempt', async () => {
     const halted = AbortSignal.abort();
-    const attempt = (): Promise<void> => Promise.reject(new Error('away'));
-    expect(await untilDone(new VirtualClock(), halted, attempt, () => undefined)).toBe(false);
+    const failures: number[] = [];
+    const isDone = await untilDone(
+      new VirtualClock(),
+      halted,
+      () => Promise.reject(new Error('away')),
+      (_, count) => failures.push(count),
+    );
+    expect([isDone, failures]).toEqual([false, [1]]);
   });
 });
 
