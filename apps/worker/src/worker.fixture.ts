@@ -74,7 +74,10 @@ export interface Fixture<C extends Clock> {
   readonly events: readonly TelemetryEvent[];
   /** How often the worker killed its process. */
   readonly kills: () => number;
-  /** Enqueues a job whose single row holds `value`; null makes an input no model can use. */
+  /**
+   * Enqueues a job with `rows` rows (1 by default), the first of which holds `value`; null makes an
+   * input no model can use.
+   */
   readonly submit: (value: number | null, job?: Partial<JobEnvelope>) => Promise<JobId>;
   readonly record: (id: JobId) => Promise<JobRecord>;
   readonly countOf: (name: keyof WorkerTelemetry) => number;
@@ -85,13 +88,15 @@ interface FixtureOptions<C extends Clock> {
   readonly manifests?: readonly ModelManifest[];
   readonly limits?: Partial<Limits>;
   readonly deps?: Partial<WorkerDeps>;
+  /** The memory queue when absent. */
+  readonly queue?: JobQueue;
   /** Puts something between the worker and the queue. */
   readonly wrapQueue?: (queue: JobQueue) => JobQueue;
 }
 
 export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<C> {
   const { clock, manifests = [modelManifest], wrapQueue = (queue) => queue } = options;
-  const queue = createMemoryQueue({ clock });
+  const { queue = createMemoryQueue({ clock }) } = options;
   const runs: SeenRun[] = [];
   const events: TelemetryEvent[] = [];
   const random = seededRandom(7);
@@ -125,7 +130,7 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
     kills: () => kills,
     async submit(value, job = {}) {
       const id = newJobId(clock.nowMs(), random);
-      const payload = encodeInput({ form: 'tensors', tensors: [tensorOf(value)] });
+      const payload = encodeInput({ form: 'tensors', tensors: [tensorOf(value, job.rows)] });
       const envelope = { ...envelopeOf(id, payload.length), ...job };
       const limits = { depthMax: 1_000, bytesMax: 1e9 };
       const enqueued = await queue.enqueue(envelope, payload, limits);
@@ -168,10 +173,10 @@ function valueOf(tensor: Tensor): number {
   return new DataView(tensor.bytes.buffer, tensor.bytes.byteOffset).getFloat32(0, true);
 }
 
-function tensorOf(value: number | null): Tensor {
-  const bytes = new Uint8Array(4);
+function tensorOf(value: number | null, rows = 1): Tensor {
+  const bytes = new Uint8Array(4 * rows);
   new DataView(bytes.buffer).setFloat32(0, value ?? 0, true);
-  return { name: value === null ? 'unknown' : 'x', datatype: 'FP32', shape: [1, 1], bytes };
+  return { name: value === null ? 'unknown' : 'x', datatype: 'FP32', shape: [rows, 1], bytes };
 }
 
 function envelopeOf(id: JobId, payloadBytes: number): JobEnvelope {
