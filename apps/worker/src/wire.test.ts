@@ -6,6 +6,8 @@ import { waitFor } from '@inferry/testkit';
 import { describe, expect, test } from 'vitest';
 import { advance, answerOf, fixtureOn, modelManifest, virtualFixture } from './worker.fixture.ts';
 
+const away = () => Promise.reject(new Error('away'));
+
 describe('start', () => {
   test('the worker announces its models once they are ready', async () => {
     const fixture = virtualFixture();
@@ -113,6 +115,42 @@ describe('outages of the queue', () => {
     expect(answerOf(await fixture.record(id))).toBe(1);
     expect(failures).toBe(-1);
     await fixture.worker.close();
+  });
+
+  test('an outcome whose job was taken meanwhile is dropped', async () => {
+    const fixture = virtualFixture({
+      wrapQueue: (queue) => replacing(queue, { settle: away }),
+    });
+    const id = await fixture.submit(1);
+    await fixture.worker.start();
+    await advance(fixture.clock, 100);
+    await fixture.queue.cancel(id, 'no longer wanted');
+    await advance(fixture.clock, 5_000);
+    expect(fixture.countOf('resultDropped')).toBe(1);
+    expect(fixture.events.findLast((event) => event.name === 'inFlight')?.args).toEqual([
+      'echo',
+      0,
+    ]);
+    await fixture.worker.close();
+    expect(fixture.countOf('abandoned')).toBe(0);
+  });
+
+  test('while the queue stays away, draining ends in time', async () => {
+    const fixture = virtualFixture({
+      limits: { drainMs: 3_000 },
+      wrapQueue: (queue) => {
+        return replacing(queue, { settle: away, giveBack: away, retract: away });
+      },
+    });
+    await fixture.submit(1);
+    await fixture.worker.start();
+    await advance(fixture.clock, 100);
+    const drained = fixture.worker.drain();
+    await advance(fixture.clock, 6_000);
+    await drained;
+    expect(fixture.events).toContainEqual({ name: 'abandoned', args: [1] });
+    await fixture.worker.close();
+    expect(fixture.clock.pendingTimers).toBe(0);
   });
 
   test('claims that fail are tried again', async () => {
