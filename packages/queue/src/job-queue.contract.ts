@@ -30,7 +30,8 @@ export interface Subject {
 const roomy: DepthLimits = { depthMax: 1_000, bytesMax: 1_000_000 };
 const payload = new Uint8Array([1, 2, 3]);
 
-function aJob(cls: ClassId, over: Partial<JobEnvelope> = {}): JobEnvelope {
+/** A job of the class with everything else filled in. */
+export function aJob(cls: ClassId, over: Partial<JobEnvelope> = {}): JobEnvelope {
   return {
     v: 1,
     id: newJobId(1_763_000_000_000, systemRandom),

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { ClassId, JobId } from '@inferry/contracts';
+import { connect, createServer, type Socket } from 'node:net';
+import { type ClassId, classOf, type JobId } from '@inferry/contracts';
 import { sleep, systemClock } from '@inferry/runtime';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
-import { afterAll, beforeAll } from 'vitest';
-import { describeJobQueue, type Subject } from '../job-queue.contract.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { aJob, describeJobQueue, type Subject } from '../job-queue.contract.ts';
 import type { JobQueue } from '../port.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
 
@@ -58,3 +59,75 @@ describeJobQueue('bullmq', async (): Promise<Subject> => {
     },
   };
 });
+
+test('a claim whose reply is lost is repeated: its jobs come back once, as a first attempt', async () => {
+  const wire = await lossyWire(redis.port);
+  const queue = createBullmqQueue({
+    url: `redis://127.0.0.1:${wire.port}`,
+    prefix: `t${randomBytes(4).toString('hex')}`,
+    clock: systemClock,
+    processId: 'p1',
+  });
+  const cls = classOf('m', '1');
+  await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
+  const ids: JobId[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    const job = aJob(cls);
+    ids.push(job.id);
+    await queue.enqueue(job, new Uint8Array([1]), { depthMax: 9, bytesMax: 999 });
+  }
+  const claim = { workerId: 'w1', rowsMax: 2, rowsMin: 1, takeSuspect: false };
+  wire.loseReplies();
+  const lost = await queue.claim(cls, claim).catch(() => undefined);
+  wire.restore();
+  await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
+  const first = lost ?? (await queue.claim(cls, claim));
+  const second = await queue.claim(cls, claim);
+  const claims = [...first.claims, ...second.claims];
+  expect(claims.map(({ job }) => job.id)).toEqual(ids);
+  expect(claims.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
+  await queue.close();
+  wire.close();
+});
+
+/** A TCP relay to Redis that can swallow what the server answers and then break the connections. */
+async function lossyWire(target: number): Promise<{
+  readonly port: number;
+  readonly loseReplies: () => void;
+  readonly restore: () => void;
+  readonly close: () => void;
+}> {
+  let isLosing = false;
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(target, '127.0.0.1');
+    sockets.add(client).add(upstream);
+    client.on('data', (bytes) => upstream.write(bytes));
+    upstream.on('data', (bytes) => {
+      if (!isLosing) client.write(bytes);
+      else client.destroy();
+    });
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    loseReplies: () => {
+      isLosing = true;
+    },
+    restore: () => {
+      isLosing = false;
+    },
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}

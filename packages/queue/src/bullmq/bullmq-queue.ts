@@ -45,7 +45,7 @@ export function createBullmqQueue(
     async ping() {
       const startMs = clock.nowMs();
       try {
-        await context.commands.ping();
+        await Promise.all([context.commands.ping(), context.blobs.ping()]);
         return clock.nowMs() - startMs;
       } catch {
         return undefined;

@@ -16,12 +16,13 @@
  *   x:res:<id>     string  the outcome: settled (double), started (double), frame; see ../record.ts
  *   x:exp          zset    `<id>:<bytes>` -> instant (ms) at which the outcome expires
  *   x:sweeping     string  a sweep was made within this key's lifetime
+ *   x:cl:<worker>  string  fence of the worker's last claim
  *
  * Fields of a job's hash, besides BullMQ's own (`ats` is the attempt, `stc` counts lost workers):
  *   xs seq · xe enqueued (us) · xd deadline (ms) · xq queue deadline (ms) · xr rows · xv envelope version ·
  *   xn payload bytes · xg gateway that waits · xw further gateways that wait (`,` in front of each) ·
  *   xm retention (ms) · xa attempts allowed · xi inline payload · xf fence of the current claim ·
- *   xt first start (us) · xo when the lock was first seen missing (ms)
+ *   xk jobs that overtook it · xt first start (us) · xo when the lock was first seen missing (ms)
  */
 import { createRequire } from 'node:module';
 import { invariant } from '@inferry/runtime';

@@ -37,6 +37,10 @@ return {1, seq, nowUs, ahead, deadline}
 
 /**
  * ARGV fence, worker, rowsMax, rowsMin, leaseMs, takeSuspect, versionMax, resultBytesMax, channel
+ *
+ * A claim whose reply was lost with the connection is sent again with the same fence, and answers the
+ * same jobs again: otherwise they would stay claimed by a worker that does not know them.
+ *
  * ->   {nowUs, waiting, rowsWaiting, oldestUs, suspectAhead,
  *       {id, data, attempt, suspect, seq, enqueuedUs, deadlineMs, overtaken, inline|false}, ...}
  */
@@ -53,6 +57,32 @@ local function answer()
   out[5] = suspectAhead
   return out
 end
+
+local function entry(id, h, suspect, overtaken)
+  return {id, h.data, tonumber(h.ats), suspect and 1 or 0, tonumber(h.xs), tonumber(h.xe), tonumber(h.xd),
+    overtaken, h.xi or false}
+end
+local function fields(flat)
+  local h = {}
+  for i = 1, #flat, 2 do h[flat[i]] = flat[i + 1] end
+  return h
+end
+
+local lastFence = P..'x:cl:'..ARGV[2]
+if C('GET', lastFence) == fence then
+  local active = C('LRANGE', P..'active', 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
+    if C('HGET', P..id, 'xf') == fence then
+      C('SET', P..id..':lock', fence, 'PX', ARGV[5])
+      C('HDEL', P..id, 'xo')
+      local h = fields(C('HGETALL', P..id))
+      out[#out + 1] = entry(id, h, tonumber(h.stc or 0) > 0, tonumber(h.xk or 0))
+    end
+  end
+  return answer()
+end
+C('SET', lastFence, fence, 'PX', 600000)
 
 if rowsMin > 1 then
   -- Count no further than needed to decide. Returned jobs and suspects do not wait for company.
@@ -82,18 +112,17 @@ while true do
     if #out > 5 and (suspect or rows + itemRows > rowsMax) then break end
     local taken = bullTakeText(bullTakeKeys, {P, nowMs, packed})
     if type(taken[1]) ~= 'table' then break end -- paused, rate limited or at its global concurrency
-    local h = {}
-    for i = 1, #taken[1], 2 do h[taken[1][i]] = taken[1][i + 1] end
+    local h = fields(taken[1])
     local seq = tonumber(h.xs)
     local rank = C('ZRANK', P..'x:order', id) or 0
     local removed = tonumber(C('HGET', P..'x:stat', 'removed') or 0)
     leaveWaiting(id, tonumber(h.xn))
     C('ZADD', P..'x:dl', h.xd, id)
-    C('HSET', P..id, 'xf', fence)
+    local overtaken = removed - ((seq - 1) - rank)
+    C('HSET', P..id, 'xf', fence, 'xk', overtaken)
     C('HSETNX', P..id, 'xt', int(nowUs))
     rows = rows + itemRows
-    out[#out + 1] = {id, h.data, tonumber(h.ats), suspect and 1 or 0, seq, tonumber(h.xe), tonumber(h.xd),
-      removed - ((seq - 1) - rank), h.xi or false}
+    out[#out + 1] = entry(id, h, suspect, overtaken)
     if suspect or rows >= rowsMax then break end
   end
 end

@@ -1,5 +1,5 @@
 /** The durable queue as a worker sees it: take a batch, keep it, settle it, look after the others. */
-import { type ClassId } from '@inferry/contracts';
+import type { ClassId } from '@inferry/contracts';
 import type {
   Claim,
   Claimed,
@@ -25,11 +25,14 @@ export function workerSide(
 ): Pick<JobQueue, 'claim' | 'awaitWork' | 'renew' | 'settle' | 'giveBack' | 'sweep' | 'stats'> {
   const { options, names, run } = context;
   let fences = 0;
+  /** Claims whose replies were lost with a connection; Redis may have taken jobs for them. */
+  const unanswered = new Map<ClassId, string>();
 
   return {
     async claim(cls: ClassId, request: ClaimRequest): Promise<Claimed> {
       fences += 1;
-      const fence = `${request.workerId}:${options.processId}:${fences}`;
+      const fence = unanswered.get(cls) ?? `${request.workerId}:${options.processId}:${fences}`;
+      unanswered.delete(cls);
       const reply = asList(
         await run('claim', cls, [
           fence,
@@ -41,7 +44,11 @@ export function workerSide(
           versionMax,
           options.resultBytesPerClassMax,
           names.outcomeChannel,
-        ]),
+        ]).catch((cause: unknown) => {
+          // The next claim of the class repeats this one instead of adding to it.
+          unanswered.set(cls, fence);
+          throw cause;
+        }),
       );
       const [nowUs, waiting, rowsWaiting, oldestUs, suspectAhead] = reply
         .slice(0, 5)

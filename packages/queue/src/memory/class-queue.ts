@@ -19,7 +19,7 @@ import type {
   Settlement,
   SweepReport,
 } from '../port.ts';
-import { failed, idsOf, type Job, outcomeBytes } from './job.ts';
+import { failed, idsOf, type Job, liveRecord, outcomeBytes } from './job.ts';
 
 export interface ClassQueueDeps {
   readonly clock: Clock;
@@ -103,7 +103,7 @@ export class ClassQueue {
       return undefined;
     }
     const job = this.#live(id);
-    return job === undefined ? undefined : this.#liveRecord(job);
+    return job === undefined ? undefined : liveRecord(job, this.#waiting.indexOf(job));
   }
 
   cancel(id: JobId, detail: string): void {
@@ -335,22 +335,6 @@ export class ClassQueue {
   #owned(claim: Claim): Job | undefined {
     const job = this.#active.get(claim.job.id);
     return job?.lease?.fence === claim.fence ? job : undefined;
-  }
-
-  #liveRecord(job: Job): JobRecord {
-    const isQueued = job.lease === null;
-    return {
-      job: job.envelope,
-      status: isQueued ? 'queued' : 'running',
-      attempt: job.attempt,
-      enqueuedAtMs: job.enqueuedAtMs,
-      startedAtMs: job.startedAtMs,
-      settledAtMs: null,
-      deadlineAtMs: job.deadlineAtMs,
-      expiresAtMs: null,
-      ahead: isQueued ? this.#waiting.indexOf(job) : null,
-      outcome: null,
-    };
   }
 
   #nowMs(): number {

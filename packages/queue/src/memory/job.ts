@@ -1,5 +1,12 @@
 /** A job of the memory queue, and what is said about one. */
-import type { JobEnvelope, JobError, JobId, Outcome, TerminalStatus } from '@inferry/contracts';
+import type {
+  JobEnvelope,
+  JobError,
+  JobId,
+  JobRecord,
+  Outcome,
+  TerminalStatus,
+} from '@inferry/contracts';
 
 export interface Job {
   readonly envelope: JobEnvelope;
@@ -39,4 +46,21 @@ export function outcomeBytes(outcome: Outcome): number {
 
 export function idsOf(jobs: readonly Job[]): readonly JobId[] {
   return jobs.map((job) => job.envelope.id);
+}
+
+/** `ahead`: jobs before it in the queue; not looked at while the job is claimed. */
+export function liveRecord(job: Job, ahead: number): JobRecord {
+  const isQueued = job.lease === null;
+  return {
+    job: job.envelope,
+    status: isQueued ? 'queued' : 'running',
+    attempt: job.attempt,
+    enqueuedAtMs: job.enqueuedAtMs,
+    startedAtMs: job.startedAtMs,
+    settledAtMs: null,
+    deadlineAtMs: job.deadlineAtMs,
+    expiresAtMs: null,
+    ahead: isQueued ? ahead : null,
+    outcome: null,
+  };
 }
