@@ -1,7 +1,7 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
 import type { Role } from './settings.ts';
 
-export interface Option {
+interface Option {
   /** Without the dashes. */
   readonly flag: string;
   /** Null for a flag that takes no value. */

@@ -19,7 +19,7 @@ const poolThreadsMin = 4;
 const stopSignals: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /** What the child tells its supervisor once it is ready. */
-export interface ReadyMessage {
+interface ReadyMessage {
   readonly type: 'ready';
   readonly ports: string;
 }
@@ -67,7 +67,7 @@ export async function runSupervised(options: SupervisedOptions): Promise<number>
 }
 
 /** Calls back for every stop signal; returns the function that stops listening. */
-export function onStopSignals(listener: (signal: StopSignal) => void): () => void {
+function onStopSignals(listener: (signal: StopSignal) => void): () => void {
   for (const signal of stopSignals) process.on(signal, listener);
   return () => {
     for (const signal of stopSignals) process.off(signal, listener);

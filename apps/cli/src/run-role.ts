@@ -38,31 +38,36 @@ export async function runRole(start: StartRole, options: RunRoleOptions): Promis
   }
   const reason = await stop.requested;
   logger.info({ reason, drain_ms: config.limits.drainMs }, 'draining');
-  const isDone = await withinMs(deps.clock, config.limits.drainMs + drainGraceMs, async () => {
+  const drained = await withinMs(deps.clock, config.limits.drainMs + drainGraceMs, async () => {
     // A start that is under way is waited for: a model's warm-up run cannot be broken off.
     const started = await starting;
     if (started.ok) await started.value.drain();
   });
-  if (isDone) {
-    logger.info({}, 'drained');
-    return 0;
+  switch (drained.result) {
+    case 'done':
+      logger.info({}, 'drained');
+      return 0;
+    case 'failed':
+      logger.error({ err: drained.cause }, 'draining failed');
+      return 1;
+    case 'late':
+      logger.fatal({}, 'draining took too long; what is unfinished returns to the queue');
+      // Not an orderly exit: that would wait for a run that may never return.
+      deps.kill();
+      return 1;
   }
-  logger.fatal(
-    {},
-    'draining took too long; unfinished jobs return to the queue when their leases end',
-  );
-  // Not an orderly exit: that would wait for a run that may never return.
-  deps.kill();
-  return 1;
 }
 
-/** True when `work` ended in time; its error is thrown on. */
-async function withinMs(clock: Clock, ms: number, work: () => Promise<void>): Promise<boolean> {
+type Drained = { readonly result: 'done' | 'late' } | { readonly result: 'failed'; cause: unknown };
+
+async function withinMs(clock: Clock, ms: number, work: () => Promise<void>): Promise<Drained> {
   const over = new AbortController();
-  const late = sleep(clock, ms, over.signal).then(() => false);
-  try {
-    return await Promise.race([work().then(() => true), late]);
-  } finally {
-    over.abort();
-  }
+  const late = sleep(clock, ms, over.signal).then((): Drained => ({ result: 'late' }));
+  const done = work().then(
+    (): Drained => ({ result: 'done' }),
+    (cause: unknown): Drained => ({ result: 'failed', cause }),
+  );
+  const drained = await Promise.race([done, late]);
+  over.abort();
+  return drained;
 }

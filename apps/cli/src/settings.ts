@@ -3,6 +3,7 @@
  * default and what it does. The parser, the help texts and the test of `.env.example` all read this
  * table, so that a setting cannot exist in one of them alone.
  */
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultLimits, isModelName } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -26,7 +27,7 @@ export interface Setting<T> {
 }
 
 /** The one device of a process. A GPU runs the cuda and the tensorrt instances of models. */
-export interface DeviceChoice {
+interface DeviceChoice {
   readonly kind: 'cpu' | 'cuda';
   readonly index: number;
 }
@@ -37,7 +38,7 @@ const withWorker: readonly Role[] = ['serve', 'worker'];
 
 const mebibyte = 1024 * 1024;
 const hourMs = 3_600_000;
-const logLevels = ['debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 export const settings = {
   host: {
@@ -255,7 +256,7 @@ function zeroOrOne(text: string): Result<boolean, string> {
 
 /** A host name or an IP address, without port or brackets. */
 function hostAddress(text: string): Result<string, string> {
-  const isHost = /^[A-Za-z0-9._-]{1,253}$/u.test(text) || /^[0-9A-Fa-f:.]{2,45}$/u.test(text);
+  const isHost = isIP(text) !== 0 || /^[A-Za-z0-9._-]{1,253}$/u.test(text);
   return isHost ? ok(text) : err('must be a host name or an IP address, without a port');
 }
 

@@ -20,7 +20,7 @@ const secondSignalGraceMs = 1_000;
 
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
-export interface ChildEnd {
+interface ChildEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

@@ -6,7 +6,7 @@ import {
   type JobQueue,
   type PayloadReaderOptions,
 } from '@inferry/queue';
-import { type Clock, every } from '@inferry/runtime';
+import { type Clock, every, sleep } from '@inferry/runtime';
 import type { GatewayMetrics, Logger, WorkerMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import type { RoleDeps } from './role.ts';
@@ -49,6 +49,8 @@ export interface QueueWatch {
 }
 
 const probePeriodMs = 1_000;
+/** A connection that stands within this time is waited for, so that a start beside a live Redis is a quiet one. */
+const firstConnectMsMax = 1_000;
 
 /** Probes the queue every second, and counts and logs connections that come and go. */
 export async function watchQueue(
@@ -76,6 +78,7 @@ export async function watchQueue(
     lost.add(client);
     logger.warn({ client }, 'the connection to the queue is lost, trying again');
   });
+  await firstConnection(queue, clock);
   let isReachable = false;
   const probe = async (): Promise<void> => {
     const roundTripMs = await queue.ping().catch(() => undefined);
@@ -84,4 +87,12 @@ export async function watchQueue(
   await probe();
   const stop = every(clock, probePeriodMs, probe);
   return { isReachable: () => isReachable, stop };
+}
+
+async function firstConnection(queue: JobQueue, clock: Clock): Promise<void> {
+  if (queue.kind === 'memory') return;
+  const stood = new AbortController();
+  const forget = queue.events.on('connected', () => stood.abort());
+  await sleep(clock, firstConnectMsMax, stood.signal);
+  forget();
 }

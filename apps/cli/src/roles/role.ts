@@ -18,7 +18,7 @@ export interface RoleDeps {
   readonly print: (text: string) => void;
 }
 
-export interface RunningRole {
+interface RunningRole {
   /** Null where the role has no HTTP port. */
   readonly httpPort: number | null;
   readonly metricsPort: number;

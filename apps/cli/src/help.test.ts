@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest';
+import { commands } from './commands.ts';
+import { commandHelp, overview } from './help.ts';
+import { settingsOf } from './settings.ts';
+
+test('the overview names every command', () => {
+  for (const command of commands) expect(overview()).toContain(`  ${command.name}`);
+});
+
+describe.each(commands)('help of $name', (command) => {
+  const text = commandHelp(command);
+
+  test('tells its flags, their variables and defaults', () => {
+    for (const setting of command.role === null ? [] : settingsOf(command.role)) {
+      expect(text).toContain(`--${setting.flag} ${setting.placeholder}, ${setting.env}\n`);
+      const fallback = setting.fallbackWords ?? setting.fallback;
+      if (fallback !== null) {
+        expect(text.replaceAll(/\s+/gu, ' ')).toContain(`Default: ${fallback}.`);
+      }
+    }
+    for (const option of command.options) expect(text).toContain(`--${option.flag}`);
+  });
+
+  test('has an example and fits a terminal', () => {
+    expect(text).toMatch(/Examples:\n {2}(?:\S+=\S+ )*inferry /u);
+    const description = text.slice(0, text.indexOf('Examples:'));
+    for (const line of description.split('\n')) expect(line.length).toBeLessThanOrEqual(105);
+  });
+});
