@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { onnxVersion } from '../onnx/providers.ts';
-import { adviceFor, cudaLibraries, missingLibraries } from './libraries.ts';
+import { adviceFor, missingLibraries } from './libraries.ts';
 import { compareWithCpu } from './prove.ts';
 import { runCommand, type RunCommand } from './run-command.ts';
 import { type ProviderWheel, setupCuda } from './setup.ts';
@@ -111,9 +111,9 @@ describe('looking for libraries', () => {
     const file = join(folder, 'lib', 'libcudnn.so.9');
     await mkdir(dirname(file));
     await writeFile(file, '');
-    const cache = cudaLibraries
-      .filter((library) => library.file !== 'libcudnn.so.9')
-      .map((library) => `\t${library.file} (libc6,x86-64) => /usr/lib/${library.file}`)
+    const cache = missingLibraries('', '')
+      .filter((name) => name !== 'libcudnn.so.9')
+      .map((name) => `\t${name} (libc6,x86-64) => /usr/lib/${name}`)
       .join('\n');
     expect(missingLibraries(cache, '')).toEqual(['libcudnn.so.9']);
     expect(missingLibraries(cache, `/nowhere:${dirname(file)}`)).toEqual([]);

@@ -11,8 +11,11 @@ interface CudaLibrary {
   readonly package: string | null;
 }
 
-/** The first five are linked to, the others opened at the first run that needs them. */
-export const cudaLibraries: readonly CudaLibrary[] = [
+/**
+ * The first five are linked to, the others opened at the first run that needs them.
+ * @internal exported for its test
+ */
+const cudaLibraries: readonly CudaLibrary[] = [
   { file: 'libcuda.so.1', package: null },
   { file: 'libcudart.so.13', package: 'nvidia-cuda-runtime~=13.0' },
   { file: 'libcublas.so.13', package: 'nvidia-cublas~=13.0' },

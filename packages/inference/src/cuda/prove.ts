@@ -40,7 +40,10 @@ interface Comparison {
   readonly maxAbsError: number;
 }
 
-/** Runs the model on the CPU and on `device` with the same inputs. */
+/**
+ * Runs the model on the CPU and on `device` with the same inputs.
+ * @internal exported for its test
+ */
 export async function compareWithCpu(
   modelFile: string,
   device: Device,

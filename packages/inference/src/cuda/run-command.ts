@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 
 const outputCharsMax = 1_000_000;
 
-export interface Ended {
+interface Ended {
   /** Exit code; -1 when the program could not be started or was killed. */
   readonly code: number;
   /** stdout and stderr together, the end of it where it was too long. */
