@@ -11,10 +11,7 @@ interface CudaLibrary {
   readonly package: string | null;
 }
 
-/**
- * The first five are linked to, the others opened at the first run that needs them.
- * @internal exported for its test
- */
+/** The first five are linked to, the others opened at the first run that needs them. */
 const cudaLibraries: readonly CudaLibrary[] = [
   { file: 'libcuda.so.1', package: null },
   { file: 'libcudart.so.13', package: 'nvidia-cuda-runtime~=13.0' },
