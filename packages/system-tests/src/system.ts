@@ -2,7 +2,6 @@
  * The whole system as an operator runs it, for tests: real processes around a real Redis, spoken to
  * over HTTP only. Every process started here is stopped by {@link System.stop}.
  */
-import type { JsonObject } from '@inferry/contracts';
 import {
   type AppProcess,
   parseExposition,
@@ -25,10 +24,13 @@ export interface RunningRole {
   readonly metricsUrl: string;
 }
 
+/** A JSON document as it came; tests say what they expect of it. */
+export type Document = Readonly<Record<string, unknown>>;
+
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  readonly body: JsonObject;
+  readonly body: Document;
 }
 
 export class System {
@@ -98,7 +100,7 @@ export async function call(url: string, init: RequestInit = {}): Promise<Answer>
   return {
     status: response.status,
     headers: response.headers,
-    body: text === '' ? {} : (JSON.parse(text) as JsonObject),
+    body: text === '' ? {} : (JSON.parse(text) as Document),
   };
 }
 
@@ -115,7 +117,7 @@ export function postJson(
 }
 
 /** The job once it has ended: long-polls until then, at most `timeoutMs`. */
-export async function ended(base: string, id: string, timeoutMs = 60_000): Promise<JsonObject> {
+export async function ended(base: string, id: string, timeoutMs = 60_000): Promise<Document> {
   const untilMs = performance.now() + timeoutMs;
   for (;;) {
     const { status, body } = await call(`${base}/v1/jobs/${id}?wait=20`);

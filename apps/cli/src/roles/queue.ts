@@ -89,10 +89,14 @@ export async function watchQueue(
   return { isReachable: () => isReachable, stop };
 }
 
+/** Each connection that stands is a reason to look whether all of them do. */
 async function firstConnection(queue: JobQueue, clock: Clock): Promise<void> {
   if (queue.kind === 'memory') return;
   const stood = new AbortController();
-  const forget = queue.events.on('connected', () => stood.abort());
+  const look = async (): Promise<void> => {
+    if ((await queue.ping()) !== undefined) stood.abort();
+  };
+  const forget = queue.events.on('connected', () => void look());
   await sleep(clock, firstConnectMsMax, stood.signal);
   forget();
 }

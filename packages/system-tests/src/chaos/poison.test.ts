@@ -1,8 +1,15 @@
 /** One poisoned input: that job fails alone, its neighbours are answered, the worker comes back. */
-import type { JsonObject } from '@inferry/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { writeSimulatedModel } from '../simulated-model.ts';
-import { ended, fixtureModels, inParallel, postJson, readiness, System } from '../system.ts';
+import {
+  type Document,
+  ended,
+  fixtureModels,
+  inParallel,
+  postJson,
+  readiness,
+  System,
+} from '../system.ts';
 
 let system: System;
 beforeEach(async () => {
@@ -19,7 +26,7 @@ async function serve(
   datatype: string,
   values: readonly number[],
 ): Promise<{
-  readonly jobs: ReadonlyMap<number, JsonObject>;
+  readonly jobs: ReadonlyMap<number, Document>;
   readonly comesBack: () => Promise<void>;
 }> {
   const gateway = await system.start('gateway', models);
@@ -43,11 +50,7 @@ async function serve(
   };
 }
 
-function expectOnlyToFail(
-  jobs: ReadonlyMap<number, JsonObject>,
-  poison: number,
-  code: string,
-): void {
+function expectOnlyToFail(jobs: ReadonlyMap<number, Document>, poison: number, code: string): void {
   for (const [value, job] of jobs) {
     if (value === poison) expect(job).toMatchObject({ status: 'failed', error: { code } });
     else expect(job, JSON.stringify(job)).toMatchObject({ status: 'succeeded' });

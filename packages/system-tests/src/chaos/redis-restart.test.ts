@@ -24,9 +24,9 @@ test('a Redis outage of eight seconds loses nothing and repeats nothing', async 
   const workers = [await system.start('worker', models), await system.start('worker', models)];
 
   const answers: Answer[] = [];
-  let isLoading = true;
+  const loading = new AbortController();
   const load = async (): Promise<void> => {
-    for (let i = 1; isLoading; i += 1) {
+    for (let i = 1; !loading.signal.aborted; i += 1) {
       const input = { inputs: [{ name: 'x', shape: [1, 1], datatype: 'FP32', data: [i] }] };
       answers.push(await postJson(`${gateway.url}/v1/models/slow/jobs`, { input }));
       await sleep(systemClock, 5);
@@ -45,7 +45,7 @@ test('a Redis outage of eight seconds loses nothing and repeats nothing', async 
     what: 'jobs to be accepted again',
   });
   await sleep(systemClock, 2_000);
-  isLoading = false;
+  loading.abort();
   await Promise.all(loads);
 
   const refused = answers.filter(({ status }) => status !== 202);

@@ -1,0 +1,107 @@
+/**
+ * What the way itself costs: a model that does nothing, called over HTTP, through Redis and a worker,
+ * and back. Prints jobs a second and the CPU time of each process for one job.
+ *
+ *     npm run bench:noop -- [--seconds 10] [--connections 64] [--rounds 3] [--json]
+ *
+ * The load generator runs on the same cores: jobs a second are a limit of the machine, CPU for one job
+ * is the figure that carries over.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type AppProcess, startProcess, startRedisServer } from '@inferry/testkit';
+import autocannon from 'autocannon';
+import { cpuMs } from './process-cpu.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '10' },
+    connections: { type: 'string', default: '64' },
+    rounds: { type: 'string', default: '3' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const seconds = Number(values.seconds);
+const connections = Number(values.connections);
+const rounds = Number(values.rounds);
+
+const models = await mkdtemp(join(tmpdir(), 'inferry-bench-'));
+await mkdir(join(models, 'noop', '1'), { recursive: true });
+await writeFile(
+  join(models, 'noop', 'model.yaml'),
+  `backend: simulated
+max_batch_size: 32
+inputs: [{name: x, dtype: FP32, shape: [-1, 4]}]
+outputs: [{name: y, dtype: FP32, shape: [-1, 4]}]
+simulated: {run_ms: 0}
+`,
+);
+
+const redis = await startRedisServer();
+const env = {
+  REDIS_URL: redis.url,
+  PORT: '0',
+  METRICS_PORT: '0',
+  INFERRY_LOG_LEVEL: 'info',
+  INFERRY_PREPARATION_THREADS: '1',
+};
+const gateway = startProcess(['gateway', '--models', models], { env });
+const worker = startProcess(['worker', '--models', models], { env });
+try {
+  const gatewayReady = await ready(gateway);
+  const workerReady = await ready(worker);
+  const pids = { gateway: gatewayReady.pid, worker: workerReady.pid, redis: redis.pid };
+  const url = `http://127.0.0.1:${gatewayReady.http_port}/v2/models/noop/infer`;
+  await load(url, 2);
+  const lines = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const before = {
+      gateway: cpuMs(pids.gateway),
+      worker: cpuMs(pids.worker),
+      redis: cpuMs(pids.redis),
+    };
+    const result = await load(url, seconds);
+    const jobs = result['2xx'];
+    const perJobUs = (name: keyof typeof pids): number =>
+      Math.round(((cpuMs(pids[name]) - before[name]) * 1_000) / jobs);
+    lines.push({
+      round,
+      jobs_s: Math.round(jobs / result.duration),
+      gateway_us: perJobUs('gateway'),
+      worker_us: perJobUs('worker'),
+      redis_us: perJobUs('redis'),
+      p50_ms: result.latency.p50,
+      p99_ms: result.latency.p99,
+      max_ms: result.latency.max,
+      failed: result.non2xx + result.errors,
+    });
+  }
+  if (values.json) for (const line of lines) console.log(JSON.stringify(line));
+  else console.table(lines);
+} finally {
+  await Promise.all([gateway.stop(), worker.stop()]);
+  await redis[Symbol.asyncDispose]();
+  await rm(models, { recursive: true, force: true });
+}
+
+function load(url: string, duration: number): Promise<autocannon.Result> {
+  return autocannon({
+    url,
+    connections,
+    duration,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      inputs: [{ name: 'x', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4] }],
+    }),
+  });
+}
+
+async function ready(
+  process: AppProcess,
+): Promise<{ readonly pid: number; readonly http_port: number }> {
+  const line = await process.waitForLine(/"msg":"ready"/u, 30_000);
+  return JSON.parse(line) as { readonly pid: number; readonly http_port: number };
+}
