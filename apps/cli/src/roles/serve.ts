@@ -1,15 +1,15 @@
 /** Gateway and worker in one process, on the queue in memory, or in Redis where one is configured. */
 import type { Gateway } from '@inferry/gateway';
 import { err, ok, sleep } from '@inferry/runtime';
-import { createMetrics, startMetricsServer, startRuntimeMetrics } from '@inferry/telemetry';
+import { createMetrics } from '@inferry/telemetry';
 import type { Worker } from '@inferry/worker';
 import type { Config } from '../config.ts';
 import { greeting } from '../greeting.ts';
-import { queueAway, wireGateway } from './gateway.ts';
+import { layFoundation } from './foundation.ts';
+import { wireGateway } from './gateway.ts';
 import { readModels, unservable } from './models.ts';
-import { OpenParts } from './open-parts.ts';
+import type { OpenParts } from './open-parts.ts';
 import { listening } from './ports.ts';
-import { openQueue, watchQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
 
@@ -23,32 +23,19 @@ export const startServe: StartRole = async (config, deps) => {
   const repository = models.value;
   const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
   if (nobodys.length > 0) return err(nobodys);
-  const { clock, logger } = deps;
-  const parts = new OpenParts(logger);
-  const metrics = createMetrics('all', buildInfo(deps), clock);
-  const opened = openQueue(config, deps);
-  parts.add('queue', () => opened.queue.close());
-  const watch = await watchQueue(opened.queue, { clock, logger, metrics });
-  parts.add('queue watch', watch.stop);
-  const ping = (): Promise<number | undefined> => opened.queue.ping();
-  parts.add('runtime metrics', startRuntimeMetrics({ clock, metrics, ping }));
+  const metrics = createMetrics('all', buildInfo(deps), deps.clock);
+  const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   const shared = { ...opened, repository, metrics };
   const drainMs = config.limits.drainMs * (1 - gatewayDrainShare);
   const worker = wireWorker(config, deps, { ...shared, limits: { ...config.limits, drainMs } });
   const gateway = wireGateway(config, deps, shared);
-  const { host, metricsPort } = config;
-  const readyz = (): ReturnType<Gateway['readiness']> => {
-    if (!watch.isReachable()) return queueAway;
-    return worker.isReady ? gateway.readiness() : workerReadiness(worker);
-  };
-  const operators = await listening('METRICS_PORT', { host, port: metricsPort }, () =>
-    startMetricsServer({ host, port: metricsPort, metrics, health: { livez: () => true, readyz } }),
+  const metricsPort = await openOperatorsPort(() =>
+    worker.isReady ? gateway.readiness() : workerReadiness(worker),
   );
-  if (!operators.ok) {
+  if (!metricsPort.ok) {
     await parts.close();
-    return err(operators.error);
+    return metricsPort;
   }
-  parts.add('metrics server', () => operators.value.close());
   const started = await worker.start();
   if (!started.ok) {
     await parts.close();
@@ -61,10 +48,10 @@ export const startServe: StartRole = async (config, deps) => {
     await parts.close();
     return err(http.error);
   }
-  const ports = { httpPort: http.value.port, metricsPort: operators.value.port };
-  logger.info({ host, http_port: ports.httpPort }, 'listening');
+  const ports = { httpPort: http.value.port, metricsPort: metricsPort.value };
+  const { host, modelsDir } = config;
+  deps.logger.info({ host, http_port: ports.httpPort }, 'listening');
   const isQueueInMemory = config.redisUrl === null;
-  const { modelsDir } = config;
   deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
   return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });
 };

@@ -2,19 +2,12 @@
 import type { Limits } from '@inferry/contracts';
 import type { Repository } from '@inferry/models';
 import { err, ok } from '@inferry/runtime';
-import {
-  createMetrics,
-  startMetricsServer,
-  startRuntimeMetrics,
-  type WorkerMetrics,
-} from '@inferry/telemetry';
+import { createMetrics, type WorkerMetrics } from '@inferry/telemetry';
 import { availableProviders, createBackend, createWorker, type Worker } from '@inferry/worker';
 import type { Config } from '../config.ts';
-import { queueAway } from './gateway.ts';
+import { layFoundation, type Readiness } from './foundation.ts';
 import { readModels } from './models.ts';
-import { OpenParts } from './open-parts.ts';
-import { listening } from './ports.ts';
-import { type OpenQueue, openQueue, watchQueue } from './queue.ts';
+import type { OpenQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { createWorkerTelemetry } from './worker-telemetry.ts';
 
@@ -22,29 +15,15 @@ import { createWorkerTelemetry } from './worker-telemetry.ts';
 export const startWorker: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
-  const { clock, logger } = deps;
-  const parts = new OpenParts(logger);
-  const metrics = createMetrics('worker', buildInfo(deps), clock);
-  const opened = openQueue(config, deps);
-  parts.add('queue', () => opened.queue.close());
-  const watch = await watchQueue(opened.queue, { clock, logger, metrics });
-  parts.add('queue watch', watch.stop);
-  const ping = (): Promise<number | undefined> => opened.queue.ping();
-  parts.add('runtime metrics', startRuntimeMetrics({ clock, metrics, ping }));
+  const metrics = createMetrics('worker', buildInfo(deps), deps.clock);
+  const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   const { limits } = config;
   const worker = wireWorker(config, deps, { ...opened, repository: models.value, metrics, limits });
-  const readyz = (): { ready: boolean; reason?: string } =>
-    watch.isReachable() ? workerReadiness(worker) : queueAway;
-  const { host, metricsPort } = config;
-  const health = { livez: () => true, readyz };
-  const operators = await listening('METRICS_PORT', { host, port: metricsPort }, () =>
-    startMetricsServer({ host, port: metricsPort, metrics, health }),
-  );
-  if (!operators.ok) {
+  const metricsPort = await openOperatorsPort(() => workerReadiness(worker));
+  if (!metricsPort.ok) {
     await parts.close();
-    return err(operators.error);
+    return metricsPort;
   }
-  parts.add('metrics server', () => operators.value.close());
   const started = await worker.start();
   if (!started.ok) {
     await parts.close();
@@ -53,7 +32,7 @@ export const startWorker: StartRole = async (config, deps) => {
   parts.add('worker', () => worker.close());
   return ok({
     httpPort: null,
-    metricsPort: operators.value.port,
+    metricsPort: metricsPort.value,
     async drain() {
       await worker.drain();
       await parts.close();
@@ -61,7 +40,7 @@ export const startWorker: StartRole = async (config, deps) => {
   });
 };
 
-export function workerReadiness(worker: Worker): { ready: boolean; reason?: string } {
+export function workerReadiness(worker: Worker): Readiness {
   return worker.isReady
     ? { ready: true }
     : { ready: false, reason: `the worker is ${worker.state}` };
