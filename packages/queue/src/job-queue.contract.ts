@@ -262,6 +262,18 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(await queue.outcome(aJob(cls).id, never)).toBeUndefined();
     });
 
+    test('a held job whose wait was given up can still be canceled where it was taken', async () => {
+      const job = await add({ mode: 'held', gateway: 'gw' });
+      const stop = new AbortController();
+      const waiting = queue.outcome(job.id, stop.signal);
+      stop.abort();
+      expect(await waiting).toBeUndefined();
+      expect(await queue.cancel(job.id, 'gone')).toMatchObject({
+        value: { found: 'record', record: { status: 'canceled' } },
+      });
+      expect(await take()).toEqual([]);
+    });
+
     test('a lapsed lease returns the jobs to the head, in order, as suspects', async () => {
       const jobs = [];
       for (let i = 0; i < 12; i += 1) jobs.push((await add()).id);
@@ -335,6 +347,18 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       await queue.giveBack(cls, [first!], false);
       const [again] = await take();
       expect(again).toMatchObject({ seq: 1, overtakenBy: 2 });
+    });
+
+    test('a later job that ended while it waited has overtaken nobody', async () => {
+      await add();
+      const [first] = await take();
+      await add();
+      const later = await add();
+      await queue.cancel(later.id, 'not needed');
+      await queue.sweep(cls);
+      await queue.giveBack(cls, [first!], false);
+      const again = await take();
+      expect(again.map(({ overtakenBy }) => overtakenBy)).toEqual([0, 0]);
     });
 
     test('a queued job can be canceled: it is never run', async () => {

@@ -12,6 +12,8 @@
  *   x:dl           zset    id -> instant (ms) at which the job's time runs out
  *   x:stat         hash    removed: jobs that left the wait list so far (returned ones subtracted)
  *                          bytes: waiting payload bytes, resbytes: stored outcome bytes
+ *   x:skip         zset    seq -> seq of jobs that ended while they waited: they left, but overtook nobody.
+ *                          Kept while a job with a lower seq lives; the sweep removes the rest
  *   x:in:<id>      string  payload that did not travel with the job
  *   x:res:<id>     string  the outcome: settled (double), started (double), frame; see ../record.ts
  *   x:exp          zset    `<id>:<bytes>` -> instant (ms) at which the outcome expires
@@ -143,13 +145,14 @@ end
 
 -- Ends a job with an error, wherever it is. status: 'expired' | 'failed' | 'canceled'.
 local function endJob(id, status, code, detail, resultBytesMax)
-  local f = C('HMGET', P..id, 'data', 'ats', 'xe', 'xd', 'xn')
+  local f = C('HMGET', P..id, 'data', 'ats', 'xe', 'xd', 'xn', 'xs')
   if not f[1] then return false end
   if C('ZSCORE', P..'x:order', id) then
     -- BullMQ finishes active jobs only. Old jobs are at the right end of the list: look there first.
     C('LREM', P..'wait', -1, id)
     C('LPUSH', P..'active', id)
     leaveWaiting(id, tonumber(f[5]))
+    C('ZADD', P..'x:skip', f[6], f[6])
   end
   C('DEL', P..id..':lock')
   local head = '{"h":{"job":' .. f[1] .. ',"attempt":' .. (f[2] or '0')

@@ -119,6 +119,7 @@ while true do
     leaveWaiting(id, tonumber(h.xn))
     C('ZADD', P..'x:dl', h.xd, id)
     local overtaken = removed - ((seq - 1) - rank)
+    if overtaken > 0 then overtaken = overtaken - C('ZCOUNT', P..'x:skip', '(' .. seq, '+inf') end
     C('HSET', P..id, 'xf', fence, 'xk', overtaken)
     C('HSETNX', P..id, 'xt', int(nowUs))
     rows = rows + itemRows
@@ -221,6 +222,13 @@ for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
   end
 end
 returnJobs(returned)
+if C('EXISTS', P..'x:skip') == 1 then
+  local oldest = tonumber(C('ZRANGE', P..'x:order', 0, 0, 'WITHSCORES')[2]) or math.huge
+  for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
+    oldest = math.min(oldest, tonumber(C('HGET', P..id, 'xs')) or math.huge)
+  end
+  C('ZREMRANGEBYSCORE', P..'x:skip', '-inf', oldest == math.huge and '+inf' or oldest)
+end
 flush(ARGV[4])
 return {returned, failed, expired}
 `;

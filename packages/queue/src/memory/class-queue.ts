@@ -40,6 +40,8 @@ export class ClassQueue {
   #lastSeq = 0;
   /** Jobs that left the wait list so far, returned ones subtracted. */
   #removed = 0;
+  /** Seqs of jobs that ended while they waited, as long as an older job lives: they overtook nobody. */
+  #skipped: number[] = [];
   #waitingBytes = 0;
   #resultBytes = 0;
   #fences = 0;
@@ -144,7 +146,7 @@ export class ClassQueue {
       }
       const isFirst = claims.length === 0;
       if (!isFirst && (isSuspect || rows + job.envelope.rows > request.rowsMax)) break;
-      const overtakenBy = this.#removed - (job.seq - 1);
+      const overtakenBy = this.#overtakenBy(job);
       this.#leaveWaiting(job);
       job.attempt += 1;
       job.startedAtMs ??= nowMs;
@@ -166,6 +168,12 @@ export class ClassQueue {
       if (isSuspect || rows >= request.rowsMax) break;
     }
     return { ...this.#outlook(), claims, rowsWaiting: 0, suspectAhead };
+  }
+
+  /** Later jobs that were claimed; the job is at the head. */
+  #overtakenBy(job: Job): number {
+    const left = this.#removed - (job.seq - 1);
+    return left === 0 ? 0 : left - this.#skipped.filter((seq) => seq > job.seq).length;
   }
 
   #outlook(): Pick<Claimed, 'waiting' | 'oldestAtMs' | 'nowMs'> {
@@ -226,6 +234,9 @@ export class ClassQueue {
     for (const job of returned) job.workersLost += 1;
     this.#return(returned);
     this.#expireOutcomes();
+    const live = [...this.#waiting.slice(0, 1), ...this.#active.values()];
+    const oldest = live.reduce((least, { seq }) => Math.min(least, seq), Infinity);
+    this.#skipped = this.#skipped.filter((seq) => seq > oldest);
     return {
       returned: idsOf(returned),
       failed: idsOf(exhausted),
@@ -285,8 +296,10 @@ export class ClassQueue {
 
   #end(job: Job, outcome: Outcome): void {
     const { id, retentionMs } = job.envelope;
-    if (job.lease === null) this.#leaveWaiting(job);
-    else this.#active.delete(id);
+    if (job.lease === null) {
+      this.#leaveWaiting(job);
+      this.#skipped.push(job.seq);
+    } else this.#active.delete(id);
     const settledAtMs = this.#nowMs();
     const record: JobRecord = {
       job: job.envelope,

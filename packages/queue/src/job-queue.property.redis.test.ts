@@ -1,0 +1,411 @@
+/**
+ * The two queues held to each other: the same commands, in the same order, leave the memory queue and
+ * the durable one in the same state, and both keep the promises of port.ts that need no clock.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  classOf,
+  isTerminal,
+  type JobEnvelope,
+  type JobId,
+  type JobRecord,
+  type JobStatus,
+  newJobId,
+  type Outcome,
+} from '@inferry/contracts';
+import { systemClock, systemRandom } from '@inferry/runtime';
+import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBullmqQueue } from './bullmq/bullmq-queue.ts';
+import { createMemoryQueue } from './memory/memory-queue.ts';
+import type { Claim, JobQueue } from './port.ts';
+
+/** Far longer than the test: no lease, deadline or retention ends within it. */
+const foreverMs = 600_000;
+const roomy = { depthMax: 1_000, bytesMax: 1_000_000 };
+
+let redis: RedisServer;
+let memory: JobQueue;
+let durable: JobQueue;
+
+beforeAll(async () => {
+  redis = await startRedisServer();
+  memory = createMemoryQueue({ clock: systemClock, leaseMs: foreverMs });
+  durable = createBullmqQueue({
+    url: redis.url,
+    prefix: `t${randomBytes(4).toString('hex')}`,
+    clock: systemClock,
+    processId: 'p1',
+    leaseMs: foreverMs,
+    sweepMs: 1,
+  });
+  await waitFor(async () => (await durable.ping()) !== undefined, { timeoutMs: 5_000 });
+});
+afterAll(async () => {
+  await memory.close();
+  await durable.close();
+  await redis[Symbol.asyncDispose]();
+});
+
+/** `pick` and `subset` choose among what there is when the command is run. */
+type Command =
+  | { readonly do: 'enqueue'; readonly rows: number; readonly bytes: number }
+  | { readonly do: 'enqueueAgain'; readonly pick: number }
+  | {
+      readonly do: 'claim';
+      readonly rowsMax: number;
+      readonly rowsMin: number;
+      readonly takeSuspect: boolean;
+    }
+  | { readonly do: 'settle'; readonly subset: number; readonly succeeds: boolean }
+  | { readonly do: 'giveBack'; readonly subset: number; readonly asSuspects: boolean }
+  | { readonly do: 'cancel'; readonly pick: number }
+  | { readonly do: 'erase'; readonly pick: number }
+  | { readonly do: 'settleOld'; readonly pick: number }
+  | { readonly do: 'sweep' };
+
+const pick = fc.nat(999);
+const subset = fc.nat(255);
+const commands: fc.Arbitrary<readonly Command[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('enqueue'),
+        rows: fc.integer({ min: 1, max: 3 }),
+        bytes: fc.nat(9),
+      }),
+    },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('claim'),
+        rowsMax: fc.integer({ min: 1, max: 4 }),
+        rowsMin: fc.constantFrom(1, 1, 1, 2, 4),
+        takeSuspect: fc.boolean(),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant('settle'), subset, succeeds: fc.boolean() }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant('giveBack'), subset, asSuspects: fc.boolean() }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel'), pick }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('erase'), pick }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('enqueueAgain'), pick }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('settleOld'), pick }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep') }) },
+  ),
+  { minLength: 1, maxLength: 80, size: 'max' },
+);
+
+/** A claim of one job as each of the two queues gave it. */
+interface Pair {
+  readonly memory: Claim;
+  readonly durable: Claim;
+}
+
+/** One class, driven on both queues; every step compares what they answer. */
+class Twins {
+  readonly #cls = classOf(`m${randomBytes(4).toString('hex')}`, '1');
+  readonly #jobs: JobEnvelope[] = [];
+  readonly #indexOf = new Map<JobId, number>();
+  /** How each job ended, as it was first seen. */
+  readonly #ends = new Map<number, JobRecord>();
+  /** Jobs whose current state is that they were claimed, or that they ended after a claim. */
+  readonly #taken = new Set<number>();
+  #statuses: (JobStatus | 'gone')[] = [];
+  #open: Pair[] = [];
+  readonly #closed: Pair[] = [];
+  #outcomes = 0;
+
+  async run(command: Command): Promise<void> {
+    switch (command.do) {
+      case 'enqueue':
+        await this.#enqueue(this.#newJob(command.rows, command.bytes));
+        break;
+      case 'enqueueAgain':
+        if (this.#jobs.length > 0) await this.#enqueue(this.#jobAt(command.pick));
+        break;
+      case 'claim':
+        await this.#claim(command);
+        break;
+      case 'settle':
+        await this.#settle(this.#choose(command.subset), command.succeeds);
+        break;
+      case 'giveBack':
+        await this.#giveBack(this.#choose(command.subset), command.asSuspects);
+        break;
+      case 'cancel':
+        if (this.#jobs.length > 0) await this.#cancel(this.#jobAt(command.pick).id);
+        break;
+      case 'erase':
+        if (this.#jobs.length > 0) await this.#erase(this.#jobAt(command.pick).id);
+        break;
+      case 'settleOld': {
+        const old = this.#closed[command.pick % Math.max(1, this.#closed.length)];
+        if (old !== undefined) await this.#settle([old], true);
+        break;
+      }
+      case 'sweep':
+        for (const queue of [memory, durable]) {
+          expect(await queue.sweep(this.#cls)).toEqual({ returned: [], failed: [], expired: [] });
+        }
+        break;
+    }
+    await this.#compareStates();
+  }
+
+  #newJob(rows: number, bytes: number): JobEnvelope {
+    const job: JobEnvelope = {
+      v: 1,
+      id: newJobId(systemClock.nowMs(), systemRandom),
+      class: this.#cls,
+      rows,
+      payloadBytes: bytes,
+      mode: 'async',
+      gateway: null,
+      requestId: 'req_1',
+      admissionMs: 0,
+      deadlineMs: foreverMs,
+      queueTimeoutMs: foreverMs,
+      executionTimeoutMs: foreverMs,
+      attemptsMax: 3,
+      retentionMs: foreverMs,
+      metadata: {},
+    };
+    this.#indexOf.set(job.id, this.#jobs.push(job) - 1);
+    return job;
+  }
+
+  #jobAt(pick: number): JobEnvelope {
+    const job = this.#jobs[pick % this.#jobs.length];
+    if (job === undefined) throw new Error('no job to pick');
+    return job;
+  }
+
+  #choose(subset: number): readonly Pair[] {
+    return this.#open.filter((_, i) => ((subset >> (i % 8)) & 1) === 1);
+  }
+
+  async #enqueue(job: JobEnvelope): Promise<void> {
+    const index = this.#indexOf.get(job.id) ?? -1;
+    // An erased id is free again; what becomes of it then is not said by the port.
+    if (this.#statuses[index] === 'gone') return;
+    const payload = new Uint8Array(job.payloadBytes).fill(index);
+    const [a, b] = await Promise.all([
+      memory.enqueue(job, payload, roomy),
+      durable.enqueue(job, payload, roomy),
+    ]);
+    const seen = [a, b].map((result) =>
+      result.ok
+        ? {
+            seq: result.value.seq,
+            ahead: result.value.ahead,
+            isDuplicate: result.value.isDuplicate,
+          }
+        : result.error,
+    );
+    expect(seen[1]).toEqual(seen[0]);
+    expect(seen[0]).toMatchObject({ isDuplicate: index < this.#statuses.length });
+  }
+
+  async #claim(command: Command & { do: 'claim' }): Promise<void> {
+    const { rowsMax, rowsMin, takeSuspect } = command;
+    const request = { workerId: 'w1', rowsMax, rowsMin, takeSuspect };
+    const [a, b] = await Promise.all([
+      memory.claim(this.#cls, request),
+      durable.claim(this.#cls, request),
+    ]);
+    const seen = [a, b].map(({ claims, waiting, rowsWaiting, suspectAhead, oldestAtMs }) => ({
+      claims: claims.map((claim) => this.#facts(claim)),
+      waiting,
+      rowsWaiting,
+      suspectAhead,
+      isEmpty: oldestAtMs === null,
+    }));
+    expect(seen[1]).toEqual(seen[0]);
+    const waiting = this.#statuses.flatMap((status, i) => (status === 'queued' ? [i] : []));
+    const claimed = a.claims.map(({ job }) => this.#indexOf.get(job.id) ?? -1);
+    expect(claimed).toEqual(waiting.slice(0, claimed.length));
+    for (const [i, claim] of a.claims.entries()) {
+      const twin = b.claims[i];
+      if (twin === undefined) throw new Error('the queues took different numbers of jobs');
+      const index = claimed[i] ?? -1;
+      const later = [...this.#taken].filter((other) => other > index);
+      expect(claim.overtakenBy).toBe(later.length);
+      this.#taken.add(index);
+      this.#open.push({ memory: claim, durable: twin });
+    }
+  }
+
+  #facts(claim: Claim): unknown {
+    return {
+      index: this.#indexOf.get(claim.job.id),
+      job: claim.job,
+      seq: claim.seq,
+      attempt: claim.attempt,
+      isSuspect: claim.isSuspect,
+      overtakenBy: claim.overtakenBy,
+      payload: claim.payload === null ? null : [...claim.payload],
+    };
+  }
+
+  async #settle(pairs: readonly Pair[], succeeds: boolean): Promise<void> {
+    const outcomes = pairs.map((pair) => this.#outcome(pair, succeeds));
+    const settlements = (side: keyof Pair) =>
+      pairs.flatMap((pair, i) => {
+        const outcome = outcomes[i];
+        return outcome === undefined ? [] : [{ claim: pair[side], outcome }];
+      });
+    const [a, b] = await Promise.all([
+      memory.settle(this.#cls, settlements('memory')),
+      durable.settle(this.#cls, settlements('durable')),
+    ]);
+    const results = a.map(({ result }) => result);
+    expect(b.map(({ result }) => result)).toEqual(results);
+    const isOwned = pairs.map(
+      (pair) => this.#open.includes(pair) && this.#statusOf(pair) === 'running',
+    );
+    expect(results).toEqual(isOwned.map((owned) => (owned ? 'settled' : 'lost')));
+    this.#close(pairs);
+  }
+
+  #outcome(pair: Pair, succeeds: boolean): Outcome {
+    const label = `outcome ${(this.#outcomes += 1)}`;
+    return {
+      status: succeeds ? 'succeeded' : 'failed',
+      output: succeeds ? { form: 'rows', rows: [{ label }] } : null,
+      error: succeeds ? null : { code: 'model_error', detail: label },
+      batchRows: pair.memory.job.rows,
+      timings: null,
+      readyAtMs: null,
+      overtakenBy: pair.memory.overtakenBy,
+    };
+  }
+
+  async #giveBack(pairs: readonly Pair[], asSuspects: boolean): Promise<void> {
+    for (const pair of pairs) {
+      const index = this.#indexOf.get(pair.memory.job.id) ?? -1;
+      if (this.#statusOf(pair) === 'running') this.#taken.delete(index);
+    }
+    const claims = (side: keyof Pair): readonly Claim[] => pairs.map((pair) => pair[side]);
+    await Promise.all([
+      memory.giveBack(this.#cls, claims('memory'), asSuspects),
+      durable.giveBack(this.#cls, claims('durable'), asSuspects),
+    ]);
+    this.#close(pairs);
+  }
+
+  async #cancel(id: JobId): Promise<void> {
+    const before = this.#statuses[this.#indexOf.get(id) ?? -1];
+    const [a, b] = await Promise.all([memory.cancel(id, 'no'), durable.cancel(id, 'no')]);
+    const [status, twin] = [a, b].map(statusOf);
+    expect(twin).toBe(status);
+    expect(status).toBe(before === 'queued' || before === 'running' ? 'canceled' : before);
+  }
+
+  async #erase(id: JobId): Promise<void> {
+    const [a, b] = await Promise.all([memory.erase(id), durable.erase(id)]);
+    expect(b).toEqual(a);
+  }
+
+  #close(pairs: readonly Pair[]): void {
+    this.#open = this.#open.filter((pair) => !pairs.includes(pair));
+    this.#closed.push(...pairs);
+  }
+
+  #statusOf(pair: Pair): JobStatus | 'gone' | undefined {
+    return this.#statuses[this.#indexOf.get(pair.memory.job.id) ?? -1];
+  }
+
+  /** Every job and the sums, on both queues and against each other. */
+  async #compareStates(): Promise<void> {
+    const find = (queue: JobQueue) => Promise.all(this.#jobs.map(({ id }) => queue.find(id)));
+    const [a, b, statsA, statsB] = await Promise.all([
+      find(memory),
+      find(durable),
+      memory.stats([this.#cls]),
+      durable.stats([this.#cls]),
+    ]);
+    expect(b.map(stateOf)).toEqual(a.map(stateOf));
+    this.#statuses = a.map(statusOf);
+    const [waiting, running] = ['queued', 'running'].map((status) =>
+      this.#jobs.filter((_, i) => this.#statuses[i] === status),
+    );
+    const sums = {
+      waiting: waiting?.length,
+      active: running?.length,
+      waitingBytes: waiting?.reduce((sum, job) => sum + job.payloadBytes, 0),
+    };
+    expect([statsA[0], statsB[0]]).toMatchObject([sums, sums]);
+    expect(waiting?.map(({ id }) => aheadOf(a[this.#indexOf.get(id) ?? -1]))).toEqual(
+      waiting?.map((_, place) => place),
+    );
+    for (const [i, lookup] of b.entries()) this.#holdToFirstEnd(i, lookup);
+  }
+
+  /** An ended job never ends again, and never changes. */
+  #holdToFirstEnd(index: number, lookup: Lookups[number] | undefined): void {
+    const record = recordOf(lookup);
+    const first = this.#ends.get(index);
+    if (first !== undefined && this.#statuses[index] !== 'gone') expect(record).toEqual(first);
+    if (first === undefined && record !== undefined && isTerminal(record.status)) {
+      this.#ends.set(index, record);
+    }
+  }
+}
+
+type Lookups = Awaited<ReturnType<JobQueue['find']>>[];
+
+function recordOf(lookup: Lookups[number] | undefined): JobRecord | undefined {
+  return lookup?.ok === true && lookup.value.found === 'record' ? lookup.value.record : undefined;
+}
+
+function aheadOf(lookup: Lookups[number] | undefined): number | null | undefined {
+  return recordOf(lookup)?.ahead;
+}
+
+function statusOf(lookup: Lookups[number]): JobStatus | 'gone' {
+  const record = recordOf(lookup);
+  if (record !== undefined) return record.status;
+  expect(lookup).toEqual({ ok: true, value: { found: 'gone', reason: 'deleted' } });
+  return 'gone';
+}
+
+/** What of a job must be the same on both queues: all but the instants. */
+function stateOf(lookup: Lookups[number]): unknown {
+  const record = recordOf(lookup);
+  if (record === undefined) return lookup;
+  const { job, status, attempt, ahead, outcome } = record;
+  return {
+    job,
+    status,
+    attempt,
+    ahead,
+    outcome,
+    hasStarted: record.startedAtMs !== null,
+    hasSettled: record.settledAtMs !== null,
+    hasExpiry: record.expiresAtMs !== null,
+  };
+}
+
+test('both queues answer every sequence of commands alike, in order and with one end a job', async () => {
+  await fc.assert(
+    fc.asyncProperty(commands, async (sequence) => {
+      const twins = new Twins();
+      for (const command of sequence) await twins.run(command);
+    }),
+    {
+      numRuns: 60,
+      seed: 20_251_113,
+      // Also bounds how long a failure is made smaller.
+      interruptAfterTimeLimit: 20_000,
+      markInterruptAsFailure: true,
+    },
+  );
+});
