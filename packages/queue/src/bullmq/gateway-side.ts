@@ -53,7 +53,11 @@ export function gatewaySide(
     const reply = asList(
       await run('find', cls, [id, watcher, options.resultBytesPerClassMax, names.outcomeChannel]),
     );
-    if (reply[0] === 0) return { found: 'gone', reason: 'expired' };
+    if (reply[0] === 0) {
+      // Where the class was known without a look at the locator, the mark has not been seen yet.
+      const isDeleted = (await commands.get(names.locator(id))) === deletedMark;
+      return { found: 'gone', reason: isDeleted ? 'deleted' : 'expired' };
+    }
     if (reply[0] === 1) return { found: 'record', record: decodeRecord(asBytes(reply[1])) };
     return { found: 'record', record: liveRecord(reply) };
   }

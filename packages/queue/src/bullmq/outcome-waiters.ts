@@ -7,7 +7,7 @@ import type { ClassId, JobId, JobRecord } from '@inferry/contracts';
 import { type Clock, every } from '@inferry/runtime';
 import { decodeRecord } from '../record.ts';
 
-/** Outcomes that arrived before anybody asked are kept for this long. */
+/** Jobs that nobody waits for, not yet or no longer, are remembered for this long. */
 const earlyMsMax = 60_000;
 const repairBatchMax = 500;
 
@@ -16,6 +16,8 @@ interface Waiter {
   readonly sinceMs: number;
   readonly listeners: Set<(record: JobRecord | undefined) => void>;
   early: JobRecord | undefined;
+  /** The last who waited gave up. The job may still be canceled, and a held one is known here alone. */
+  isGivenUp: boolean;
 }
 
 export interface OutcomeWaitersDeps {
@@ -45,6 +47,7 @@ export class OutcomeWaiters {
       sinceMs: this.#deps.clock.nowMs(),
       listeners: new Set(),
       early: undefined,
+      isGivenUp: false,
     });
   }
 
@@ -68,12 +71,16 @@ export class OutcomeWaiters {
       const settle = (record: JobRecord | undefined): void => {
         signal.removeEventListener('abort', onAbort);
         waiter.listeners.delete(settle);
-        if (waiter.listeners.size === 0) this.#waiters.delete(id);
+        if (waiter.listeners.size === 0) {
+          if (record === undefined) waiter.isGivenUp = true;
+          else this.#waiters.delete(id);
+        }
         resolve(record);
       };
       const onAbort = (): void => settle(undefined);
       signal.addEventListener('abort', onAbort, { once: true });
       waiter.listeners.add(settle);
+      waiter.isGivenUp = false;
     });
   }
 
@@ -84,7 +91,8 @@ export class OutcomeWaiters {
       return;
     }
     if (waiter.listeners.size === 0) {
-      waiter.early = record;
+      if (waiter.isGivenUp) this.#waiters.delete(id);
+      else waiter.early = record;
       return;
     }
     for (const listener of waiter.listeners) listener(record);
@@ -114,7 +122,8 @@ export class OutcomeWaiters {
     for (const [id, waiter] of this.#waiters) {
       const ageMs = nowMs - waiter.sinceMs;
       if (waiter.listeners.size === 0 && ageMs > earlyMsMax) this.#waiters.delete(id);
-      else if (ageMs >= olderThanMs && waiter.early === undefined) late.push(id);
+      else if (ageMs >= olderThanMs && waiter.early === undefined && !waiter.isGivenUp)
+        late.push(id);
     }
     for (let i = 0; i < late.length; i += repairBatchMax) {
       await this.#fetchAndSettle(late.slice(i, i + repairBatchMax));
