@@ -25,6 +25,8 @@ export interface Work {
   readonly manifest: ModelManifest;
   readonly input: JobInput;
   readonly rows: number;
+  /** Whether the caller may come back for the result with the id of the job. */
+  readonly mode: JobEnvelope['mode'];
   /** A caller waits on the open request. */
   readonly isHeld: boolean;
   readonly deadlineMs: number;
@@ -83,7 +85,7 @@ function envelopeOf(
     class: classOf(work.manifest.name, work.manifest.version),
     rows: work.rows,
     payloadBytes,
-    mode: work.isHeld ? 'held' : 'async',
+    mode: work.mode,
     gateway: work.isHeld ? gatewayId : null,
     requestId: work.requestId,
     admissionMs,

@@ -91,6 +91,7 @@ function workOf(
     manifest,
     input,
     rows,
+    mode: 'held' as const,
     isHeld: true,
     deadlineMs,
     queueTimeoutMs: deadlineMs,

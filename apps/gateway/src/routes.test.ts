@@ -85,7 +85,7 @@ describe('a submit', () => {
     expect(response.headers.get('server-timing')).toMatch(
       /^admission;dur=[\d.]+, queue_wait;dur=1.000, fetch;dur=2.000, preprocess;dur=3.000, batch_wait;dur=4.000, compute;dur=5.000, postprocess;dur=6.000, publish;dur=[\d.]+, total;dur=[\d.]+$/u,
     );
-    expect(worker.seen[0]?.claim.job).toMatchObject({ mode: 'held', gateway: 'gw', rows: 1 });
+    expect(worker.seen[0]?.claim.job).toMatchObject({ mode: 'async', gateway: 'gw', rows: 1 });
     expect(worker.seen[0]?.input).toEqual({ form: 'pipeline', rows: [flower] });
   });
 

@@ -165,7 +165,17 @@ async function place(
   const { requestId, startedAtMs } = c.get('exchange');
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
   const record = await accept(
-    { ...submission.value, id, requestId, startedAtMs, manifest, isHeld, retentionMs },
+    // Also where somebody waits: when the wait is over first, the job is asked for by its id.
+    {
+      ...submission.value,
+      id,
+      requestId,
+      startedAtMs,
+      manifest,
+      mode: 'async',
+      isHeld,
+      retentionMs,
+    },
     parts,
   );
   return record.ok ? ok({ record: record.value, isReplay: false }) : record;

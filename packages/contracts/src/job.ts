@@ -14,7 +14,7 @@ export interface JobEnvelope {
   /** Leading dimension: rows this job takes of a batch's `max_batch_size`. At least 1. */
   readonly rows: number;
   readonly payloadBytes: number;
-  /** `held`: a caller waits on the open request; `async`: the result is fetched later. */
+  /** `held`: only the open request answers; `async`: the job can be asked for by its id. */
   readonly mode: 'held' | 'async';
   /** Gateway process whose caller waits for the outcome; null when nobody waits. */
   readonly gateway: string | null;
