@@ -1,5 +1,5 @@
-/** Model repositories with a stand-in model that costs, and breaks, as a test needs. */
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+/** Model repositories made for a test: a stand-in model that costs, and breaks, as the test needs. */
+import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,7 +15,7 @@ export interface SimulatedCosts {
 export async function writeSimulatedModel(
   name: string,
   costs: SimulatedCosts,
-  settings: Readonly<Record<string, number>> = {},
+  settings: Readonly<Record<string, number | string>> = {},
 ): Promise<string> {
   const repository = await mkdtemp(join(tmpdir(), 'inferry-models-'));
   const folder = join(repository, name);
@@ -30,4 +30,11 @@ export async function writeSimulatedModel(
   ];
   await writeFile(join(folder, 'model.yaml'), `${lines.join('\n')}\n`);
   return repository;
+}
+
+/** One repository in a temporary folder with the models of all the given ones. */
+export async function joinRepositories(repositories: readonly string[]): Promise<string> {
+  const joined = await mkdtemp(join(tmpdir(), 'inferry-models-'));
+  for (const repository of repositories) await cp(repository, joined, { recursive: true });
+  return joined;
 }
