@@ -1,5 +1,5 @@
 /** Randomness, as something a test can replace by a seeded source. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 
 export interface Random {
   /** `length` unpredictable bytes. */
@@ -8,9 +8,27 @@ export interface Random {
   unit(): number;
 }
 
+/** A call of the operating system costs the same for 16 bytes as for these. */
+const poolBytes = 4096;
+const pool = new Uint8Array(poolBytes);
+/** Bytes of the pool that were handed out: all of them, until it is filled for the first time. */
+let poolUsed = poolBytes;
+
+/** Never hands out the same bytes of the pool twice; what it returns is a copy. */
+function pooledBytes(length: number): Uint8Array {
+  if (length > poolBytes) return randomBytes(length);
+  if (poolUsed + length > poolBytes) {
+    randomFillSync(pool);
+    poolUsed = 0;
+  }
+  const bytes = pool.slice(poolUsed, poolUsed + length);
+  poolUsed += length;
+  return bytes;
+}
+
 export const systemRandom: Random = {
-  bytes: (length) => randomBytes(length),
-  unit: () => randomBytes(4).readUInt32LE(0) / 2 ** 32,
+  bytes: pooledBytes,
+  unit: () => new DataView(pooledBytes(4).buffer).getUint32(0) / 2 ** 32,
 };
 
 /** mulberry32: small, fast, good enough to drive tests; never for ids in production. */
