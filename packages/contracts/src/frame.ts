@@ -36,6 +36,7 @@ export function encodeFrame(header: unknown, blobs: readonly Uint8Array[]): Uint
  * written by this code only, and versioned by the envelope that refers to them.
  */
 export function decodeFrame<Header>(frame: Uint8Array): Frame<Header> {
+  invariant(frame.length >= 4, 'a frame holds the length of its header');
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const headEnd = 4 + view.getUint32(0, true);
   invariant(headEnd <= frame.length, 'a frame holds its header');
