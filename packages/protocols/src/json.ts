@@ -9,8 +9,8 @@ import { parse, stringify } from 'lossless-json';
 const depthMax = 64;
 /** Digits of the longest 64-bit integer, with its sign. Longer integers are out of every range anyway. */
 const integerCharsMax = 20;
-/** An integer literal that a double may not hold exactly. It may also match inside a string: that only costs time. */
-const longInteger = /(?<=^|[[\s,:-])\d{16,}(?=$|[\s,\]}])/u;
+/** An integer literal of 64 bits that a double may not hold exactly. It may also match inside a string: that only costs time. */
+const longInteger = /(?<=^|[[\s,:-])\d{16,20}(?=$|[\s,\]}])/u;
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Parses UTF-8 JSON. Error: `malformed_json`, with what is wrong and where as far as it is known. */
@@ -26,8 +26,9 @@ export function parseJson(bytes: Uint8Array): Result<JsonValue, Failure> {
     return err(failure('malformed_json', `The body nests deeper than ${depthMax} levels.`));
   }
   try {
+    // Of members with the same name the last one counts, as JSON.parse has it.
     const value = longInteger.test(text)
-      ? parse(text, null, { parseNumber: exactNumber })
+      ? parse(text, null, { parseNumber: exactNumber, onDuplicateKey: ({ newValue }) => newValue })
       : JSON.parse(text);
     return ok(value as JsonValue);
   } catch (cause) {

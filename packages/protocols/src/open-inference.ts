@@ -22,10 +22,10 @@ import { parseJson, writeJson } from './json.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
 import {
   bindTensors,
+  inputsSchema,
+  outputsSchema,
   parametersSchema,
   pipelineOutput,
-  requestedOutputSchema,
-  tensorSchema,
 } from './tensor-request.ts';
 
 export interface InferRequest {
@@ -41,8 +41,8 @@ export const inferRequestSchema = z
   .strictObject({
     id: z.string().nullish(),
     parameters: parametersSchema.nullish(),
-    inputs: z.array(tensorSchema).min(1),
-    outputs: z.array(requestedOutputSchema).nullish(),
+    inputs: inputsSchema,
+    outputs: outputsSchema.nullish(),
   })
   .meta({ description: 'Open Inference Protocol v2 request with JSON tensors.' });
 

@@ -97,9 +97,10 @@ function bindColumns(
     else problems.push({ pointer: pointerTo(base, column.name), ...complaint });
   }
   const known = new Set(spec.columns.map((column) => column.name));
+  const columns = [...known].join(', ');
   for (const name of Object.keys(input)) {
     if (known.has(name)) continue;
-    const detail = `"${name}" is not a column of the model; the columns are ${[...known].join(', ')}.`;
+    const detail = `"${name}" is not a column of the model; the columns are ${columns}.`;
     problems.push({ pointer: pointerTo(base, name), code: 'unknown_input', detail });
   }
   return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(row);

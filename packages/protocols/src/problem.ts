@@ -2,6 +2,8 @@
 import { type ErrorCode, errorRegistry, type Failure, type JobRecord } from '@inferry/contracts';
 import { z } from 'zod';
 
+import { toldText } from './refusals.ts';
+
 interface ProblemAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -59,6 +61,7 @@ export function problemDocument(
 ): ProblemAnswer {
   const spec = errorRegistry[failure.code];
   const isV2 = context.surface === 'v2';
+  const detail = toldText(failure.detail);
   const status = isV2 && spec.status === 422 ? 400 : spec.status;
   // Whatever a 503 is for, it passes; a caller that is told no time would guess one.
   const retryAfterMs = failure.retryAfterMs ?? (status === 503 ? unavailableMs : undefined);
@@ -76,12 +79,12 @@ export function problemDocument(
       title: spec.title,
       status,
       code: failure.code,
-      detail: failure.detail,
+      detail,
       instance: context.instance,
       request_id: context.requestId,
       retryable: spec.retryable,
       ...(retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(retryAfterMs) }),
-      ...(isV2 ? { error: failure.detail } : {}),
+      ...(isV2 ? { error: detail } : {}),
     },
   };
 }

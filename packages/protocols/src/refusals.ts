@@ -11,13 +11,22 @@ export interface Problem {
 
 /** At most this many problems are told; a body of a million wrong numbers has one cause. */
 const problemsMax = 100;
+/** Characters of a text that quotes what the caller sent, which may be a name of megabytes. */
+const textCharsMax = 1_000;
+
+/** A detail or pointer as it is told: cut, where it quotes too much. */
+export function toldText(text: string): string {
+  return text.length > textCharsMax ? `${text.slice(0, textCharsMax)}...` : text;
+}
 
 /** A failure made of problems; its detail is the first one. Extras: `errors`. */
 export function refusal(code: ErrorCode, problems: readonly Problem[]): Failure {
-  const first = problems[0];
-  return failure(code, first === undefined ? 'The body is not valid.' : first.detail, {
-    extras: { errors: problems.slice(0, problemsMax) },
-  });
+  const errors = problems.slice(0, problemsMax).map((problem) => ({
+    pointer: toldText(problem.pointer),
+    code: problem.code,
+    detail: toldText(problem.detail),
+  }));
+  return failure(code, errors[0]?.detail ?? 'The body is not valid.', { extras: { errors } });
 }
 
 /** `invalid_input` with one problem. */
@@ -43,13 +52,14 @@ export function schemaRefusal(error: z.ZodError, base: string): Failure {
   let isOnlyUnknown = true;
   for (const issue of error.issues) {
     if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) {
+      for (const key of issue.keys.slice(0, problemsMax)) {
         const pointer = pointerTo(base, ...issue.path, key);
         problems.push({ pointer, code: 'unknown_field', detail: `${pointer} is not known here.` });
       }
       continue;
     }
     isOnlyUnknown = false;
+    if (problems.length >= problemsMax) continue;
     const pointer = pointerTo(base, ...issue.path);
     problems.push({ pointer, code: issue.code, detail: `${pointer}: ${issue.message}.` });
   }

@@ -7,6 +7,7 @@ import { failure } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
+import { boundedRecord } from './bounded-schemas.ts';
 import { parseJson } from './json.ts';
 import { bindPipelineInput, type Parts } from './pipeline-input.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
@@ -14,8 +15,8 @@ import {
   bindTensors,
   type BoundInput,
   checkRows,
-  requestedOutputSchema,
-  tensorSchema,
+  inputsSchema,
+  outputsSchema,
 } from './tensor-request.ts';
 
 /** The body as it came. A raw body is one value of the model's binary field. */
@@ -29,6 +30,11 @@ export type SubmitBody =
       readonly parts: Parts;
     };
 
+/** Members of `input`; more than a model may have columns. */
+const fieldsMax = 16_384;
+/** Far above the limit, whose own refusal says more. */
+const metadataReadMax = 1_000;
+
 const durationMs = z.int().min(1).optional();
 
 /** Members that say how the job is run; durations in ms. Ranges are those of the limits. */
@@ -38,12 +44,14 @@ const options = {
   execution_timeout_ms: durationMs.describe('Limit for one run.'),
   max_attempts: z.int().min(1).optional().describe('How often the job may start at most.'),
   retention_ms: durationMs.describe('How long the result is kept once the job has ended.'),
-  metadata: z.record(z.string(), z.string()).optional().describe('Returned with the job.'),
+  metadata: boundedRecord(z.string(), { max: metadataReadMax })
+    .optional()
+    .describe('Returned with the job.'),
 };
 
-const input = z
-  .record(z.string(), z.unknown())
-  .describe('The fields of the model, or {"inputs": [...]} with Open Inference Protocol tensors.');
+const input = boundedRecord(z.unknown(), { max: fieldsMax }).describe(
+  'The fields of the model, or {"inputs": [...]} with Open Inference Protocol tensors.',
+);
 
 /** Body of `POST /v1/models/{model}/jobs`. */
 export const submitSchema = z.strictObject({ input, ...options });
@@ -55,8 +63,8 @@ export const submitWithModelSchema = z.strictObject({
 });
 
 const tensorInputSchema = z.strictObject({
-  inputs: z.array(tensorSchema).min(1),
-  outputs: z.array(requestedOutputSchema).nullish(),
+  inputs: inputsSchema,
+  outputs: outputsSchema.nullish(),
 });
 
 type Options = Omit<z.infer<typeof submitSchema>, 'input'>;

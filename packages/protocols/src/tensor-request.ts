@@ -17,29 +17,38 @@ import {
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
+import { boundedList, boundedRecord } from './bounded-schemas.ts';
 import { encodeElements } from './elements.ts';
 import { invalidInput, pointerTo } from './refusals.ts';
 
 /** Name of the one output that answers an input in pipeline form. */
 export const pipelineOutput = 'output';
 
-export const parametersSchema = z.record(
-  z.string(),
+/** As many as an ONNX file may have of inputs and outputs, and as many dimensions as a tensor may have. */
+const tensorsMax = 4_096;
+const dimensionsMax = 32;
+const parametersMax = 64;
+
+export const parametersSchema = boundedRecord(
   z.union([z.string(), z.number(), z.bigint(), z.boolean()]),
+  { max: parametersMax },
 );
 
-export const tensorSchema = z.strictObject({
+const tensorSchema = z.strictObject({
   name: z.string().min(1),
-  shape: z.array(z.int().min(0)).max(32),
+  shape: boundedList(z.int().min(0), { min: 0, max: dimensionsMax }),
   datatype: z.enum(Object.keys(datatypeBytes)),
   parameters: parametersSchema.nullish(),
   data: z.unknown().optional(),
 });
 
-export const requestedOutputSchema = z.strictObject({
+const requestedOutputSchema = z.strictObject({
   name: z.string().min(1),
   parameters: parametersSchema.nullish(),
 });
+
+export const inputsSchema = boundedList(tensorSchema, { min: 1, max: tensorsMax });
+export const outputsSchema = boundedList(requestedOutputSchema, { min: 0, max: tensorsMax });
 
 export type RequestTensor = z.infer<typeof tensorSchema>;
 type RequestedOutput = z.infer<typeof requestedOutputSchema>;
