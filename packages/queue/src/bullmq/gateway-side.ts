@@ -145,25 +145,24 @@ export function gatewaySide(
     },
 
     async outcome(id: JobId, signal: AbortSignal): Promise<JobRecord | undefined> {
-      if (waiters.classOf(id) === undefined) {
-        try {
-          const cls = await locate(id);
-          if (cls === undefined || cls === deletedMark) return undefined;
-          await subscribe();
-          waiters.expect(id, cls);
-          const lookup = await findJob(id, options.processId);
-          if (lookup.found !== 'record') {
-            waiters.forget(id);
-            return undefined;
-          }
-          if (lookup.record.outcome !== null) waiters.settle(id, lookup.record);
-        } catch (cause) {
-          if (causeOf(cause) === 'bug') throw cause;
-          waiters.forget(id);
-          return undefined;
-        }
+      if (waiters.classOf(id) !== undefined) return waiters.wait(id, signal);
+      try {
+        const cls = await locate(id);
+        if (cls === undefined || cls === deletedMark) return undefined;
+        await subscribe();
+        waiters.expect(id, cls);
+        // Before the look-up: whatever ends another wait for this job meanwhile ends this one too.
+        const ended = waiters.wait(id, signal);
+        const lookup = await findJob(id, options.processId);
+        const isAwaited = waiters.classOf(id) !== undefined;
+        if (lookup.found !== 'record') waiters.forget(id);
+        else if (lookup.record.outcome !== null && isAwaited) waiters.settle(id, lookup.record);
+        return await ended;
+      } catch (cause) {
+        waiters.forget(id);
+        if (causeOf(cause) === 'bug') throw cause;
+        return undefined;
       }
-      return waiters.wait(id, signal);
     },
 
     cancel(id: JobId, detail: string): Promise<Result<Lookup, Unavailable>> {

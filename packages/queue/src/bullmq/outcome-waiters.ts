@@ -51,8 +51,11 @@ export class OutcomeWaiters {
     });
   }
 
+  /** Nothing will come of the job here: whoever waits for it is told so. */
   forget(id: JobId): void {
+    const waiter = this.#waiters.get(id);
     this.#waiters.delete(id);
+    for (const listener of waiter?.listeners ?? []) listener(undefined);
   }
 
   classOf(id: JobId): ClassId | undefined {
