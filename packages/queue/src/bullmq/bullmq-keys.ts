@@ -36,7 +36,10 @@ export class BullmqKeys implements IdempotencyKeys {
         if (set === 'OK') return { isNew: true, binding };
         const there = await this.#redis.get(name);
         // Released between the two calls: try again to be the first.
-        if (there !== null) return { isNew: false, binding: JSON.parse(there) as KeyBinding };
+        if (there === null) continue;
+        const found = JSON.parse(there) as KeyBinding;
+        // Our own id: this call had bound the key, was lost with the connection, and was sent again.
+        return { isNew: found.id === id && !found.isConfirmed, binding: found };
       }
     });
   }

@@ -29,7 +29,8 @@ export class MemoryKeys implements IdempotencyKeys {
     }
     const there = this.#entries.get(key);
     if (there !== undefined && there.untilMs > nowMs) {
-      return Promise.resolve(ok({ isNew: false, binding: there.binding }));
+      const { binding } = there;
+      return Promise.resolve(ok({ isNew: binding.id === id && !binding.isConfirmed, binding }));
     }
     const binding: KeyBinding = { id, fingerprint, isConfirmed: false, reservedAtMs: nowMs };
     this.#entries.set(key, { binding, untilMs: nowMs + ttlMs });
