@@ -253,6 +253,18 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(await waiting).toMatchObject({ status: 'succeeded', job: { id: job.id } });
     });
 
+    test('many waits for one job all end with its record', async () => {
+      const job = await add();
+      const waits = (): Promise<unknown>[] =>
+        [1, 2, 3].map(() => subject.other.outcome(job.id, never));
+      const early = waits();
+      const [claim] = await take();
+      await queue.settle(cls, [{ claim: claim!, outcome: success() }]);
+      const ended = { status: 'succeeded' };
+      expect(await Promise.all(early)).toMatchObject([ended, ended, ended]);
+      expect(await Promise.all(waits())).toMatchObject([ended, ended, ended]);
+    });
+
     test('a wait ends without a record when it is aborted or the job is unknown', async () => {
       const job = await add();
       const stop = new AbortController();
@@ -403,6 +415,19 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       });
     });
 
+    test('however many jobs ran out of time, none of them is claimed', async () => {
+      await Promise.all(Array.from({ length: 150 }, () => add({ queueTimeoutMs: 500 })));
+      const fine = await add();
+      await subject.pass(520);
+      const taken: Claim[] = [];
+      for (let waiting = Infinity; waiting > 0;) {
+        const claimed = await queue.claim(cls, { ...anyRows, rowsMax: 500 });
+        waiting = claimed.waiting;
+        taken.push(...claimed.claims);
+      }
+      expect(idsOf(taken)).toEqual([fine.id]);
+    });
+
     test('a running job whose deadline passes fails, and the sweep finds it without any worker', async () => {
       const running = await add({ deadlineMs: 50, queueTimeoutMs: 50 });
       await take();
@@ -440,6 +465,16 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
         ok: true,
         value: { found: 'gone', reason: 'expired' },
       });
+    });
+
+    test('the sweep lets go of outcomes that nobody asks for any more', async () => {
+      await add({ retentionMs: 60 });
+      const [claim] = await take();
+      await queue.settle(cls, [{ claim: claim!, outcome: success() }]);
+      expect((await queue.stats([cls]))[0]!.resultBytes).toBeGreaterThan(0);
+      await subject.pass(100);
+      await queue.sweep(cls);
+      expect((await queue.stats([cls]))[0]!.resultBytes).toBe(0);
     });
 
     test('outcomes beyond the byte bound push out the oldest', async () => {
@@ -502,6 +537,9 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
     test('an idempotency key belongs to the first job that reserves it, until released', async () => {
       const first = await queue.keys.reserve('k1', 'f1', 'job_a' as JobId, 60_000);
       expect(first).toMatchObject({ value: { isNew: true, binding: { isConfirmed: false } } });
+      // The same call again, as after a lost reply.
+      const repeated = await queue.keys.reserve('k1', 'f1', 'job_a' as JobId, 60_000);
+      expect(repeated).toMatchObject({ value: { isNew: true, binding: { isConfirmed: false } } });
       await queue.keys.confirm('k1');
       expect(await subject.other.keys.reserve('k1', 'f2', 'job_b' as JobId, 60_000)).toMatchObject({
         value: { isNew: false, binding: { id: 'job_a', fingerprint: 'f1', isConfirmed: true } },

@@ -97,14 +97,19 @@ local function flush(channel)
   for gateway, box in pairs(outbox) do C('PUBLISH', channel .. gateway, table.concat(box)) end
 end
 
--- Keeps the outcome for its time, and the sum of all outcomes within its bound (oldest first out).
-local function store(id, body, retentionMs, resultBytesMax)
-  local old = C('ZRANGEBYSCORE', P..'x:exp', '-inf', nowMs, 'LIMIT', 0, 16)
+-- Takes up to limit outcomes that have expired off the list; returns the bytes they had.
+local function dropExpired(limit)
   local freed = 0
-  for _, member in ipairs(old) do
+  for _, member in ipairs(C('ZRANGEBYSCORE', P..'x:exp', '-inf', nowMs, 'LIMIT', 0, limit)) do
     freed = freed + tonumber(string.match(member, ':(%d+)$'))
     C('ZREM', P..'x:exp', member)
   end
+  return freed
+end
+
+-- Keeps the outcome for its time, and the sum of all outcomes within its bound (oldest first out).
+local function store(id, body, retentionMs, resultBytesMax)
+  local freed = dropExpired(16)
   C('SET', P..'x:res:'..id, body, 'PX', retentionMs)
   C('ZADD', P..'x:exp', nowMs + retentionMs, id .. ':' .. #body)
   local total = C('HINCRBY', P..'x:stat', 'resbytes', #body - freed)

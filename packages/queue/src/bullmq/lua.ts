@@ -102,8 +102,9 @@ while true do
   local f = C('HMGET', P..id, 'xr', 'stc', 'xv', 'xs', 'xq', 'xd', 'ats')
   if not f[4] then
     C('RPOP', P..'wait')                       -- its hash is gone: nothing to run, nobody to tell
-  elseif late < 100 and nowMs >= tonumber(tonumber(f[7] or 0) > 0 and f[6] or f[5])
-    and endIfLate(id, resultBytesMax) then
+  elseif late == 100 then
+    break                                      -- enough for one call; the next one goes on from here
+  elseif nowMs >= tonumber(tonumber(f[7] or 0) > 0 and f[6] or f[5]) and endIfLate(id, resultBytesMax) then
     late = late + 1
   else
     if tonumber(f[3]) > tonumber(ARGV[7]) then break end
@@ -222,6 +223,8 @@ for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
   end
 end
 returnJobs(returned)
+local freed = dropExpired(1000)
+if freed > 0 then C('HINCRBY', P..'x:stat', 'resbytes', -freed) end
 if C('EXISTS', P..'x:skip') == 1 then
   local oldest = tonumber(C('ZRANGE', P..'x:order', 0, 0, 'WITHSCORES')[2]) or math.huge
   for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
