@@ -59,10 +59,12 @@ type Command =
       readonly takeSuspect: boolean;
     }
   | { readonly do: 'settle'; readonly subset: number; readonly succeeds: boolean }
-  | { readonly do: 'giveBack'; readonly subset: number; readonly asSuspects: boolean }
+  | { readonly do: 'giveBack'; readonly subset: number; readonly suspects: number }
   | { readonly do: 'cancel'; readonly pick: number }
   | { readonly do: 'erase'; readonly pick: number }
   | { readonly do: 'settleOld'; readonly pick: number }
+  | { readonly do: 'giveBackOld'; readonly pick: number; readonly asSuspects: boolean }
+  | { readonly do: 'renew' }
   | { readonly do: 'sweep' };
 
 const pick = fc.nat(999);
@@ -92,12 +94,17 @@ const commands: fc.Arbitrary<readonly Command[]> = fc.array(
     },
     {
       weight: 3,
-      arbitrary: fc.record({ do: fc.constant('giveBack'), subset, asSuspects: fc.boolean() }),
+      arbitrary: fc.record({ do: fc.constant('giveBack'), subset, suspects: subset }),
     },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('cancel'), pick }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('erase'), pick }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('enqueueAgain'), pick }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('settleOld'), pick }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('giveBackOld'), pick, asSuspects: fc.boolean() }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('renew') }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep') }) },
   ),
   { minLength: 1, maxLength: 80, size: 'max' },
@@ -138,7 +145,9 @@ class Twins {
         await this.#settle(this.#choose(command.subset), command.succeeds);
         break;
       case 'giveBack':
-        await this.#giveBack(this.#choose(command.subset), command.asSuspects);
+        // Suspects first: the choice is made among what is open.
+        await this.#giveBack(this.#choose(command.subset & command.suspects), true);
+        await this.#giveBack(this.#choose(command.subset), false);
         break;
       case 'cancel':
         if (this.#jobs.length > 0) await this.#cancel(this.#jobAt(command.pick).id);
@@ -146,11 +155,15 @@ class Twins {
       case 'erase':
         if (this.#jobs.length > 0) await this.#erase(this.#jobAt(command.pick).id);
         break;
-      case 'settleOld': {
-        const old = this.#closed[command.pick % Math.max(1, this.#closed.length)];
-        if (old !== undefined) await this.#settle([old], true);
+      case 'settleOld':
+        await this.#settle(this.#old(command.pick), true);
         break;
-      }
+      case 'giveBackOld':
+        await this.#giveBack(this.#old(command.pick), command.asSuspects);
+        break;
+      case 'renew':
+        await this.#renew();
+        break;
       case 'sweep':
         for (const queue of [memory, durable]) {
           expect(await queue.sweep(this.#cls)).toEqual({ returned: [], failed: [], expired: [] });
@@ -190,6 +203,12 @@ class Twins {
 
   #choose(subset: number): readonly Pair[] {
     return this.#open.filter((_, i) => ((subset >> (i % 8)) & 1) === 1);
+  }
+
+  /** A claim that was settled or given back before: nobody's any more, unlike its job perhaps. */
+  #old(pick: number): readonly Pair[] {
+    const old = this.#closed[pick % Math.max(1, this.#closed.length)];
+    return old === undefined ? [] : [old];
   }
 
   async #enqueue(job: JobEnvelope): Promise<void> {
@@ -268,10 +287,7 @@ class Twins {
     ]);
     const results = a.map(({ result }) => result);
     expect(b.map(({ result }) => result)).toEqual(results);
-    const isOwned = pairs.map(
-      (pair) => this.#open.includes(pair) && this.#statusOf(pair) === 'running',
-    );
-    expect(results).toEqual(isOwned.map((owned) => (owned ? 'settled' : 'lost')));
+    expect(results).toEqual(pairs.map((pair) => (this.#isOwned(pair) ? 'settled' : 'lost')));
     this.#close(pairs);
   }
 
@@ -291,7 +307,7 @@ class Twins {
   async #giveBack(pairs: readonly Pair[], asSuspects: boolean): Promise<void> {
     for (const pair of pairs) {
       const index = this.#indexOf.get(pair.memory.job.id) ?? -1;
-      if (this.#statusOf(pair) === 'running') this.#taken.delete(index);
+      if (this.#isOwned(pair)) this.#taken.delete(index);
     }
     const claims = (side: keyof Pair): readonly Claim[] => pairs.map((pair) => pair[side]);
     await Promise.all([
@@ -314,9 +330,33 @@ class Twins {
     expect(b).toEqual(a);
   }
 
+  async #renew(): Promise<void> {
+    const pairs = [...this.#open, ...this.#closed];
+    const [a, b] = await Promise.all([
+      memory.renew(
+        'w1',
+        this.#cls,
+        pairs.map((pair) => pair.memory),
+      ),
+      durable.renew(
+        'w1',
+        this.#cls,
+        pairs.map((pair) => pair.durable),
+      ),
+    ]);
+    const lost = pairs.filter((pair) => !this.#isOwned(pair));
+    expect(a).toEqual(lost.map((pair) => pair.memory));
+    expect(b).toEqual(lost.map((pair) => pair.durable));
+  }
+
+  /** The claim is the last one of its job, and the job was not canceled since. */
+  #isOwned(pair: Pair): boolean {
+    return this.#open.includes(pair) && this.#statusOf(pair) === 'running';
+  }
+
   #close(pairs: readonly Pair[]): void {
     this.#open = this.#open.filter((pair) => !pairs.includes(pair));
-    this.#closed.push(...pairs);
+    this.#closed.push(...pairs.filter((pair) => !this.#closed.includes(pair)));
   }
 
   #statusOf(pair: Pair): JobStatus | 'gone' | undefined {
@@ -401,7 +441,7 @@ test('both queues answer every sequence of commands alike, in order and with one
       for (const command of sequence) await twins.run(command);
     }),
     {
-      numRuns: 60,
+      numRuns: 120,
       seed: 20_251_113,
       // Also bounds how long a failure is made smaller.
       interruptAfterTimeLimit: 20_000,
