@@ -57,6 +57,15 @@ local nowMs = math.floor(nowUs / 1000)
 local function int(x) return string.format('%.0f', x) end
 `;
 
+/**
+ * Begins every script by which jobs move on and end. A Redis at its memory limit refuses the first write
+ * of a script when that write could take memory, and none after it; were these refused, no job would end
+ * and the memory would never come back. Only an enqueue is refused.
+ */
+export const evenWhenFull = `
+C('DEL', P..'x:none')
+`;
+
 export const bullAdd = `
 local function bullAddText(KEYS, ARGV)
 ${bullmqScript('addStandardJob', 9)}

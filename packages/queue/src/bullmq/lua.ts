@@ -3,7 +3,7 @@
  * not at all. KEYS[1] is the prefix of a class; the parts they share, and the keys and fields they use,
  * are in lua-parts.ts. Instants are `us` or `ms` since the epoch, on the server's clock.
  */
-import { bullAdd, bullTake, ending, prelude, returning } from './lua-parts.ts';
+import { bullAdd, bullTake, ending, evenWhenFull, prelude, returning } from './lua-parts.ts';
 
 /**
  * ARGV id, data, inline payload, has own payload key, payload bytes, rows, depthMax, bytesMax,
@@ -44,7 +44,7 @@ return {1, seq, nowUs, ahead, deadline}
  * ->   {nowUs, waiting, rowsWaiting, oldestUs, suspectAhead,
  *       {id, data, attempt, suspect, seq, enqueuedUs, deadlineMs, overtaken, inline|false}, ...}
  */
-export const claimScript = `${prelude}${bullTake}${ending}
+export const claimScript = `${prelude}${evenWhenFull}${bullTake}${ending}
 local fence, rowsMax, rowsMin, resultBytesMax = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[8])
 local packed = cmsgpack.pack({token = fence, lockDuration = tonumber(ARGV[5]), name = ARGV[2]})
 local out, rows, suspectAhead, late = {nowUs, 0, 0, 0, 0}, 0, 0, 0
@@ -135,7 +135,7 @@ return answer()
  * ARGV channel, resultBytesMax, n, then for each job: id, fence, '1' when it succeeded, frame
  * ->   {nowUs, code, ...}: 0 settled, anything else lost
  */
-export const settleScript = `${prelude}${ending}
+export const settleScript = `${prelude}${evenWhenFull}${ending}
 local out = {nowUs}
 for i = 1, tonumber(ARGV[3]) do
   local at = 4 * i
@@ -153,7 +153,7 @@ return out
 `;
 
 /** ARGV leaseMs, then id, fence pairs -> indexes (from 0) of the jobs that are no longer ours */
-export const renewScript = `${prelude}
+export const renewScript = `${prelude}${evenWhenFull}
 local lost = {}
 for i = 2, #ARGV, 2 do
   local id, fence = ARGV[i], ARGV[i + 1]
@@ -171,7 +171,7 @@ return lost
  * ARGV asSuspects, then id, fence pairs. An unfinished claim that was no part of a failed run does not
  * count as a start. -> number of jobs given back
  */
-export const giveBackScript = `${prelude}${returning}
+export const giveBackScript = `${prelude}${evenWhenFull}${returning}
 local ids = {}
 for i = 2, #ARGV, 2 do
   local id = ARGV[i]
@@ -193,7 +193,7 @@ return #ids
  * job is returned when the lock is still missing a renewal period later, and never before the server
  * itself has been up for a lease.
  */
-export const sweepScript = `${prelude}${ending}${returning}
+export const sweepScript = `${prelude}${evenWhenFull}${ending}${returning}
 local returned, failed, expired = {}, {}, {}
 if not C('SET', P..'x:sweeping', 1, 'NX', 'PX', ARGV[1]) then return {returned, failed, expired} end
 local leaseMs, resultBytesMax = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -240,7 +240,7 @@ return {returned, failed, expired}
  * ARGV id, gateway that wants to hear of the end ('' for none), resultBytesMax, channel
  * ->   {1, outcome, retention left ms} ended · {2, data, attempt, enqueuedUs, startedUs, deadlineMs, rank|-1} live · {0}
  */
-export const findScript = `${prelude}${ending}
+export const findScript = `${prelude}${evenWhenFull}${ending}
 local id = ARGV[1]
 if C('EXISTS', P..id) == 1 and endIfLate(id, tonumber(ARGV[3])) then flush(ARGV[4]) end
 local body = C('GET', P..'x:res:'..id)
@@ -255,7 +255,7 @@ return {2, f[1], tonumber(f[2] or 0), tonumber(f[3]), tonumber(f[4] or 0), tonum
 `;
 
 /** ARGV id, detail, resultBytesMax, channel -> 1 canceled · 2 had ended · 0 unknown */
-export const cancelScript = `${prelude}${ending}
+export const cancelScript = `${prelude}${evenWhenFull}${ending}
 if C('EXISTS', P..'x:res:'..ARGV[1]) == 1 then return 2 end
 if not endJob(ARGV[1], 'canceled', 'canceled_by_user', ARGV[2], tonumber(ARGV[3])) then return 0 end
 flush(ARGV[4])
