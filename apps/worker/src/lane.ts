@@ -38,6 +38,8 @@ export class Lane {
   #loop: Promise<void> = Promise.resolve();
   #endPause = (): void => undefined;
   #hasFailedToClaim = false;
+  /** The last exclusive claim was not answered: whatever it took is answered to the next, as exclusive. */
+  #owesSuspect = false;
 
   constructor(deps: LaneDeps) {
     this.#context = deps.context;
@@ -106,6 +108,7 @@ export class Lane {
   }
 
   async #claim(signal: AbortSignal): Promise<void> {
+    if (this.#owesSuspect) return this.#claimSuspect(signal);
     const release = await this.#gate.shared(signal);
     if (release === undefined) return;
     const taken = await claimOr(release, () => claimBatch(this.#context));
@@ -125,7 +128,9 @@ export class Lane {
   async #claimSuspect(signal: AbortSignal): Promise<void> {
     const release = await this.#gate.exclusive(signal);
     if (release === undefined) return;
+    this.#owesSuspect = true;
     const taken = await claimOr(release, () => claimSuspect(this.#context));
+    this.#owesSuspect = false;
     if (taken.jobs.length > 0) this.#launch(taken, release);
     else release();
   }
@@ -166,15 +171,20 @@ export class Lane {
     }
   }
 
-  /** An exception here is a bug. Its jobs are told so; they must not stay claimed for ever. */
+  /**
+   * An exception here is a bug. Its jobs are told so; they must not stay claimed for ever, nor must their
+   * neighbours whose outcomes were ready when it happened.
+   */
   async #endBroken(jobs: readonly HeldJob[], cause: unknown): Promise<void> {
-    const { cls, logger, settler } = this.#context;
+    const { cls, leases, logger, settler } = this.#context;
     const open = jobs.filter((job) => job.isOpen);
     const job_ids = open.map((job) => job.claim.job.id);
     logger.error({ class: cls, job_ids, err: cause }, 'a batch could not be served');
     const broken = failure('internal', 'The worker failed to serve this job.');
     for (const job of open) fail(job, broken, null, this.#context);
-    await settler.settle(cls, open);
+    const held = leases.held().get(cls);
+    const unsettled = jobs.filter((job) => job.outcome !== null && held?.has(job) === true);
+    await settler.settle(cls, unsettled);
   }
 
   async #pause(ms: number): Promise<void> {

@@ -31,10 +31,13 @@ export async function serveBatch(
   const settling: Promise<void>[] = [];
   const track = (settlement: Promise<void>): void => void settling.push(settlement);
 
-  const ready = await prepareBatch(jobs, lane, track);
-  if (ready.length > 0) await runReady(ready, lane, track);
-  onRan();
-  await Promise.all(settling);
+  try {
+    const ready = await prepareBatch(jobs, lane, track);
+    if (ready.length > 0) await runReady(ready, lane, track);
+  } finally {
+    onRan();
+    await Promise.all(settling);
+  }
 }
 
 async function runReady(
