@@ -1,4 +1,6 @@
 /** Decisions of the scheduler, pure: no I/O, no clock, no timers. Apps ask and act. */
+export { answerMs, type BatchCap, type BatchCapPolicy } from './batch-cap.ts';
+export { BatchLimit, type BatchLimitChange } from './batch-limit.ts';
 export {
   type ClaimAheadPolicy,
   claimAheadAtMs,
@@ -6,6 +8,12 @@ export {
   type RunningView,
 } from './claim-ahead.ts';
 export { type IsolationKind, planIsolation, runIsolating, type RunTogether } from './isolate.ts';
+export {
+  LatencyModel,
+  type LatencySnapshot,
+  type MeasuredSize,
+  type RunSample,
+} from './latency-model.ts';
 export {
   decideRelease,
   type ReleaseDecision,

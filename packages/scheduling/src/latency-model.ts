@@ -1,0 +1,229 @@
+/**
+ * What a run of so many rows takes, learned from the runs themselves: one model per served model, provider
+ * and device. A size that ran often answers with its own mean; a size that ran seldom or never leans on a
+ * straight line through the sizes that did.
+ *
+ * Promises: an answer is finite, not negative and does not fall when rows rise. The line is fitted to one
+ * mean per size and not to runs, so that a thousand runs of one size do not drown the others.
+ */
+import { invariant } from '@inferry/runtime';
+
+/** Runs of a size that its mean remembers: about the last so many. */
+const runsKeptMax = 50;
+/** A size pulls on the line with one unit a run, up to this. */
+const lineWeightMax = 8;
+/** What a size says counts half after so many runs of others: by then the machine may be another. */
+const halfLifeRuns = 200;
+const freshnessMin = 1e-3;
+/** What a size remembers at least when it runs again after long, unless it ran less. */
+const runsRemembered = 2;
+/** The line counts as much as so many runs of a size. */
+const lineRuns = 4;
+const tailShare = 0.95;
+const tailStep = 0.02;
+const tailFactorMax = 3;
+/** A longer run is a clock that jumped. */
+const durationMsMax = 86_400_000;
+/** Sizes kept; a model with very large batches would have thousands. */
+const sizesMax = 64;
+
+/** One run that succeeded. */
+export interface RunSample {
+  readonly rows: number;
+  readonly durationMs: number;
+  /** The first run of this size in its session, which pays for allocations and kernel choice. */
+  readonly isFirst: boolean;
+}
+
+/** What is known of one size. */
+export interface MeasuredSize {
+  readonly rows: number;
+  /** Runs that its mean remembers, 1..50. */
+  readonly runs: number;
+  /** Their mean, recent ones weighing more. */
+  readonly meanMs: number;
+  /** Runs of other sizes since it ran last. */
+  readonly age: number;
+}
+
+/** A model as plain data. */
+export interface LatencySnapshot {
+  readonly sizes: readonly MeasuredSize[];
+  readonly tailFactor: number;
+}
+
+interface Knot {
+  readonly rows: number;
+  readonly ms: number;
+}
+
+interface Curve {
+  readonly sizes: readonly MeasuredSize[];
+  readonly line: (rows: number) => number;
+  /** The measured sizes, by rows; `ms` never falls. */
+  readonly knots: readonly Knot[];
+}
+
+export class LatencyModel {
+  /** By rows. */
+  readonly #sizes = new Map<number, { runs: number; meanMs: number; lastRun: number }>();
+  #runs = 0;
+  #tailFactor = 1;
+  /** Derived from `#sizes`; null when they changed since. */
+  #curve: Curve | null = null;
+
+  /** `snapshot`: where to go on from. */
+  constructor(snapshot?: LatencySnapshot) {
+    if (snapshot === undefined) return;
+    invariant(snapshot.sizes.length <= sizesMax, 'a model knows at most 64 sizes');
+    for (const size of snapshot.sizes) {
+      const { age, meanMs, rows, runs } = size;
+      invariant(Number.isInteger(rows) && rows >= 1, 'a size has at least one row');
+      invariant(runs >= 1 && runs <= runsKeptMax, 'a size that was measured ran 1 to 50 times');
+      invariant(isDuration(meanMs), 'a mean is a duration');
+      invariant(age >= 0, 'no size ran in the future');
+      this.#sizes.set(rows, { runs, meanMs, lastRun: -age });
+    }
+    this.#tailFactor = clamp(snapshot.tailFactor, 1, tailFactorMax);
+  }
+
+  /** Learns from a run that succeeded. A first run, and what is no duration, teaches nothing. */
+  record({ durationMs, isFirst, rows }: RunSample): void {
+    invariant(Number.isInteger(rows) && rows >= 1, 'a run has at least one row');
+    if (isFirst || !isDuration(durationMs)) return;
+    const known = this.#sizes.get(rows);
+    if (known !== undefined) this.#learnTail(durationMs, this.meanMs(rows) ?? 0);
+    this.#runs += 1;
+    const runs = Math.min(this.#remembered(known) + 1, runsKeptMax);
+    const meanMs = known?.meanMs ?? durationMs;
+    const mean = meanMs + (durationMs - meanMs) / runs;
+    this.#sizes.set(rows, { runs, meanMs: mean, lastRun: this.#runs });
+    this.#curve = null;
+    if (this.#sizes.size > sizesMax) this.#forget();
+  }
+
+  /** The expected duration of a run of `rows` rows in ms; undefined while nothing was measured. */
+  meanMs(rows: number): number | undefined {
+    if (this.#sizes.size === 0) return undefined;
+    const { knots, line } = this.#fitted();
+    const below = knots.findLast((knot) => knot.rows <= rows);
+    if (below?.rows === rows) return below.ms;
+    const above = knots.find((knot) => knot.rows > rows);
+    return clamp(line(rows), below?.ms ?? 0, above?.ms ?? Infinity);
+  }
+
+  /** The duration that 95 of 100 runs of `rows` rows stay within, ms; undefined like {@link meanMs}. */
+  tailMs(rows: number): number | undefined {
+    const meanMs = this.meanMs(rows);
+    return meanMs === undefined ? undefined : meanMs * this.#tailFactor;
+  }
+
+  /** The sizes that ran, by rows. */
+  measured(): readonly MeasuredSize[] {
+    return this.#sizes.size === 0 ? [] : this.#fitted().sizes;
+  }
+
+  snapshot(): LatencySnapshot {
+    return { sizes: this.measured(), tailFactor: this.#tailFactor };
+  }
+
+  #fitted(): Curve {
+    this.#curve ??= curveOf(
+      [...this.#sizes]
+        .map(([rows, { lastRun, ...size }]) => ({ rows, ...size, age: this.#runs - lastRun }))
+        .toSorted((a, b) => a.rows - b.rows),
+    );
+    return this.#curve;
+  }
+
+  /** Runs of a size that still count when it runs again. */
+  #remembered(known: { readonly runs: number; readonly lastRun: number } | undefined): number {
+    if (known === undefined) return 0;
+    const { lastRun, runs } = known;
+    const age = this.#runs - 1 - lastRun;
+    return Math.max(Math.min(runs, runsRemembered), runs * freshness(age));
+  }
+
+  /** Forgets the size that ran longest ago, but never the ends: they hold the line. */
+  #forget(): void {
+    const [oldest] = this.measured()
+      .slice(1, -1)
+      .toSorted((a, b) => b.age - a.age);
+    if (oldest !== undefined) this.#sizes.delete(oldest.rows);
+    this.#curve = null;
+  }
+
+  /** Steps towards the ratio that 95 % of the runs stay below; a single outlier moves it by one step. */
+  #learnTail(durationMs: number, expectedMs: number): void {
+    const isAbove = durationMs > this.#tailFactor * expectedMs;
+    const step = tailStep * (isAbove ? tailShare : tailShare - 1);
+    this.#tailFactor = clamp(this.#tailFactor + step, 1, tailFactorMax);
+  }
+}
+
+function isDuration(ms: number): boolean {
+  return ms >= 0 && ms <= durationMsMax;
+}
+
+function freshness(age: number): number {
+  return Math.max(freshnessMin, 2 ** (-age / halfLifeRuns));
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(Math.max(value, least), most);
+}
+
+function curveOf(sizes: readonly MeasuredSize[]): Curve {
+  const line = fitLine(sizes);
+  const points = sizes.map(({ age, meanMs, rows, runs }) => {
+    const own = runs * freshness(age);
+    const weight = own + lineRuns;
+    return { rows, ms: (own * meanMs + lineRuns * line(rows)) / weight, weight };
+  });
+  return { sizes, line, knots: neverFalling(points) };
+}
+
+/** Weighted least squares; neither the fixed time of a run nor the time of a row is negative. */
+function fitLine(sizes: readonly MeasuredSize[]): (rows: number) => number {
+  const [first, ...others] = sizes;
+  invariant(first !== undefined, 'a line needs a point');
+  // One size says nothing of the slope. Larger ones are taken as proportional and smaller ones as equal:
+  // both are too slow rather than too fast.
+  if (others.length === 0) return (rows) => first.meanMs * Math.max(1, rows / first.rows);
+  const weightOf = ({ age, runs }: MeasuredSize): number =>
+    Math.min(runs, lineWeightMax) * freshness(age);
+  const sum = (term: (size: MeasuredSize) => number): number =>
+    sizes.reduce((total, size) => total + weightOf(size) * term(size), 0);
+  const weight = sum(() => 1);
+  const rowsMean = sum((size) => size.rows) / weight;
+  const msMean = sum((size) => size.meanMs) / weight;
+  const slope =
+    sum((size) => (size.rows - rowsMean) * (size.meanMs - msMean)) /
+    sum((size) => (size.rows - rowsMean) ** 2);
+  if (slope <= 0) return () => msMean;
+  const fixedMs = msMean - slope * rowsMean;
+  if (fixedMs >= 0) return (rows) => fixedMs + slope * rows;
+  const rowMs = sum((size) => size.rows * size.meanMs) / sum((size) => size.rows ** 2);
+  return (rows) => rowMs * rows;
+}
+
+/** The nearest values that never fall: neighbours that do are pooled into their mean. */
+function neverFalling(
+  points: readonly { readonly rows: number; readonly ms: number; readonly weight: number }[],
+): readonly Knot[] {
+  const pools: { ms: number; weight: number; readonly rows: number[] }[] = [];
+  for (const { ms, rows, weight } of points) {
+    let pool = { ms, weight, rows: [rows] };
+    for (let last = pools.at(-1); last !== undefined && last.ms > pool.ms; last = pools.at(-1)) {
+      pools.pop();
+      const both = last.weight + pool.weight;
+      pool = {
+        ms: (last.ms * last.weight + pool.ms * pool.weight) / both,
+        weight: both,
+        rows: [...last.rows, ...pool.rows],
+      };
+    }
+    pools.push(pool);
+  }
+  return pools.flatMap((pool) => pool.rows.map((rows) => ({ rows, ms: pool.ms })));
+}
