@@ -214,8 +214,9 @@ function watched(backend: InferenceBackend, runs: SeenRun[], clock: Clock): Infe
         seen.endedAtMs = clock.nowMs();
         return result;
       };
-      const { provider, loadMs } = instance;
-      return { ok: true, value: { provider, device, loadMs, run, close: () => instance.close() } };
+      const { provider, loadMs, warmupRuns } = instance;
+      const close = (): Promise<void> => instance.close();
+      return { ok: true, value: { provider, device, loadMs, warmupRuns, run, close } };
     },
   };
 }

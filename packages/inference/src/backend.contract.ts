@@ -17,6 +17,8 @@ export interface ContractSubject {
   readonly answer: (value: number) => number;
   /** A value that makes the run fail. */
   readonly bad: number;
+  /** `warmup_rows` of its manifest. */
+  readonly warmupRows: readonly number[];
 }
 
 export function describeBackend(name: string, open: () => Promise<ContractSubject>): void {
@@ -73,6 +75,13 @@ export function describeBackend(name: string, open: () => Promise<ContractSubjec
       const next = valueOf(await subject.instance.run(items(subject, [[1], [2]]), []));
       expect(next.items.map(numbers)).toEqual([[subject.answer(1)], [subject.answer(2)]]);
       await subject.instance.close();
+    });
+
+    test('every size that was warmed was timed', async () => {
+      const { instance, warmupRows } = await open();
+      expect(new Set(instance.warmupRuns.map((run) => run.rows))).toEqual(new Set(warmupRows));
+      for (const { ms } of instance.warmupRuns) expect(ms).toBeGreaterThanOrEqual(0);
+      await instance.close();
     });
 
     test('a tensor inside a larger buffer leaves its neighbours to their owner', async () => {

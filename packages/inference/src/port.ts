@@ -29,6 +29,12 @@ export type LoadFailure = Failure & { readonly code: 'model_unavailable' };
 /** The model threw. The batch may hold one bad item: the caller isolates it. */
 export type RunFailure = Failure & { readonly code: 'model_error' };
 
+/** One run of zeros before the instance was ready. */
+export interface WarmupRun {
+  readonly rows: number;
+  readonly ms: number;
+}
+
 /**
  * One session in one compute thread. `run` is called by one caller at a time; the tensors' buffers are
  * transferred and must not be used afterwards.
@@ -39,6 +45,8 @@ export interface ModelInstance {
   readonly device: Device;
   /** Per phase, ms. */
   readonly loadMs: { readonly session: number; readonly warmup: number };
+  /** The warm-up runs that were timed: of each size warmed, every run but the first. */
+  readonly warmupRuns: readonly WarmupRun[];
   /**
    * Stacks the items along the leading dimension, runs once, splits the outputs. `outputs` names the
    * outputs to compute (all when empty). A run that hangs never resolves; a native crash ends the process.

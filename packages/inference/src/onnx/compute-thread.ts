@@ -60,12 +60,12 @@ function buffersOf(shares: readonly (readonly Tensor[])[]): ArrayBuffer[] {
 
 const opened = await openSession(start);
 if (opened.ok) {
-  const { session, provider, sessionMs, warmupMs } = opened.value;
+  const { session, ...ready } = opened.value;
   port.on('message', (message: ToThread) => {
     if (message.kind === 'run') void run(session, message.items, message.outputs);
     else void session.release().then(() => port.close());
   });
-  answer({ kind: 'ready', provider, sessionMs, warmupMs });
+  answer({ kind: 'ready', ...ready });
 } else {
   answer({ kind: 'unloadable', reason: opened.error });
 }

@@ -92,7 +92,14 @@ describeBackend('onnxruntime', async () => {
   const model = manifest('picky', [spec('x', 'INT64', [-1, 1])], [spec('y', 'INT64', [-1, 1])]);
   const loaded = await backend.load(model, cpu);
   if (!loaded.ok) throw new Error(loaded.error.detail);
-  return { instance: loaded.value, input: 'x', output: 'y', answer: squared, bad: 16 };
+  return {
+    instance: loaded.value,
+    input: 'x',
+    output: 'y',
+    answer: squared,
+    bad: 16,
+    warmupRows: [1, 4],
+  };
 });
 
 describe('datatypes', () => {

@@ -72,6 +72,7 @@ class OnnxInstance implements ModelInstance {
   readonly provider: ModelInstance['provider'];
   readonly device: Device;
   readonly loadMs: ModelInstance['loadMs'];
+  readonly warmupRuns: ModelInstance['warmupRuns'];
   readonly #start: ThreadStart;
   #thread: Promise<Result<StartedThread, string>>;
 
@@ -79,6 +80,7 @@ class OnnxInstance implements ModelInstance {
     this.provider = started.ready.provider;
     this.device = start.device;
     this.loadMs = { session: started.ready.sessionMs, warmup: started.ready.warmupMs };
+    this.warmupRuns = started.ready.warmupRuns;
     this.#start = start;
     this.#thread = Promise.resolve(ok(started));
   }

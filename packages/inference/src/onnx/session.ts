@@ -12,7 +12,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env, InferenceSession } from 'onnxruntime-node';
-import type { Device, Item } from '../port.ts';
+import type { Device, Item, WarmupRun } from '../port.ts';
 import { Stacker } from './batch.ts';
 import { datatypeOf } from './ort-tensor.ts';
 import { plainReason } from './reason.ts';
@@ -20,12 +20,16 @@ import type { ThreadStart } from './thread-messages.ts';
 
 /** ONNX Runtime's severities: 3 is error. Its warnings about optimisation are nothing to act on. */
 const errorsOnly = 3;
+/** Timed warm-up runs of a size: so many, or fewer when they take long. */
+const timedRunsMax = 3;
+const timedMsMax = 500;
 
 export interface WarmSession {
   readonly session: InferenceSession;
   readonly provider: ProviderKind;
   readonly sessionMs: number;
   readonly warmupMs: number;
+  readonly warmupRuns: readonly WarmupRun[];
 }
 
 /**
@@ -51,7 +55,7 @@ export async function openSession(start: ThreadStart): Promise<Result<WarmSessio
     const unknown = unknownOutput(session, start.outputs);
     if (unknown !== undefined) return err(unknown);
 
-    await warm(session, start, profile !== null);
+    const warmupRuns = await warm(session, start, profile !== null);
     const warmupMs = performance.now() - startedMs - sessionMs;
     if (profile !== null) {
       const wanted = providerNames[start.device.kind];
@@ -60,7 +64,7 @@ export async function openSession(start: ThreadStart): Promise<Result<WarmSessio
         return err(`no part of the model ran on ${start.device.kind}, only on ${[...used].join()}`);
       }
     }
-    return ok({ session, provider: start.device.kind, sessionMs, warmupMs });
+    return ok({ session, provider: start.device.kind, sessionMs, warmupMs, warmupRuns });
   } catch (cause) {
     return err(plainReason(cause));
   } finally {
@@ -99,21 +103,31 @@ function unknownOutput(session: InferenceSession, wanted: readonly string[]): st
   return undefined;
 }
 
-/** For each row count one run that pays for allocations and kernel choice, and one that shows they are paid. */
+/** For each row count one run that pays for allocations and kernel choice, and up to 3 that show what is left. */
 async function warm(
   session: InferenceSession,
   start: ThreadStart,
   isProfiled: boolean,
-): Promise<void> {
+): Promise<readonly WarmupRun[]> {
   const stacker = new Stacker();
+  const timed: WarmupRun[] = [];
   let isProfiling = isProfiled;
   for (const rows of start.isBatched ? start.warmupRows : [1]) {
     const item: Item = { tensors: start.inputs.map((input) => zeros(input, rows)), rows };
     await session.run(stacker.stack([item]), [...start.outputs]);
     if (isProfiling) session.endProfiling();
     isProfiling = false;
-    await session.run(stacker.stack([item]), [...start.outputs]);
+    let spentMs = 0;
+    for (let i = 0; i < timedRunsMax && spentMs < timedMsMax; i += 1) {
+      const feeds = stacker.stack([item]);
+      const startedMs = performance.now();
+      await session.run(feeds, [...start.outputs]);
+      const ms = performance.now() - startedMs;
+      timed.push({ rows, ms });
+      spentMs += ms;
+    }
   }
+  return timed;
 }
 
 /** Zeros (or empty strings) of the input's signature; a dimension that varies is 1, the leading one `rows`. */

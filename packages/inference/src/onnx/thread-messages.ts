@@ -1,6 +1,6 @@
 /** What the main thread and a compute thread say to each other. Tensor buffers are transferred both ways. */
 import type { ModelManifest, ProviderKind, Tensor, TensorSpec } from '@inferry/contracts';
-import type { Device, Item } from '../port.ts';
+import type { Device, Item, WarmupRun } from '../port.ts';
 
 /** Given to the thread at its start. */
 export interface ThreadStart {
@@ -25,6 +25,7 @@ export type FirstAnswer =
       readonly provider: ProviderKind;
       readonly sessionMs: number;
       readonly warmupMs: number;
+      readonly warmupRuns: readonly WarmupRun[];
     }
   | { readonly kind: 'unloadable'; readonly reason: string };
 

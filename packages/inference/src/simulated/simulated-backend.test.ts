@@ -15,6 +15,8 @@ function manifest(simulated: Partial<SimulatedSpec>, datatype: 'INT64' | 'BYTES'
     backend: 'simulated',
     inputs: [{ name: 'x', datatype, shape: [-1, 1] }],
     outputs: [{ name: 'y', datatype, shape: [-1, 1] }],
+    maxBatchSize: 4,
+    warmupRows: [1, 4],
     simulated: { ...quick, ...simulated },
   } as unknown as ModelManifest;
 }
@@ -53,6 +55,7 @@ describeBackend('simulated', async () => {
     output: 'y',
     answer: (value) => value,
     bad: 16,
+    warmupRows: [1, 4],
   };
 });
 
@@ -65,6 +68,12 @@ describe('simulated models', () => {
     expect(answer).toBeUndefined();
     await clock.advance(1);
     expect(answer).toMatchObject({ ok: true, value: { computeMs: 130 } });
+  });
+
+  test('it says what warm-up runs would have taken, and does not take that time', async () => {
+    const { instance } = await load({ runMs: 100, rowMs: 10 });
+    const runs = instance.warmupRuns.map(({ ms, rows }) => [rows, ms]);
+    expect(new Set(runs.map(String))).toEqual(new Set(['1,110', '4,140']));
   });
 
   test('a run that costs nothing sets no timer', async () => {

@@ -59,10 +59,15 @@ function triggersOf(spec: SimulatedSpec): number[] {
   return [spec.failOn, spec.hangOn, spec.crashOn].filter((value) => value !== null);
 }
 
+/** As many as a session of ONNX Runtime reports. */
+const warmupRunsOfSize = 3;
+
 class SimulatedInstance implements ModelInstance {
   readonly provider = 'cpu';
   readonly device: Device;
   readonly loadMs = { session: 0, warmup: 0 };
+  /** What warm-up runs would have taken: they would only have slept. */
+  readonly warmupRuns: ModelInstance['warmupRuns'];
   readonly #spec: SimulatedSpec;
   readonly #outputs: readonly string[];
   readonly #options: SimulatedBackendOptions;
@@ -73,13 +78,21 @@ class SimulatedInstance implements ModelInstance {
     this.#spec = manifest.simulated;
     this.#outputs = manifest.outputs.map((output) => output.name);
     this.#options = options;
+    const sizes = manifest.maxBatchSize > 0 ? manifest.warmupRows : [1];
+    this.warmupRuns = sizes.flatMap((rows) =>
+      Array.from({ length: warmupRunsOfSize }, () => ({ rows, ms: this.#durationMs(rows) })),
+    );
+  }
+
+  #durationMs(rows: number): number {
+    return this.#spec.runMs + this.#spec.rowMs * rows;
   }
 
   async run(
     items: readonly Item[],
     outputs: readonly string[],
   ): Promise<Result<RunOutput, RunFailure>> {
-    const { crashOn, hangOn, failOn, runMs, rowMs } = this.#spec;
+    const { crashOn, hangOn, failOn } = this.#spec;
     const { clock, abort } = this.#options;
     const values = triggersOf(this.#spec).length > 0 ? items.flatMap(leadingValues) : [];
     const isHit = (trigger: number | null): boolean => trigger !== null && values.includes(trigger);
@@ -87,7 +100,7 @@ class SimulatedInstance implements ModelInstance {
     if (isHit(crashOn) || isHit(hangOn)) await new Promise<never>(() => undefined);
 
     const startedAtMs = clock.nowMs();
-    const durationMs = runMs + rowMs * items.reduce((sum, item) => sum + item.rows, 0);
+    const durationMs = this.#durationMs(items.reduce((sum, item) => sum + item.rows, 0));
     if (durationMs > 0) await sleep(clock, durationMs);
     if (isHit(failOn)) {
       return err({
