@@ -48,10 +48,7 @@ async function learn({ queue, catalogue }: GatewayParts): Promise<void> {
 }
 
 async function weigh(parts: GatewayParts): Promise<void> {
-  const { queue, load, telemetry } = parts;
-  const roundTripMs = await queue.ping();
-  if (queue.kind === 'bullmq' && roundTripMs !== undefined)
-    telemetry.queueRoundTrip(roundTripMs / 1000);
+  const { queue, load } = parts;
   const stats = await queue.stats(classesOf(parts).map(({ cls }) => cls));
   load.waitingTotal = stats.reduce((sum, { waiting }) => sum + waiting, 0);
 }

@@ -24,7 +24,6 @@ export interface GatewayTelemetry {
   canceled(model: string): void;
   /** What a sweep of a class found. */
   swept(model: string, found: { returned: number; failed: number; expired: number }): void;
-  queueRoundTrip(seconds: number): void;
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']);
@@ -63,7 +62,6 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       if (failed > 0) metrics.requests.add({ model, outcome: 'failed' }, failed);
       if (expired > 0) metrics.requests.add({ model, outcome: 'expired' }, expired);
     },
-    queueRoundTrip: (seconds) => metrics.redisRtt.observe({}, seconds),
   };
 }
 

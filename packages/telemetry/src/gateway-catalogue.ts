@@ -1,6 +1,6 @@
 /** Metrics of the gateway's HTTP side, and of the queue as the gateways see it. */
 import { buckets } from './buckets.ts';
-import { admissionReasons, both, gateway, type MetricSpec } from './metric-spec.ts';
+import { admissionReasons, gateway, type MetricSpec } from './metric-spec.ts';
 
 export const gatewayCatalogue = {
   // The gateway's HTTP side.
@@ -93,7 +93,7 @@ export const gatewayCatalogue = {
     help: 'Time the last scrape took to read the state behind the gauges.',
     labels: {},
     buckets: [],
-    roles: both,
+    roles: gateway,
     movedBy: 'idle',
   },
   queueCollectErrors: {
@@ -102,7 +102,7 @@ export const gatewayCatalogue = {
     help: 'Times a scrape could not read the state behind some gauges; they kept their last value.',
     labels: {},
     buckets: [],
-    roles: both,
+    roles: gateway,
     movedBy: 'collector_failure',
   },
 } as const satisfies Readonly<Record<string, MetricSpec>>;

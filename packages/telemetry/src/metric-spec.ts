@@ -6,7 +6,8 @@ export type MetricRole = 'gateway' | 'worker';
 
 /**
  * What makes a metric change, so that a test can make it happen: ordinary `traffic`, the `start` of the
- * process, the passing of time (`idle`), or one special event.
+ * process, the passing of time (`idle`), or one special event, whose name begins the name of its own
+ * test in packages/system-tests/src/e2e/metrics.test.ts.
  */
 export type MovedBy =
   | 'traffic'

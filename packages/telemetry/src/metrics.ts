@@ -40,22 +40,26 @@ export interface MetricsRegistry {
   /** The exposition text, after every collector ran. Never rejects because of a collector. */
   text(): Promise<string>;
   /**
-   * Runs `collect` before each exposition, to set gauges that are read rather than counted. One that
-   * throws, rejects or takes longer than a second is counted, and the scrape goes on without it.
-   */
-  onCollect(collect: () => void | Promise<void>): void;
-  /**
    * Creates the series of a model at 0. Call it once the model is known and before its first
    * observation; further calls for the same model do nothing.
    */
   declareModel(model: string, queue: string): void;
 }
 
+/** Only a gateway exports what it reads and does not count: the state of the queue. */
+interface Collecting {
+  /**
+   * Runs `collect` before each exposition, to set gauges that are read rather than counted. One that
+   * throws, rejects or takes longer than a second is counted, and the scrape goes on without it.
+   */
+  onCollect(collect: () => void | Promise<void>): void;
+}
+
 /** Instruments of a role, by their key in the catalogue, e.g. `metrics.stageDuration.observe(...)`. */
 export type Metrics<Role extends MetricRole> = MetricsRegistry & {
   readonly [Key in KeysOf<Role>]: InstrumentOf<Catalogue[Key]>;
 };
-export type GatewayMetrics = Metrics<'gateway'>;
+export type GatewayMetrics = Metrics<'gateway'> & Collecting;
 export type WorkerMetrics = Metrics<'worker'>;
 /** Of a process that is both: fits wherever either is asked for. */
 export type AllMetrics = GatewayMetrics & WorkerMetrics;
@@ -102,6 +106,7 @@ export function createMetrics<Role extends keyof MetricsByRole>(
   const declaredQueues = new Set<string>();
   let collecting: Promise<void> | undefined;
   const collectAll = async (): Promise<void> => {
+    if (collectors.length === 0) return;
     const startMs = clock.nowMs();
     const results = await Promise.allSettled(
       collectors.map((collect) => withinMs(clock, collectMsMax, collect)),
@@ -110,7 +115,7 @@ export function createMetrics<Role extends keyof MetricsByRole>(
     if (failures > 0) all.queueCollectErrors.add({}, failures);
     all.queueCollectDuration.set({}, (clock.nowMs() - startMs) / 1_000);
   };
-  const own: MetricsRegistry = {
+  const own: MetricsRegistry & Collecting = {
     contentType: registry.contentType,
     onCollect: (collect) => void collectors.push(collect),
     declareModel(model, queue) {

@@ -79,11 +79,20 @@ export const processCatalogue = {
   shutdownAbandonedJobs: {
     name: 'shutdown_abandoned_jobs_total',
     type: 'counter',
-    help: 'Claimed jobs that were neither finished nor given back before the process had to end.',
+    help: 'Claimed jobs that were not finished when the time to drain was over; they go back to the queue.',
     labels: {},
     buckets: [],
     roles: worker,
     movedBy: 'forced_exit',
+  },
+  clockOffset: {
+    name: 'clock_offset_seconds',
+    type: 'gauge',
+    help: 'Clock of this worker minus the clock of the queue.',
+    labels: {},
+    buckets: [],
+    roles: worker,
+    movedBy: 'traffic',
   },
 
   // Every process.
@@ -131,15 +140,6 @@ export const processCatalogue = {
     buckets: [],
     roles: both,
     movedBy: 'redis_outage',
-  },
-  clockOffset: {
-    name: 'clock_offset_seconds',
-    type: 'gauge',
-    help: 'Clock of this process minus the clock of the queue.',
-    labels: {},
-    buckets: [],
-    roles: both,
-    movedBy: 'traffic',
   },
   build: {
     name: 'build_info',
