@@ -1,0 +1,278 @@
+/**
+ * Every metric of the catalogue moves, in every role that exports it: each is seen to change by what the
+ * catalogue says moves it. The last test holds the sum of the others to the catalogue.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { catalogueList, type MetricRole, type MovedBy } from '@inferry/telemetry';
+import { freePort, parseExposition, startProcess, waitFor } from '@inferry/testkit';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
+import {
+  type Answer,
+  call,
+  demoModels,
+  fixtureModels,
+  postJson,
+  type RunningRole,
+  System,
+} from '../system.ts';
+
+const leaseMs = 1_500;
+const slowMs = 400;
+
+type Samples = ReadonlyMap<string, number>;
+const nothing: Samples = new Map();
+
+/** `<role> <name>` of what was seen to move. */
+const shown = new Set<string>();
+const directories: string[] = [];
+let system: System;
+
+beforeEach(async () => {
+  system = await System.open({ appendonly: 'everysec' }, { INFERRY_LEASE_MS: String(leaseMs) });
+});
+afterEach(async () => {
+  await system.stop();
+});
+afterAll(async () => {
+  for (const directory of directories) await rm(directory, { recursive: true });
+});
+
+async function scrape(metricsUrl: string): Promise<Samples> {
+  const response = await fetch(`${metricsUrl}/metrics`);
+  expect(response.status).toBe(200);
+  return parseExposition(await response.text());
+}
+
+/** A series of the metric has another value than before; one that was not there counts as 0. */
+function hasMoved(name: string, before: Samples, after: Samples): boolean {
+  const series = new RegExp(`^${name}(?:_bucket|_sum|_count)?(?:\\{|$)`, 'u');
+  return [...after].some(([key, value]) => series.test(key) && value !== (before.get(key) ?? 0));
+}
+
+/** Names of the metrics of the role that the event moves. */
+function movedBy(event: MovedBy, role: MetricRole): readonly string[] {
+  return catalogueList()
+    .filter((spec) => spec.movedBy === event && spec.roles.includes(role))
+    .map(({ fullName }) => fullName);
+}
+
+/** Scrapes until each of the metrics has been seen to differ from `before`. */
+async function expectToMove(
+  role: MetricRole,
+  metricsUrl: string,
+  names: readonly string[],
+  before: Samples = nothing,
+): Promise<void> {
+  const missing = new Set(names);
+  await waitFor(
+    async () => {
+      const now = await scrape(metricsUrl);
+      for (const name of missing) {
+        if (!hasMoved(name, before, now)) continue;
+        missing.delete(name);
+        shown.add(`${role} ${name}`);
+      }
+      if (missing.size > 0) throw new Error(`have not moved: ${[...missing].join(', ')}`);
+      return true;
+    },
+    { timeoutMs: 20_000, what: `metrics of a ${role} to move` },
+  );
+}
+
+async function slowModels(): Promise<string> {
+  const directory = await writeSimulatedModel('slow', { run_ms: slowMs }, { max_batch_size: 2 });
+  directories.push(directory);
+  return directory;
+}
+
+function submitSlow(gateway: RunningRole, headers: Record<string, string> = {}): Promise<Answer> {
+  const inputs = [{ name: 'x', shape: [1, 1], datatype: 'FP32', data: [1] }];
+  return postJson(`${gateway.url}/v1/models/slow/jobs`, { input: { inputs } }, headers);
+}
+
+async function queueSlow(gateway: RunningRole, jobs: number): Promise<readonly string[]> {
+  const answers = await Promise.all(Array.from({ length: jobs }, () => submitSlow(gateway)));
+  return answers.map(({ status, body }) => {
+    expect(status, JSON.stringify(body)).toBe(202);
+    return String(body['id']);
+  });
+}
+
+async function untilRunning(gateway: RunningRole, id: string): Promise<void> {
+  await waitFor(
+    async () => (await call(`${gateway.url}/v1/jobs/${id}`)).body['status'] === 'running',
+    { what: `job ${id} to run` },
+  );
+}
+
+/** With its supervisor, so that it does not come back. */
+function killForGood(worker: RunningRole): void {
+  worker.process.kill('SIGKILL');
+  process.kill(worker.childPid, 'SIGKILL');
+}
+
+test('start, idle, traffic', async () => {
+  const models = await joinRepositories([demoModels, await slowModels()]);
+  directories.push(models);
+  const [gateway, worker] = await Promise.all([
+    system.start('gateway', models),
+    system.start('worker', models),
+  ]);
+  const roles = [
+    { role: 'gateway', url: gateway.metricsUrl },
+    { role: 'worker', url: worker.metricsUrl },
+  ] as const;
+  const before = await Promise.all(
+    roles.map(async ({ role, url }) => ({ role, url, samples: await scrape(url) })),
+  );
+  await Promise.all(roles.map(({ role, url }) => expectToMove(role, url, movedBy('start', role))));
+
+  const held = Array.from({ length: 6 }, () => submitSlow(gateway, { prefer: 'wait=20' }));
+  const canceled = submitSlow(gateway).then(({ body }) =>
+    call(`${gateway.url}/v1/jobs/${String(body['id'])}/cancel`, { method: 'POST' }),
+  );
+  await Promise.all(
+    before.flatMap(({ role, url, samples }) => [
+      expectToMove(role, url, movedBy('traffic', role), samples),
+      expectToMove(role, url, movedBy('idle', role), samples),
+    ]),
+  );
+  expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(6).fill(200));
+  expect((await canceled).body['status']).toBe('canceled');
+});
+
+test('late_result: the result of a job that was canceled while it ran', async () => {
+  const models = await slowModels();
+  const gateway = await system.start('gateway', models);
+  const worker = await system.start('worker', models);
+  const [id = ''] = await queueSlow(gateway, 1);
+  await untilRunning(gateway, id);
+  await call(`${gateway.url}/v1/jobs/${id}/cancel`, { method: 'POST' });
+  await expectToMove('worker', worker.metricsUrl, movedBy('late_result', 'worker'));
+});
+
+test('batch_failure: one input of a batch makes the run throw', async () => {
+  const gateway = await system.start('gateway', fixtureModels);
+  for (const value of [1, 99, 3]) {
+    const inputs = [{ name: 'x', shape: [1, 1], datatype: 'INT64', data: [value] }];
+    await postJson(`${gateway.url}/v1/models/picky/jobs`, { input: { inputs } });
+  }
+  const worker = await system.start('worker', fixtureModels, ['--only', 'picky']);
+  await expectToMove('worker', worker.metricsUrl, movedBy('batch_failure', 'worker'));
+});
+
+const stalled = 'inferry_jobs_stalled_total';
+
+test('worker_lost: a worker takes the jobs back where no gateway lives', async () => {
+  const models = await slowModels();
+  const gateway = await system.start('gateway', models);
+  const victim = await system.start('worker', models);
+  const [id = ''] = await queueSlow(gateway, 2);
+  await untilRunning(gateway, id);
+  killForGood(victim);
+  expect((await gateway.process.stop()).code).toBe(0);
+  const survivor = await system.start('worker', models);
+  await expectToMove('worker', survivor.metricsUrl, [stalled]);
+});
+
+test('worker_lost: a gateway takes the jobs back where no worker lives', async () => {
+  const models = await slowModels();
+  const gateway = await system.start('gateway', models);
+  const victim = await system.start('worker', models);
+  const [id = ''] = await queueSlow(gateway, 2);
+  await untilRunning(gateway, id);
+  killForGood(victim);
+  await expectToMove('gateway', gateway.metricsUrl, [stalled]);
+});
+
+test('worker_lost: while it is not yet missed, another overtakes its jobs', async () => {
+  const models = await slowModels();
+  const [gateway, victim, survivor] = await Promise.all([
+    system.start('gateway', models),
+    system.start('worker', models),
+    system.start('worker', models),
+  ]);
+  await queueSlow(gateway, 16);
+  for (const { metricsUrl } of [victim, survivor]) {
+    await expectToMove('worker', metricsUrl, ['inferry_jobs_started_total']);
+  }
+  killForGood(victim);
+  const names = movedBy('worker_lost', 'worker').filter((name) => name !== stalled);
+  await expectToMove('worker', survivor.metricsUrl, names);
+});
+
+test('redis_outage, collector_failure: Redis is stopped under a running job and started again', async () => {
+  const models = await writeSimulatedModel('slow', { run_ms: 3_000 });
+  directories.push(models);
+  const gateway = await system.start('gateway', models);
+  const worker = await system.start('worker', models);
+  const [id = ''] = await queueSlow(gateway, 1);
+  await untilRunning(gateway, id);
+  const reconnects = 'inferry_redis_reconnects_total';
+  await system.redis.stop('SIGTERM');
+  await Promise.all([
+    expectToMove('gateway', gateway.metricsUrl, movedBy('collector_failure', 'gateway')),
+    expectToMove(
+      'worker',
+      worker.metricsUrl,
+      movedBy('redis_outage', 'worker').filter((name) => name !== reconnects),
+    ),
+  ]);
+  await system.redis.start();
+  await Promise.all([
+    expectToMove('gateway', gateway.metricsUrl, movedBy('redis_outage', 'gateway')),
+    expectToMove('worker', worker.metricsUrl, [reconnects]),
+  ]);
+});
+
+test('load_failure: a model with an operator that does not exist', async () => {
+  const models = await joinRepositories([demoModels, fixtureModels]);
+  directories.push(models);
+  // It is the first to be loaded; the others keep the process alive for a scrape.
+  const broken = join(models, 'a-broken-one/1');
+  await mkdir(broken, { recursive: true });
+  const file = await readFile(join(models, 'identity_fp32/1/model.onnx'));
+  file.write('Idontity', file.indexOf('Identity'));
+  await writeFile(join(broken, 'model.onnx'), file);
+  const only = 'a-broken-one,digits,heavy,iris,picky';
+  const port = await freePort();
+  await using worker = startProcess(['worker', '--models', models, '--only', only], {
+    env: { REDIS_URL: system.redis.url, METRICS_PORT: String(port), INFERRY_SUPERVISE: '0' },
+  });
+  const metricsUrl = `http://127.0.0.1:${port}`;
+  await expectToMove('worker', metricsUrl, movedBy('load_failure', 'worker'));
+  expect((await worker.exit).code).not.toBe(0);
+  expect(worker.lines.join('\n')).toContain('a-broken-one@1');
+});
+
+test('forced_exit: a job is still running when the time to drain is over', async () => {
+  const models = await writeSimulatedModel('slow', { run_ms: 30_000 });
+  directories.push(models);
+  const hasty = await System.open({}, { INFERRY_DRAIN_MS: '100' });
+  try {
+    const gateway = await hasty.start('gateway', models);
+    const worker = await hasty.start('worker', models);
+    const [id = ''] = await queueSlow(gateway, 1);
+    await untilRunning(gateway, id);
+    // While Redis does not answer, the worker still tries to give its job back: time for a scrape.
+    process.kill(hasty.redis.pid, 'SIGSTOP');
+    try {
+      worker.process.kill('SIGTERM');
+      await expectToMove('worker', worker.metricsUrl, movedBy('forced_exit', 'worker'));
+    } finally {
+      process.kill(hasty.redis.pid, 'SIGCONT');
+    }
+    await worker.process.exit;
+  } finally {
+    await hasty.stop();
+  }
+});
+
+test('every metric of the catalogue was seen to move, in every role that exports it', () => {
+  const all = catalogueList().flatMap(({ fullName, roles }) =>
+    roles.map((role) => `${role} ${fullName}`),
+  );
+  expect(all.filter((metric) => !shown.has(metric))).toEqual([]);
+});
