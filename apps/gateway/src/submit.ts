@@ -94,7 +94,7 @@ async function receive(
   }
   const bytes = await readBody(c, parts.limits.bodyBytesMax);
   if (!bytes.ok) return bytes;
-  const body = await submitBodyOf(c.req.header('content-type'), bytes.value);
+  const body = submitBodyOf(c.req.header('content-type'), bytes.value);
   if (!body.ok) return body;
   return ok({ ...headers.value, reference, bytes: bytes.value, body: body.value });
 }

@@ -3,8 +3,8 @@ import { type Failure, failure } from '@inferry/contracts';
 import type { SubmitBody } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
-/** Parts of one multipart body; more are refused. */
-const partsMax = 64;
+import { readMultipart } from './multipart.ts';
+
 /** The part that holds the JSON of a multipart submit. */
 const requestPart = 'request';
 
@@ -13,13 +13,19 @@ export const submitMediaTypes =
   'application/json, multipart/form-data, image/*, application/octet-stream';
 
 /** Errors: `unsupported_media_type`, `malformed_multipart`. */
-export async function submitBodyOf(
+export function submitBodyOf(
   contentType: string | undefined,
   bytes: Uint8Array,
-): Promise<Result<SubmitBody, Failure>> {
+): Result<SubmitBody, Failure> {
   const type = mediaTypeOf(contentType);
   if (isJson(type)) return ok({ kind: 'json', bytes });
-  if (type === 'multipart/form-data') return readMultipart(contentType ?? '', bytes);
+  if (type === 'multipart/form-data') {
+    const parts = readMultipart(contentType ?? '', bytes);
+    if (!parts.ok) return parts;
+    const request = parts.value.get(requestPart);
+    parts.value.delete(requestPart);
+    return ok({ kind: 'multipart', request, parts: parts.value });
+  }
   if (type === 'application/octet-stream' || type.startsWith('image/')) {
     return ok({ kind: 'raw', bytes });
   }
@@ -47,36 +53,4 @@ function isJson(type: string): boolean {
     type.endsWith('+json') ||
     type === 'application/x-www-form-urlencoded'
   );
-}
-
-async function readMultipart(
-  contentType: string,
-  bytes: Uint8Array,
-): Promise<Result<SubmitBody, Failure>> {
-  let form: FormData;
-  try {
-    form = await new Response(bytes, { headers: { 'Content-Type': contentType } }).formData();
-  } catch {
-    const detail = 'The body is not multipart/form-data with the boundary of its Content-Type.';
-    return err(failure('malformed_multipart', detail));
-  }
-  const parts = new Map<string, Uint8Array>();
-  for (const [name, value] of form.entries()) {
-    if (parts.has(name)) {
-      return err(failure('malformed_multipart', `The part "${name}" is there twice.`));
-    }
-    if (parts.size === partsMax) {
-      return err(failure('malformed_multipart', `The body has more than ${partsMax} parts.`));
-    }
-    parts.set(
-      name,
-      typeof value === 'string'
-        ? new TextEncoder().encode(value)
-        : new Uint8Array(await value.arrayBuffer()),
-    );
-  }
-  if (parts.size === 0) return err(failure('malformed_multipart', 'The body has no parts.'));
-  const request = parts.get(requestPart);
-  parts.delete(requestPart);
-  return ok({ kind: 'multipart', request, parts });
 }
