@@ -108,6 +108,7 @@ describe('elements between JSON and bytes', () => {
     ['BOOL', [2], 'must be true, false, 0 or 1'],
     ['BYTES', [5], 'must be a string'],
     ['BYTES', [{ b64: '***' }], 'must be a string'],
+    ['BYTES', ['\ud800'], 'half of a surrogate pair'],
     ['FP32', [[1], [2]], 'more than the 1 elements'],
     ['FP32', [], 'has 0 elements'],
     ['FP32', 5, 'must be an array'],

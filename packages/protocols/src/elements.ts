@@ -18,6 +18,7 @@ interface ElementCodec {
 
 const nestingMax = 64;
 const encoder = new TextEncoder();
+const loneSurrogate = /\p{Surrogate}/u;
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const codecs: Readonly<Record<Exclude<Datatype, 'BYTES'>, ElementCodec>> = {
@@ -129,6 +130,10 @@ function flatten(data: unknown, count: number): Result<readonly unknown[], strin
 function encodeStrings(leaves: readonly unknown[]): Result<Uint8Array, string> {
   const elements: Uint8Array[] = [];
   for (const [i, leaf] of leaves.entries()) {
+    // UTF-8 has no bytes for it, and an encoder would put another character in its place.
+    if (typeof leaf === 'string' && loneSurrogate.test(leaf)) {
+      return err(`element ${i} holds half of a surrogate pair, which is no character`);
+    }
     const element = typeof leaf === 'string' ? encoder.encode(leaf) : wrappedBytes(leaf);
     if (element === undefined) {
       return err(`element ${i} must be a string or {"b64": "<base64>"}`);

@@ -63,6 +63,14 @@ describe('an infer request', () => {
     expect(parse(body, digits)).toMatchObject({ ok: true, value: { input: { form: 'tensors' } } });
   });
 
+  test.each([true, '', ' ', '0x10', '1e6', -1, 1.5, '99999999999999999999'])(
+    'with the timeout %j is refused',
+    (timeout) => {
+      const result = parse({ inputs: [features], parameters: { timeout } }, iris);
+      expect(result).toMatchObject({ ok: false, error: { code: 'invalid_deadline' } });
+    },
+  );
+
   test('may have zero elements where the signature lets a dimension vary', () => {
     const empty = { shape: [1, 0], data: undefined };
     expect(parse(pair(empty, empty), adder)).toMatchObject({ ok: true, value: { rows: 1 } });

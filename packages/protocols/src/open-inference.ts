@@ -155,7 +155,7 @@ function readParameters(
   const timeout = parameters['timeout'];
   if (timeout === undefined) return ok(undefined);
   const microseconds = Number(timeout);
-  if (!Number.isSafeInteger(microseconds) || microseconds < 0) {
+  if (!/^\d{1,15}$/u.test(String(timeout))) {
     const detail = 'Parameter "timeout" must be a whole number of microseconds, 0 or more.';
     return err(failure('invalid_deadline', detail));
   }

@@ -55,6 +55,14 @@ describe('a submit', () => {
     }
   });
 
+  test('of a raw body needs its model in the path', () => {
+    const body: SubmitBody = { kind: 'raw', bytes: Uint8Array.of(1, 2, 3) };
+    expect(readSubmit(body, 'body')).toMatchObject({
+      ok: false,
+      error: { code: 'unsupported_media_type' },
+    });
+  });
+
   test('of tensors is bound as an infer request is', () => {
     const tensor = { name: 'a', shape: [2, 1], datatype: 'INT64', data: [1, 2] };
     const body = json({ input: { inputs: [tensor, { ...tensor, name: 'b' }] } });

@@ -93,13 +93,20 @@ export interface Submission extends BoundInput {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What the body says. Errors: `malformed_json`, `unknown_field`, `invalid_input`. */
+/**
+ * What the body says. Errors: `malformed_json`, `malformed_multipart`, `unsupported_media_type`,
+ * `unknown_field`, `invalid_input`.
+ */
 export function readSubmit(
   body: SubmitBody,
   modelIn: 'path' | 'body',
 ): Result<SubmitDocument, Failure> {
   if (modelIn === 'path' && body.kind === 'raw') {
     return ok({ model: undefined, options: {}, given: { kind: 'raw', bytes: body.bytes } });
+  }
+  if (body.kind === 'raw') {
+    const detail = 'A raw body names no model; post it to /v1/models/{model}/jobs.';
+    return err(failure('unsupported_media_type', detail));
   }
   const parts: Parts = body.kind === 'multipart' ? body.parts : new Map();
   const bytes = body.kind === 'multipart' ? body.request : body.bytes;
