@@ -71,6 +71,32 @@ describe('a connection', () => {
     expect(parse(host).body).toMatchObject({ code: 'invalid_header', status: 400 });
   });
 
+  test.each([
+    ['names no host', 'GET /livez HTTP/1.1\r\n', 'invalid_header'],
+    ['wants to be a tunnel', 'CONNECT x:80 HTTP/1.1\r\nHost: x\r\n', 'method_not_allowed'],
+    [
+      'expects what is not known',
+      'GET /no HTTP/1.1\r\nHost: x\r\nExpect: more\r\n',
+      'route_not_found',
+    ],
+  ])('that %s gets a problem document', async (_, lines, code) => {
+    const { port } = await start();
+    const text = await exchange(port, (socket) =>
+      socket.write(`${lines}Connection: close\r\n\r\n`),
+    );
+    expect(parse(text).head).toContain('application/problem+json');
+    expect(parse(text).body).toMatchObject({ code, request_id: expect.stringMatching(/^req_/u) });
+  });
+
+  test('of HTTP/1.0 need not name a host', async () => {
+    const { port } = await start();
+    const text = await exchange(port, (socket) => socket.write('GET /livez HTTP/1.0\r\n\r\n'));
+    expect(parse(text)).toMatchObject({
+      head: expect.stringContaining(' 200 '),
+      body: { live: true },
+    });
+  });
+
   test('that sends more than the limit without end gets its answer and is cut', async () => {
     const { port } = await start({ bodyBytesMax: 1000 });
     const chunk = `400\r\n${'x'.repeat(0x400)}\r\n`;

@@ -2,7 +2,7 @@
  * The socket side: limits on headers and on the time a request may take to arrive, and problem
  * documents also for what never becomes a request.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -34,8 +34,15 @@ export function createNodeServer(
   const answerRequest = getRequestListener(fetch, {
     errorHandler: (cause) => unreadable(cause, deps),
   });
+  const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    // HTTP/1.0 may leave it out, and probes of load balancers do.
+    if (incoming.httpVersionMinor === 0) incoming.headers.host ??= 'localhost';
+    void answerRequest(incoming, outgoing);
+  };
   const server = createServer(
     {
+      // A missing Host is refused by the listener, with a problem document; Node's own answer has no body.
+      requireHostHeader: false,
       requestTimeout: receiveMs,
       headersTimeout: receiveMs,
       // How often the two times above are looked at; a request is cut at most this much later.
@@ -43,10 +50,17 @@ export function createNodeServer(
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: deps.limits.headerBytesMax,
     },
-    (incoming, outgoing) => void answerRequest(incoming, outgoing),
+    handle,
   );
+  // Without this, Node answers an expectation it does not know by itself, with a bare 417.
+  server.on('checkExpectation', handle);
+  server.on('connect', (_incoming, socket) => {
+    const detail = 'This server is no proxy; it does not take CONNECT.';
+    refuseConnection(failure('method_not_allowed', detail), socket, deps);
+  });
   server.on('clientError', (cause: NodeJS.ErrnoException, socket) => {
-    refuseConnection(cause, socket, deps);
+    if (cause.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else refuseConnection(connectionFailure(cause, deps.limits), socket, deps);
   });
   return server;
 }
@@ -90,16 +104,8 @@ function unreadable(cause: unknown, deps: NodeServerDeps): Response {
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }
 
-function refuseConnection(
-  cause: NodeJS.ErrnoException,
-  socket: Duplex,
-  deps: NodeServerDeps,
-): void {
-  if (cause.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const { status, headers, body } = problemOf(connectionFailure(cause, deps.limits), deps);
+function refuseConnection(reason: Failure, socket: Duplex, deps: NodeServerDeps): void {
+  const { status, headers, body } = problemOf(reason, deps);
   const lines = Object.entries({
     ...headers,
     'Content-Length': String(Buffer.byteLength(body)),
