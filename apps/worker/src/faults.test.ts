@@ -17,14 +17,13 @@ function brokenSecondOutput(clock: VirtualClock): InferenceBackend {
       const loaded = await backend.load(manifest, device);
       if (!loaded.ok) return loaded;
       const instance = loaded.value;
-      const { provider, loadMs } = instance;
       const run: typeof instance.run = async (items, outputs) => {
         const result = await instance.run(items, outputs);
         if (!result.ok) return result;
         const [first = [], ...rest] = result.value.items;
         return { ok: true, value: { ...result.value, items: [first, ...rest.map(() => [null!])] } };
       };
-      return { ok: true, value: { provider, device, loadMs, run, close: () => instance.close() } };
+      return { ok: true, value: { ...instance, run, close: () => instance.close() } };
     },
   };
 }

@@ -85,7 +85,7 @@ describe('leases', () => {
     const request = { workerId: 'dead', rowsMax: 4, rowsMin: 1, takeSuspect: false };
     await fixture.queue.claim(classOf('echo', '1'), request);
     await fixture.worker.start();
-    await advance(fixture.clock, 6_000);
+    await advance(fixture.clock, 8_000);
     const record = await fixture.record(id);
     expect([record.status, record.attempt]).toEqual(['succeeded', 2]);
     expect(fixture.events).toContainEqual({ name: 'jobsReturned', args: ['echo', 1] });

@@ -20,6 +20,7 @@ import type {
   SweepReport,
 } from '../port.ts';
 import { failed, idsOf, type Job, liveRecord, outcomeBytes } from './job.ts';
+import { isAbandoned, leaseUntil } from './lease.ts';
 
 export interface ClassQueueDeps {
   readonly clock: Clock;
@@ -150,7 +151,7 @@ export class ClassQueue {
       this.#leaveWaiting(job);
       job.attempt += 1;
       job.startedAtMs ??= nowMs;
-      job.lease = { fence, untilMs: nowMs + this.#deps.leaseMs };
+      job.lease = leaseUntil(fence, nowMs + this.#deps.leaseMs);
       this.#active.set(job.envelope.id, job);
       rows += job.envelope.rows;
       claims.push({
@@ -187,24 +188,21 @@ export class ClassQueue {
   /** The claims that are no longer owned. */
   renew(claims: readonly Claim[]): readonly Claim[] {
     const untilMs = this.#nowMs() + this.#deps.leaseMs;
-    const lost = claims.filter((claim) => {
-      const lease = this.#owned(claim)?.lease;
-      if (lease === null || lease === undefined) return true;
-      lease.untilMs = untilMs;
-      return false;
+    return claims.filter((claim) => {
+      const job = this.#owned(claim);
+      if (job !== undefined) job.lease = leaseUntil(claim.fence, untilMs);
+      return job === undefined;
     });
-    return lost;
   }
 
   settle(settlements: readonly Settlement[]): readonly Settled[] {
     const settledAtMs = this.#nowMs();
-    const results = settlements.map(({ claim, outcome }): Settled => {
+    return settlements.map(({ claim, outcome }): Settled => {
       const job = this.#owned(claim);
       if (job === undefined) return { result: 'lost', settledAtMs };
       this.#end(job, outcome);
       return { result: 'settled', settledAtMs };
     });
-    return results;
   }
 
   giveBack(claims: readonly Claim[], asSuspects: boolean): void {
@@ -221,10 +219,10 @@ export class ClassQueue {
 
   sweep(): SweepReport {
     const nowMs = this.#nowMs();
-    const expired = [...this.#waiting, ...this.#active.values()].filter((job) =>
-      this.#endIfLate(job),
-    );
-    const dead = [...this.#active.values()].filter((job) => (job.lease?.untilMs ?? 0) <= nowMs);
+    const { leaseMs } = this.#deps;
+    const all = [...this.#waiting, ...this.#active.values()];
+    const expired = all.filter((job) => this.#endIfLate(job));
+    const dead = [...this.#active.values()].filter((job) => isAbandoned(job.lease, nowMs, leaseMs));
     const exhausted = dead.filter((job) => job.attempt >= job.envelope.attemptsMax);
     for (const job of exhausted) {
       const detail = `Every worker that ran this job was lost (${job.attempt} starts).`;
@@ -237,11 +235,7 @@ export class ClassQueue {
     const live = [...this.#waiting.slice(0, 1), ...this.#active.values()];
     const oldest = live.reduce((least, { seq }) => Math.min(least, seq), Infinity);
     this.#skipped = this.#skipped.filter((seq) => seq > oldest);
-    return {
-      returned: idsOf(returned),
-      failed: idsOf(exhausted),
-      expired: idsOf(expired),
-    };
+    return { returned: idsOf(returned), failed: idsOf(exhausted), expired: idsOf(expired) };
   }
 
   stats(): ClassStats {

@@ -7,6 +7,7 @@ import type {
   Outcome,
   TerminalStatus,
 } from '@inferry/contracts';
+import type { Lease } from './lease.ts';
 
 export interface Job {
   readonly envelope: JobEnvelope;
@@ -19,7 +20,7 @@ export interface Job {
   workersLost: number;
   startedAtMs: number | null;
   /** Set while the job is claimed. */
-  lease: { readonly fence: string; untilMs: number } | null;
+  lease: Lease | null;
 }
 
 export function failed(status: TerminalStatus, error: JobError): Outcome {

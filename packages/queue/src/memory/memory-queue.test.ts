@@ -1,6 +1,7 @@
-import type { ClassId } from '@inferry/contracts';
+import { type ClassId, classOf } from '@inferry/contracts';
 import { VirtualClock } from '@inferry/runtime';
-import { describeJobQueue, type Subject } from '../job-queue.contract.ts';
+import { expect, test } from 'vitest';
+import { aJob, describeJobQueue, type Subject } from '../job-queue.contract.ts';
 import { createMemoryQueue } from './memory-queue.ts';
 
 describeJobQueue('memory', (): Promise<Subject> => {
@@ -11,9 +12,26 @@ describeJobQueue('memory', (): Promise<Subject> => {
     other: queue,
     lapse: async (cls: ClassId) => {
       await clock.advance(5_001);
+      await queue.sweep(cls);
+      await clock.advance(1_667);
       return queue.sweep(cls);
     },
     pass: (ms: number) => clock.advance(ms),
     close: () => queue.close(),
   });
+});
+
+test('a process that stood still for longer than a lease keeps its jobs when it sweeps before it renews', async () => {
+  const clock = new VirtualClock();
+  const queue = createMemoryQueue({ clock, leaseMs: 5_000 });
+  const cls = classOf('m', '1');
+  await queue.enqueue(aJob(cls), new Uint8Array([1]), { depthMax: 9, bytesMax: 999 });
+  const request = { workerId: 'w1', rowsMax: 1, rowsMin: 1, takeSuspect: false };
+  const { claims } = await queue.claim(cls, request);
+  await clock.advance(30_000);
+  expect((await queue.sweep(cls)).returned).toEqual([]);
+  expect(await queue.renew('w1', cls, claims)).toEqual([]);
+  await clock.advance(4_000);
+  expect((await queue.sweep(cls)).returned).toEqual([]);
+  expect((await queue.stats([cls]))[0]).toMatchObject({ active: 1, waiting: 0 });
 });
