@@ -12,9 +12,15 @@ const source = (name: string): string =>
 
 /** Prints its pid, then does what its argument says; a stop ends it with 0 after a drain of no length. */
 const childScript = `
+  import { once } from 'node:events';
   import { tellReady, watchStop } from ${source('own-process.ts')};
+  const isLate = process.argv[2] === 'late';
+  if (isLate) {
+    console.log('child ' + process.pid);
+    await once(process, 'disconnect');
+  }
   const stop = watchStop();
-  tellReady('1234,5678');
+  if (!isLate) tellReady('1234,5678');
   const { UV_THREADPOOL_SIZE: pool, INFERRY_KEPT_PORTS: ports } = process.env;
   console.log('child ' + process.pid + ' pool ' + pool + ' ports ' + ports);
   const idle = setInterval(() => undefined, 1_000);
@@ -102,6 +108,14 @@ test('a child that is killed is replaced and keeps its ports; SIGTERM ends the n
 
 test('a child whose parent is killed stops by itself', async () => {
   const { parent, lines, child } = start();
+  const { pid } = await child(0);
+  parent.kill('SIGKILL');
+  await waitFor(() => !isAlive(pid), { what: 'the end of the child' });
+  expect(lines.at(-1)).toBe('stopped by the supervisor is gone');
+});
+
+test('a child whose parent was killed before it could notice stops by itself', async () => {
+  const { parent, lines, child } = start('late');
   const { pid } = await child(0);
   parent.kill('SIGKILL');
   await waitFor(() => !isAlive(pid), { what: 'the end of the child' });

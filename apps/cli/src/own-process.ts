@@ -91,7 +91,10 @@ export function watchStop(): StopRequest {
       if (signals > 1) process.kill(process.pid, 'SIGKILL');
       resolve(signal);
     });
-    process.once('disconnect', () => resolve('the supervisor is gone'));
+    const orphaned = (): void => resolve('the supervisor is gone');
+    process.once('disconnect', orphaned);
+    // It may have gone while this process was still loading. Without a supervisor there is no `send`.
+    if (process.send !== undefined && !process.connected) orphaned();
   });
   return { requested };
 }
