@@ -1,5 +1,5 @@
 /** One claim for a class: asks the release rule whether what waits goes now, and takes it. */
-import type { Claimed } from '@inferry/queue';
+import type { Claimed, ClaimRequest } from '@inferry/queue';
 import { decideRelease, type ReleaseReason } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 import type { HeldJob } from './held-job.ts';
@@ -20,42 +20,57 @@ const looksPerLinger = 4;
 
 /** Takes the longest allowed prefix of ordinary jobs, when the release rule lets them go. */
 export async function claimBatch(lane: LaneContext): Promise<BatchClaim> {
-  const { manifest, rowsMax, runDurations } = lane;
+  const { batchSize, manifest } = lane;
+  const rowsMax = batchSize.rowsToClaim();
   const { lingerMs, latencyTargetMs } = manifest;
-  if (lingerMs <= 0 || rowsMax === 1) return batchOf(await ask(lane, 1, false), 'slot', lane);
-  const full = await ask(lane, rowsMax, false);
+  if (lingerMs <= 0 || rowsMax === 1) return take(lane, rowsMax, 'slot');
+  const full = await ask(lane, { rowsMax, rowsMin: rowsMax, takeSuspect: false });
   const { claims, rowsWaiting, oldestAtMs } = full;
-  if (claims.length > 0 || rowsWaiting === 0) return batchOf(full, 'full', lane);
+  if (claims.length > 0 || rowsWaiting === 0) return batchOf(full, rowsMax, 'full', lane);
   const policy = {
     rowsMax,
     lingerMs,
     latencyTargetMs,
-    meanRunMs: (rows: number) => runDurations.meanMs(rows),
+    tailRunMs: (rows: number) => batchSize.latency.tailMs(rows),
   };
   const decision = decideRelease({ rowsWaiting, oldestAtMs }, policy, full.nowMs);
-  if (decision.do === 'release') {
-    return batchOf(await ask(lane, 1, false), decision.reason, lane);
-  }
+  if (decision.do === 'release') return take(lane, rowsMax, decision.reason);
   const nextLookMs = Math.max(1, lingerMs / looksPerLinger);
   const waitMs = Math.min(decision.untilMs - full.nowMs, nextLookMs);
-  return { ...batchOf(full, 'linger', lane), lingerMs: waitMs };
+  return { ...batchOf(full, rowsMax, 'linger', lane), lingerMs: waitMs };
 }
 
 /** Takes one suspect, or whatever heads the class by now. The caller has the process to itself. */
 export async function claimSuspect(lane: LaneContext): Promise<BatchClaim> {
-  return batchOf(await ask(lane, 1, true), 'slot', lane);
+  const { rowsMax } = lane.batchSize;
+  const claimed = await ask(lane, { rowsMax, rowsMin: 1, takeSuspect: true });
+  return batchOf(claimed, rowsMax, 'slot', lane);
 }
 
-async function ask(lane: LaneContext, rowsMin: number, takeSuspect: boolean): Promise<Claimed> {
-  const { clock, cls, queue, queueClock, rowsMax, telemetry, workerId } = lane;
+async function take(
+  lane: LaneContext,
+  rowsMax: number,
+  reason: ReleaseReason,
+): Promise<BatchClaim> {
+  const claimed = await ask(lane, { rowsMax, rowsMin: 1, takeSuspect: false });
+  return batchOf(claimed, rowsMax, reason, lane);
+}
+
+async function ask(lane: LaneContext, request: Omit<ClaimRequest, 'workerId'>): Promise<Claimed> {
+  const { clock, cls, queue, queueClock, telemetry, workerId } = lane;
   const sentAtMs = clock.nowMs();
-  const claimed = await queue.claim(cls, { workerId, rowsMax, rowsMin, takeSuspect });
+  const claimed = await queue.claim(cls, { ...request, workerId });
   queueClock.sample(sentAtMs, claimed.nowMs);
   telemetry.clockOffset(-queueClock.offsetMs / 1_000);
   return claimed;
 }
 
-function batchOf(claimed: Claimed, reason: ReleaseReason, lane: LaneContext): BatchClaim {
+function batchOf(
+  claimed: Claimed,
+  rowsMax: number,
+  reason: ReleaseReason,
+  lane: LaneContext,
+): BatchClaim {
   const { claims, suspectAhead, waiting } = claimed;
   const model = lane.manifest.name;
   for (const claim of claims) {
@@ -64,8 +79,9 @@ function batchOf(claimed: Claimed, reason: ReleaseReason, lane: LaneContext): Ba
     if (claim.attempt > 1) lane.telemetry.retried(model, 'worker_lost');
   }
   const rows = claims.reduce((sum, claim) => sum + claim.job.rows, 0);
+  if (claims.length > 0) lane.batchSize.claimed(rows, waiting);
   const hasReturned = claims.some((claim) => claim.attempt > 1);
-  const shown = rows >= lane.rowsMax ? 'full' : hasReturned ? 'returned' : reason;
+  const shown = rows >= rowsMax ? 'full' : hasReturned ? 'returned' : reason;
   const jobs = claims.length === 0 ? [] : lane.leases.hold(lane.cls, claims);
   return { jobs, reason: shown, suspectAhead, lingerMs: null, waiting };
 }

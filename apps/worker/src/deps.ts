@@ -3,8 +3,9 @@ import type { ClassId, Limits, ModelManifest } from '@inferry/contracts';
 import type { InferenceBackend } from '@inferry/inference';
 import type { JobQueue, PayloadReaderOptions } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
-import type { RunDurations } from '@inferry/scheduling';
+import type { LatencyModel } from '@inferry/scheduling';
 import type { Logger } from '@inferry/telemetry';
+import type { BatchSize } from './batch-size.ts';
 import type { Leases } from './leases.ts';
 import type { Preparation } from './preparation/preparation.ts';
 import type { QueueClock } from './queue-clock.ts';
@@ -45,7 +46,7 @@ export interface WorkerDeps {
 export interface LaneContext {
   readonly cls: ClassId;
   readonly manifest: ModelManifest;
-  /** Rows of a full batch; 1 where the model has no batch dimension. */
+  /** Most rows the model takes; 1 where it has no batch dimension. */
   readonly rowsMax: number;
   readonly workerId: string;
   readonly queue: JobQueue;
@@ -58,10 +59,9 @@ export interface LaneContext {
   readonly slots: Slots;
   readonly leases: Leases;
   readonly settler: Settler;
-  /** What runs of a size take. */
-  readonly runDurations: RunDurations;
+  readonly batchSize: BatchSize;
   /** What the time from claim to prepared batch is, by rows. */
-  readonly prepareDurations: RunDurations;
+  readonly prepareDurations: LatencyModel;
   /** Aborted when claims are about to be given back: no more retries. */
   readonly halt: AbortSignal;
 }

@@ -89,7 +89,7 @@ export class Lane {
 
   /** When the next batch is to be claimed; infinity until something changes. */
   #claimAtMs(): number {
-    const { clock, prepareDurations, rowsMax, runDurations, slots } = this.#context;
+    const { batchSize, clock, prepareDurations, slots } = this.#context;
     const count = slots.all.length;
     if (this.#unfinished > count || this.#settling > count || slots.hasOverdue) return Infinity;
     if (this.#unfinished < count) return clock.nowMs();
@@ -100,9 +100,9 @@ export class Lane {
       slotsFree: 0,
       running: running.map(({ startedAtMs, rows }) => ({
         startedAtMs,
-        expectedMs: runDurations.meanMs(rows),
+        expectedMs: batchSize.latency.meanMs(rows),
       })),
-      prepareMs: prepareDurations.meanMs(rowsMax),
+      prepareMs: prepareDurations.meanMs(batchSize.rowsMax),
     };
     return claimAheadAtMs(view, aheadPolicy, clock.nowMs());
   }

@@ -43,7 +43,8 @@ function recordDuration(jobs: readonly HeldJob[], lane: LaneContext): void {
   if (first === undefined) return;
   const rows = jobs.reduce((sum, job) => sum + job.claim.job.rows, 0);
   const claimedAtMs = lane.queueClock.toLocalMs(first.claim.claimedAtMs);
-  lane.prepareDurations.record(rows, Math.max(0, lane.clock.nowMs() - claimedAtMs));
+  const durationMs = Math.max(0, lane.clock.nowMs() - claimedAtMs);
+  lane.prepareDurations.record({ rows, durationMs, isFirst: false });
 }
 
 /** Prepares an item's tensors again, after a run has used them up; true when it can run. */

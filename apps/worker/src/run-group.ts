@@ -30,7 +30,7 @@ export async function runGroup(
   lane: LaneContext,
   track: (settling: Promise<void>) => void,
 ): Promise<readonly RanItem[]> {
-  const { cls, clock, manifest, runDurations, telemetry } = lane;
+  const { batchSize, cls, clock, manifest, telemetry } = lane;
   const batchRows = rowsOf(group);
   const startedAtMs = clock.nowMs();
   for (const { job } of group) job.marks.runAtMs = startedAtMs;
@@ -40,7 +40,7 @@ export async function runGroup(
     (size) => {
       lane.logger.warn({ class: cls, items: size }, 'the model refused a batch; dividing it');
       telemetry.isolated(manifest.name);
-      return planIsolation(size, (items) => runDurations.meanMs((items * batchRows) / size));
+      return planIsolation(size, (items) => batchSize.latency.meanMs((items * batchRows) / size));
     },
   );
   const endedAtMs = clock.nowMs();
@@ -75,7 +75,7 @@ async function runTogether(
     outputsOf(items),
     limitMs,
   );
-  if (run.kind === 'returned') return outputs(items, run.result, lane);
+  if (run.kind === 'returned') return outputs(items, run, lane);
   track(dismissOverdue(items, batchRows, limitMs, lane));
   await run.isBack;
   return none;
@@ -83,13 +83,13 @@ async function runTogether(
 
 function outputs(
   items: readonly ReadyItem[],
-  result: Extract<TimedRun, { kind: 'returned' }>['result'],
+  { isFirst, result }: Extract<TimedRun, { kind: 'returned' }>,
   lane: LaneContext,
 ): Result<readonly Ran[], Failure> {
   if (!result.ok) return result;
   const rows = rowsOf(items);
   const { computeMs } = result.value;
-  lane.runDurations.record(rows, computeMs);
+  lane.batchSize.ran({ rows, durationMs: computeMs, isFirst });
   lane.telemetry.batchRan(lane.manifest.name, rows, computeMs / 1_000);
   return ok(result.value.items.map((tensors) => ({ kind: 'outputs', tensors })));
 }

@@ -9,7 +9,12 @@ import { type Clock, err, invariant, type Result, sleep } from '@inferry/runtime
 
 /** How a run came out within its time limit, or that it did not. */
 export type TimedRun =
-  | { readonly kind: 'returned'; readonly result: Result<RunOutput, Failure> }
+  | {
+      readonly kind: 'returned';
+      readonly result: Result<RunOutput, Failure>;
+      /** No run of so many rows succeeded before in this session. */
+      readonly isFirst: boolean;
+    }
   /** `isBack` resolves true when the run returned after all, false when the grace is over. */
   | { readonly kind: 'overdue'; readonly isBack: Promise<boolean> };
 
@@ -26,12 +31,15 @@ export class Slot {
   readonly #instance: ModelInstance;
   readonly #options: SlotsOptions;
   readonly #onChange: () => void;
+  /** Row counts that ran. */
+  readonly #sizesRan: Set<number>;
   /** The run in progress. */
   running: { readonly startedAtMs: number; readonly rows: number } | null = null;
   isOverdue = false;
 
   constructor(instance: ModelInstance, options: SlotsOptions, onChange: () => void) {
     this.#instance = instance;
+    this.#sizesRan = new Set(instance.warmupRuns.map((run) => run.rows));
     this.#options = options;
     this.#onChange = onChange;
   }
@@ -53,7 +61,9 @@ export class Slot {
     if (result !== undefined) {
       limit.cancel();
       this.running = null;
-      return { kind: 'returned', result };
+      const isFirst = !this.#sizesRan.has(rows);
+      if (result.ok) this.#sizesRan.add(rows);
+      return { kind: 'returned', result, isFirst };
     }
     this.isOverdue = true;
     return { kind: 'overdue', isBack: this.#awaitReturn(returned, items.length) };

@@ -42,6 +42,8 @@ export interface WorkerTelemetry {
   /** Jobs claimed and not settled, of all versions of the model. */
   inFlight(model: string, jobs: number): void;
 
+  /** Batches have at most so many rows from now on. */
+  batchLimited(model: string, rowsMax: number): void;
   /** One per claimed batch. */
   released(model: string, reason: ReleaseReason): void;
   /** One per run. */

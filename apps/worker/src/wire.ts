@@ -3,8 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
 import { openPayloadReader } from '@inferry/queue';
 import { closeAll, err, ok, type Result } from '@inferry/runtime';
-import { RunDurations } from '@inferry/scheduling';
+import { LatencyModel } from '@inferry/scheduling';
 import { Announcer } from './announce.ts';
+import { BatchSize } from './batch-size.ts';
 import type { LaneContext, WorkerDeps } from './deps.ts';
 import { ExclusiveGate } from './exclusive.ts';
 import { Lane } from './lane.ts';
@@ -188,14 +189,15 @@ class WiredWorker implements Worker {
     this.#settler = settler;
     this.#lanes = loaded.map((model) => {
       const { cls, manifest } = model;
+      const rowsMax = rowsMaxOf(manifest);
       const context: LaneContext = {
         ...shared,
         cls,
         manifest,
-        rowsMax: rowsMaxOf(manifest),
+        rowsMax,
         slots: this.#slotsOf(model),
-        runDurations: new RunDurations(),
-        prepareDurations: new RunDurations(),
+        batchSize: new BatchSize(model, rowsMax, { telemetry, logger }),
+        prepareDurations: new LatencyModel(),
       };
       return new Lane({ context, gate, wake });
     });
@@ -287,7 +289,7 @@ class WiredWorker implements Worker {
   }
 }
 
-/** Rows of a full batch. */
+/** Most rows the model takes. */
 function rowsMaxOf(manifest: ModelManifest): number {
   return Math.max(1, manifest.maxBatchSize);
 }

@@ -21,4 +21,3 @@ export {
   type ReleaseReason,
   type WaitingView,
 } from './release-rule.ts';
-export { RunDurations } from './run-durations.ts';

@@ -16,7 +16,7 @@ function policyOf(drawn: {
   latencyTargetMs: number | null;
   runMs: number | null;
 }): ReleasePolicy {
-  return { ...drawn, meanRunMs: () => drawn.runMs ?? undefined };
+  return { ...drawn, tailRunMs: () => drawn.runMs ?? undefined };
 }
 
 describe('decideRelease', () => {

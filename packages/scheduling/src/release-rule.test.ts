@@ -6,7 +6,7 @@ const policy: ReleasePolicy = {
   rowsMax: 8,
   lingerMs: 20,
   latencyTargetMs: null,
-  meanRunMs: (rows) => 10 + rows,
+  tailRunMs: (rows) => 10 + rows,
 };
 
 describe('decideRelease', () => {
@@ -48,7 +48,7 @@ describe('decideRelease', () => {
   });
 
   test('the latency target holds before any run was measured', () => {
-    const target = { ...policy, latencyTargetMs: 5, meanRunMs: () => undefined };
+    const target = { ...policy, latencyTargetMs: 5, tailRunMs: () => undefined };
     const view = { rowsWaiting: 3, oldestAtMs: 100 };
     expect(decideRelease(view, target, 101)).toEqual({ do: 'wait', untilMs: 105 });
   });

@@ -26,8 +26,8 @@ export interface ReleasePolicy {
   readonly lingerMs: number;
   /** Desired time from acceptance to answer; null when none is set. */
   readonly latencyTargetMs: number | null;
-  /** Expected duration of a run of so many rows in ms; undefined while nothing is known. */
-  readonly meanRunMs: (rows: number) => number | undefined;
+  /** What a run of so many rows takes at most, as a rule, in ms; undefined while nothing is known. */
+  readonly tailRunMs: (rows: number) => number | undefined;
 }
 
 export type ReleaseDecision =
@@ -57,7 +57,7 @@ export function decideRelease(
 /** When a batch with one more row must start, so that the oldest job still meets the latency target. */
 function latestStartMs(rowsWaiting: number, oldestAtMs: number, policy: ReleasePolicy): number {
   if (policy.latencyTargetMs === null) return Infinity;
-  const runMs = policy.meanRunMs(Math.min(rowsWaiting + 1, policy.rowsMax)) ?? 0;
+  const runMs = policy.tailRunMs(Math.min(rowsWaiting + 1, policy.rowsMax)) ?? 0;
   return oldestAtMs + policy.latencyTargetMs - runMs;
 }
 

@@ -30,6 +30,7 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
     retried: (model, reason) => metrics.jobRetries.add({ model, reason }),
     inFlight: (model, jobs) => metrics.workerJobsInFlight.set({ model }, jobs),
 
+    batchLimited: (model, rowsMax) => metrics.batchSizeLimit.set({ model }, rowsMax),
     released: (model, reason) => metrics.batchReleases.add({ model, reason }),
     batchRan(model, rows, computeSeconds) {
       metrics.batchSize.observe({ model }, rows);

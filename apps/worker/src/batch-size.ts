@@ -1,0 +1,104 @@
+/**
+ * How large the batches of one lane are: what runs take, learned from the warm-up on, the cap that follows
+ * from it, and who is told when it changes.
+ */
+import type { ClassId, ModelManifest } from '@inferry/contracts';
+import {
+  answerMs,
+  BatchLimit,
+  type BatchLimitChange,
+  LatencyModel,
+  type RunSample,
+} from '@inferry/scheduling';
+import type { Logger } from '@inferry/telemetry';
+import type { LoadedModel } from './load-models.ts';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+/** A claim and a settlement are two exchanges with the queue, of about a millisecond each. */
+const overheadMs = 2;
+
+export interface BatchSizeDeps {
+  readonly telemetry: Pick<WorkerTelemetry, 'batchLimited'>;
+  readonly logger: Logger;
+}
+
+export class BatchSize {
+  readonly latency = new LatencyModel();
+  readonly #cls: ClassId;
+  readonly #manifest: ModelManifest;
+  readonly #servers: number;
+  readonly #deps: BatchSizeDeps;
+  readonly #limit: BatchLimit;
+  #isTargetDoubted = false;
+
+  /** `rowsMax`: most rows the model takes. Warns when the latency target cannot be kept. */
+  constructor(loaded: LoadedModel, rowsMax: number, deps: BatchSizeDeps) {
+    const { cls, instances, manifest } = loaded;
+    this.#cls = cls;
+    this.#manifest = manifest;
+    // Other workers are not known here; fewer servers than there are make a smaller batch, never a late one.
+    this.#servers = instances.length;
+    this.#deps = deps;
+    for (const { ms, rows } of instances.flatMap((instance) => instance.warmupRuns)) {
+      this.latency.record({ rows, durationMs: ms, isFirst: false });
+    }
+    this.#limit = new BatchLimit(this.latency, {
+      rowsMax,
+      latencyTargetMs: manifest.latencyTargetMs,
+      servers: this.#servers,
+      overheadMs,
+      seeksKnee: instances.some((instance) => instance.provider === 'cpu'),
+    });
+    this.#tell();
+  }
+
+  /** Most rows of a batch now. */
+  get rowsMax(): number {
+    return this.#limit.cap.rows;
+  }
+
+  /** Most rows of the next claim; another number than {@link rowsMax} now and then, to measure it. */
+  rowsToClaim(): number {
+    return this.#limit.rowsToClaim();
+  }
+
+  /** To be told of every claim that took something: its rows, and the jobs it left waiting. */
+  claimed(rows: number, waiting: number): void {
+    this.#limit.claimed(rows, waiting);
+  }
+
+  /** To be told of every run that succeeded. */
+  ran(sample: RunSample): void {
+    this.latency.record(sample);
+    const change = this.#limit.ran();
+    if (change === null) return;
+    this.#tell();
+    this.#logChange(change);
+  }
+
+  #tell(): void {
+    const { cap } = this.#limit;
+    this.#deps.telemetry.batchLimited(this.#manifest.name, cap.rows);
+    if (cap.isFeasible || this.#isTargetDoubted) return;
+    this.#isTargetDoubted = true;
+    const servers = this.#servers;
+    const targetMs = this.#manifest.latencyTargetMs;
+    const runMs = round(this.latency.tailMs(1) ?? 0);
+    const neededMs = round(answerMs(this.latency, { overheadMs, servers }, 1) ?? 0);
+    const sum = `${runMs} ms * (1 + 1/${servers}) + ${overheadMs} ms = ${neededMs} ms`;
+    this.#deps.logger.warn(
+      { class: this.#cls, code: 'TARGET_INFEASIBLE', target_ms: targetMs, needed_ms: neededMs },
+      `TARGET_INFEASIBLE: one row waits for a run and runs, ${sum}, and latency_target_ms is ${targetMs}; batches of up to ${cap.rows} rows, for throughput`,
+    );
+  }
+
+  #logChange({ from, to }: BatchLimitChange): void {
+    if (Math.abs(to.rows - from.rows) <= 1) return;
+    const rows = { from_rows: from.rows, to_rows: to.rows };
+    this.#deps.logger.info({ class: this.#cls, ...rows }, 'batches have another size from now on');
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
