@@ -1,3 +1,4 @@
+/** tidy-allow: one gateway, all of its routes. */
 import { isJobId } from '@inferry/contracts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 

@@ -1,3 +1,4 @@
+/** tidy-allow: one input after the other through the same function. */
 import {
   defaultLimits,
   type ImageSpec,

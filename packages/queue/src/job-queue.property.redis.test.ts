@@ -1,6 +1,7 @@
 /**
  * The two queues held to each other: the same commands, in the same order, leave the memory queue and
  * the durable one in the same state, and both keep the promises of port.ts that need no clock.
+ * tidy-allow: the model, the commands and the checks are one thing.
  */
 import { randomBytes } from 'node:crypto';
 import {

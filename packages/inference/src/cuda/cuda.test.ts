@@ -52,7 +52,9 @@ function machine(data: string, linkerCache = ''): { run: RunCommand; calls: stri
 /** A machine whose pip finds nothing. */
 const offline: RunCommand = () => Promise.resolve({ code: 1, output: 'no matching distribution' });
 
-describe.runIf(process.platform === 'linux' && process.arch === 'x64')('setting up cuda', () => {
+const host = { platform: 'linux', arch: 'x64' };
+
+describe('setting up cuda', () => {
   const said: string[] = [];
   const say = (line: string): void => void said.push(line);
   beforeEach(() => {
@@ -61,7 +63,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('setting 
 
   test('the pinned files are put in place, once, and nothing else is left behind', async () => {
     const { run, calls } = machine('the wheel');
-    const options = { say, libraryPath: '', directory: folder, run, wheel };
+    const options = { say, libraryPath: '', directory: folder, run, wheel, host };
     expect(await setupCuda(options)).toMatchObject({ ok: true, value: { isChanged: true } });
     expect((await readdir(folder)).toSorted()).toEqual(Object.keys(files).toSorted());
     expect(await readFile(join(folder, 'libonnxruntime_providers_cuda.so'), 'utf8')).toBe('b');
@@ -69,9 +71,18 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('setting 
     expect(calls).toEqual(['pip', 'zip', 'ldconfig', 'ldconfig']);
   });
 
+  test('a machine that is not Linux on x86-64 is told so before anything is fetched', async () => {
+    const { run, calls } = machine('the wheel');
+    const mac = { platform: 'darwin', arch: 'arm64' };
+    const result = await setupCuda({ say, libraryPath: '', directory: folder, run, host: mac });
+    expect(result).toMatchObject({ ok: false });
+    if (!result.ok) expect(result.error).toContain('darwin on arm64');
+    expect(calls).toEqual([]);
+  });
+
   test('a wheel with another digest is never opened', async () => {
     const { run, calls } = machine('another wheel');
-    const result = await setupCuda({ say, libraryPath: '', directory: folder, run, wheel });
+    const result = await setupCuda({ say, libraryPath: '', directory: folder, run, wheel, host });
     expect(result.ok).toBe(false);
     if (!result.ok) expect(result.error).toContain('nothing was installed');
     expect(calls).toEqual(['pip']);
@@ -79,7 +90,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('setting 
   });
 
   test('a failing pip is told with its own words', async () => {
-    const options = { say, libraryPath: '', directory: folder, run: offline, wheel };
+    const options = { say, libraryPath: '', directory: folder, run: offline, wheel, host };
     const result = await setupCuda(options);
     expect(result).toEqual({
       ok: false,
@@ -90,7 +101,14 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('setting 
   test('provider files of another version than the library are refused', async () => {
     const { run } = machine('the wheel');
     const old = { ...wheel, version: '0.0.1' };
-    const result = await setupCuda({ say, libraryPath: '', directory: folder, run, wheel: old });
+    const result = await setupCuda({
+      say,
+      libraryPath: '',
+      directory: folder,
+      run,
+      wheel: old,
+      host,
+    });
     expect(result.ok).toBe(false);
   });
 
@@ -99,7 +117,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('setting 
       'the wheel',
       '\tlibcuda.so.1 (libc6,x86-64) => /usr/lib/libcuda.so.1\n',
     );
-    const result = await setupCuda({ say, libraryPath: '', directory: folder, run, wheel });
+    const result = await setupCuda({ say, libraryPath: '', directory: folder, run, wheel, host });
     expect(result.ok && result.value.missingLibraries).toContain('libcudnn.so.9');
     expect(said.join('\n')).toContain('nvidia-cudnn-cu13~=9.0');
     expect(said.join('\n')).not.toContain('driver');

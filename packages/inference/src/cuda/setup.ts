@@ -53,6 +53,8 @@ export interface CudaSetupOptions {
   readonly directory?: string;
   readonly run?: RunCommand;
   readonly wheel?: ProviderWheel;
+  /** This machine, unless a test speaks of another. */
+  readonly host?: { readonly platform: string; readonly arch: string };
 }
 
 export interface CudaSetup {
@@ -65,9 +67,9 @@ export interface CudaSetup {
 
 /** Puts the provider files in place and says what else a GPU run needs. The error says what went wrong. */
 export async function setupCuda(options: CudaSetupOptions): Promise<Result<CudaSetup, string>> {
-  const { say, run = runCommand, wheel = pinnedWheel } = options;
-  if (platform !== 'linux' || arch !== 'x64') {
-    return err(`CUDA needs Linux on x86-64, this is ${platform} on ${arch}.`);
+  const { say, run = runCommand, wheel = pinnedWheel, host = { platform, arch } } = options;
+  if (host.platform !== 'linux' || host.arch !== 'x64') {
+    return err(`CUDA needs Linux on x86-64, this is ${host.platform} on ${host.arch}.`);
   }
   if (onnxVersion() !== wheel.version) {
     return err(

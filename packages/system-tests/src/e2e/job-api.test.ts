@@ -1,6 +1,7 @@
 /**
  * The life of a job over HTTP, through two gateways that share nothing but Redis: whatever one of them
  * accepts, the other one can be asked about.
+ * tidy-allow: a second file would start a second system.
  */
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Every refusal is a problem document that says which, why, and whether and when to try again. */
+/**
+ * Every refusal is a problem document that says which, why, and whether and when to try again.
+ * tidy-allow: one table, read top to bottom.
+ */
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
