@@ -40,13 +40,13 @@ export const parameterComponents: OpenApiObject = {
     name: 'Cancel-After',
     in: 'header',
     description: 'Another way to give `deadline_ms`: `30`, `90s`, `5m`, `1h30m`.',
-    schema: { type: 'string' },
+    schema: { type: 'string', pattern: '^(?:[0-9]+|(?=.)(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?)$' },
   },
   idempotencyKey: {
     name: 'Idempotency-Key',
     in: 'header',
     description: 'Makes the submit repeatable: 1 to 255 visible ASCII characters, quoted or not.',
-    schema: { type: 'string', maxLength: 257 },
+    schema: { type: 'string', pattern: '^[!-~]{1,257}$' },
   },
 };
 

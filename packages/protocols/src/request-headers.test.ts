@@ -27,6 +27,8 @@ describe('Prefer', () => {
 
 test.each([
   ['20', 20_000],
+  ['99999999999', 99_999_999_999_000],
+  ['9'.repeat(400), Infinity],
   ['', 'default'],
   ['-1', undefined],
   ['1.5', undefined],

@@ -19,11 +19,14 @@ export function parsePrefer(header: string | undefined): Preference {
   return { waitMs, respondAsync };
 }
 
-/** Seconds as `wait` takes them: a whole number, or nothing for the default. Undefined when unreadable. */
+/**
+ * Seconds as `wait` takes them: a whole number, however large (the caller of this caps it), or nothing for
+ * the default. In ms; undefined when unreadable.
+ */
 export function parseWait(text: string): number | 'default' | undefined {
   const digits = text.replaceAll('"', '');
   if (digits === '') return 'default';
-  return /^\d{1,9}$/u.test(digits) ? Number(digits) * 1000 : undefined;
+  return /^\d+$/u.test(digits) ? Number(digits) * 1000 : undefined;
 }
 
 const secondsPer = { h: 3600, m: 60, s: 1 } as const;
