@@ -29,7 +29,7 @@ export class BatchSize {
   readonly #servers: number;
   readonly #deps: BatchSizeDeps;
   readonly #limit: BatchLimit;
-  #isTargetDoubted = false;
+  #hasSaidInfeasible = false;
 
   /** `rowsMax`: most rows the model takes. Warns when the latency target cannot be kept. */
   constructor(loaded: LoadedModel, rowsMax: number, deps: BatchSizeDeps) {
@@ -79,8 +79,8 @@ export class BatchSize {
   #tell(): void {
     const { cap } = this.#limit;
     this.#deps.telemetry.batchLimited(this.#manifest.name, cap.rows);
-    if (cap.isFeasible || this.#isTargetDoubted) return;
-    this.#isTargetDoubted = true;
+    if (cap.isFeasible || this.#hasSaidInfeasible) return;
+    this.#hasSaidInfeasible = true;
     const servers = this.#servers;
     const targetMs = this.#manifest.latencyTargetMs;
     const runMs = round(this.latency.tailMs(1) ?? 0);

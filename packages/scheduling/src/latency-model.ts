@@ -84,7 +84,9 @@ export class LatencyModel {
       invariant(age >= 0, 'no size ran in the future');
       this.#sizes.set(rows, { runs, meanMs, lastRun: -age });
     }
-    this.#tailFactor = clamp(snapshot.tailFactor, 1, tailFactorMax);
+    const { tailFactor } = snapshot;
+    invariant(tailFactor >= 1 && tailFactor <= tailFactorMax, 'a tail factor lies in 1..3');
+    this.#tailFactor = tailFactor;
   }
 
   /** Learns from a run that succeeded. A first run, and what is no duration, teaches nothing. */
