@@ -285,6 +285,8 @@ describe('a job', () => {
       expires_at: expect.any(String),
     });
     expect(response.headers.get('retry-after')).toBeNull();
+    const again = await gateway.request(path, { headers: { Prefer: 'wait=20' } });
+    expect(again.headers.get('preference-applied')).toBe('wait=20');
   });
 
   test('is answered as it is when the wait elapses', async () => {
