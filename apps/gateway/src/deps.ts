@@ -6,6 +6,7 @@ import type { Clock, Random } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 
 import type { Load } from './admission/admit.ts';
+import type { ArrivingBytes } from './http/read-body.ts';
 import type { HeldRequests } from './results/held-requests.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
 
@@ -26,6 +27,7 @@ export interface GatewayDeps {
 
 /** The dependencies with the state that the requests of one gateway share. */
 export interface GatewayParts extends GatewayDeps {
+  readonly arriving: ArrivingBytes;
   readonly held: HeldRequests;
   readonly load: Load;
 }

@@ -12,6 +12,7 @@ import { createBackground } from './background.ts';
 import type { GatewayDeps, GatewayParts } from './deps.ts';
 import { type Exchange, type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
+import { ArrivingBytes } from './http/read-body.ts';
 import { requestIdOf } from './http/request-id.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -41,7 +42,12 @@ const drainGraceShare = 0.2;
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const load = { isDraining: false, waitingTotal: 0 };
-  const parts: GatewayParts = { ...deps, load, held: new HeldRequests(deps) };
+  const parts: GatewayParts = {
+    ...deps,
+    load,
+    arriving: new ArrivingBytes(),
+    held: new HeldRequests(deps),
+  };
   const open = new OpenRequests();
   const app = createApp(parts, open);
   const background = createBackground(parts);

@@ -64,7 +64,7 @@ async function receive(
     return err(failure('invalid_header', detail, { extras }));
   }
   // The media type is not looked at: the clients of this protocol send all kinds with their JSON.
-  const bytes = await readBody(c, parts.limits.bodyBytesMax);
+  const bytes = await readBody(c, parts);
   if (!bytes.ok) return bytes;
   const request = parseInferRequest(bytes.value, manifest);
   if (!request.ok) return request;

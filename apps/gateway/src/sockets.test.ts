@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
 import type { Limits } from '@inferry/contracts';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { startWorker, type TestGateway, testGateway } from './gateway-fixture.test.ts';
 
@@ -107,6 +107,28 @@ describe('a connection', () => {
       socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n`, send);
     });
     expect(parse(text).body).toMatchObject({ code: 'payload_too_large', limit_bytes: 1000 });
+  });
+
+  test('has no room for its body while too many bytes of others are on their way', async () => {
+    const { port } = await start({ bodyBytesMax: 1_000 });
+    const unfinished = `${head}Content-Length: 1000\r\n\r\n${'x'.repeat(999)}`;
+    const others = Array.from({ length: 65 }, () => connect(port, '127.0.0.1'));
+    const refused = new Promise<string>((resolve) => {
+      for (const socket of others) {
+        socket.on('error', () => undefined);
+        socket.on('data', (chunk) => resolve(chunk.toString()));
+        socket.write(unfinished);
+      }
+    });
+    expect(parse(await refused).body).toMatchObject({ code: 'queue_full', retryable: true });
+    for (const socket of others) socket.destroy();
+    const padded = body.padEnd(1_000);
+    await vi.waitFor(async () => {
+      const text = await exchange(port, (socket) =>
+        socket.write(`${head}Connection: close\r\nContent-Length: 1000\r\n\r\n${padded}`),
+      );
+      expect(text).toMatch(/^HTTP\/1.1 202 /u);
+    });
   });
 
   test('that announces more than the limit is refused before it sends', async () => {

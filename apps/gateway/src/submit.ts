@@ -92,7 +92,7 @@ async function receive(
     const model = resolveReference(reference, parts.catalogue);
     if (!model.ok) return model;
   }
-  const bytes = await readBody(c, parts.limits.bodyBytesMax);
+  const bytes = await readBody(c, parts);
   if (!bytes.ok) return bytes;
   const body = submitBodyOf(c.req.header('content-type'), bytes.value);
   if (!body.ok) return body;

@@ -5,16 +5,37 @@
  */
 import type { IncomingMessage } from 'node:http';
 
-import { type Failure, failure } from '@inferry/contracts';
+import { type Failure, failure, type Limits } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 
 import type { GatewayContext } from './exchange.ts';
 
-/** Errors: `unsupported_content_encoding`, `payload_too_large` (extras `limit_bytes`), `request_timeout`. */
+/** Bodies of the largest size that may be on their way at once; smaller ones may be more. */
+const arrivingBodiesMax = 64;
+const retryAfterMs = 1_000;
+
+/** Bytes of the bodies that one gateway has begun to receive and has not completely received. */
+export class ArrivingBytes {
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+  }
+}
+
+/**
+ * Errors: `unsupported_content_encoding`, `payload_too_large` (extras `limit_bytes`), `request_timeout`,
+ * `queue_full` (too many bytes of all requests are on their way).
+ */
 export async function readBody(
   c: GatewayContext,
-  bytesMax: number,
+  { limits, arriving }: { readonly limits: Limits; readonly arriving: ArrivingBytes },
 ): Promise<Result<Uint8Array, Failure>> {
+  const bytesMax = limits.bodyBytesMax;
   const encoding = c.req.header('content-encoding') ?? 'identity';
   if (encoding.toLowerCase() !== 'identity') {
     const detail = `Content-Encoding "${encoding}" is not supported; send the body as it is.`;
@@ -23,7 +44,7 @@ export async function readBody(
   const declared = Number(c.req.header('content-length') ?? 0);
   if (declared > bytesMax) return err(tooLarge(bytesMax));
   const incoming = incomingOf(c);
-  if (incoming !== undefined) return readIncoming(incoming, bytesMax);
+  if (incoming !== undefined) return readIncoming(incoming, bytesMax, arriving);
   return readStream(c.req.raw.body, bytesMax);
 }
 
@@ -36,22 +57,26 @@ function incomingOf(c: GatewayContext): IncomingMessage | undefined {
 function readIncoming(
   incoming: IncomingMessage,
   bytesMax: number,
+  arriving: ArrivingBytes,
 ): Promise<Result<Uint8Array, Failure>> {
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = [];
     let size = 0;
     const finish = (result: Result<Uint8Array, Failure>): void => {
+      arriving.add(-size);
       incoming.off('data', onData).off('end', onEnd).off('close', onGone).off('error', onGone);
       resolve(result);
     };
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= bytesMax) {
+      arriving.add(chunk.length);
+      const isTooLarge = size > bytesMax;
+      if (!isTooLarge && arriving.bytes <= bytesMax * arrivingBodiesMax) {
         chunks.push(chunk);
         return;
       }
       incoming.pause();
-      finish(err(tooLarge(bytesMax)));
+      finish(err(isTooLarge ? tooLarge(bytesMax) : tooManyArriving(bytesMax)));
     };
     const onEnd = (): void => finish(ok(join(chunks, size)));
     // Nobody reads this answer: the connection broke or was timed out before the body was complete.
@@ -78,6 +103,11 @@ async function readStream(
 function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   const [only, ...others] = chunks;
   return only !== undefined && others.length === 0 ? only : Buffer.concat(chunks, size);
+}
+
+function tooManyArriving(bytesMax: number): Failure {
+  const detail = `The requests that this server is receiving have more than ${bytesMax * arrivingBodiesMax} bytes together.`;
+  return failure('queue_full', detail, { retryAfterMs });
 }
 
 function tooLarge(bytesMax: number): Failure {

@@ -43,7 +43,8 @@ async function readJob(c: GatewayContext, parts: GatewayParts): Promise<Response
   const { limits, held } = parts;
   const { waitMs: asked = 0 } = preference.value;
   const waitMs = Math.min(asked === 'default' ? limits.waitMsDefault : asked, limits.waitMsMax);
-  const place = waitMs > 0 && !isTerminal(record.status) ? held.reserve() : undefined;
+  const hasEnded = isTerminal(record.status);
+  const place = waitMs > 0 && !hasEnded ? held.reserve() : undefined;
   if (place !== undefined) {
     try {
       const { signal } = c.req.raw;
@@ -56,7 +57,7 @@ async function readJob(c: GatewayContext, parts: GatewayParts): Promise<Response
       place.release();
     }
   }
-  const headers = preferenceApplied(preference.value, place === undefined ? 0 : waitMs);
+  const headers = preferenceApplied(preference.value, hasEnded || place !== undefined ? waitMs : 0);
   return jobAnswer(c, record, parts, { status: 200, headers });
 }
 
@@ -70,7 +71,7 @@ function readPreference(c: GatewayContext): Result<Preference, Failure> {
 }
 
 async function cancelJob(c: GatewayContext, parts: GatewayParts): Promise<Response> {
-  const bytes = await readBody(c, parts.limits.bodyBytesMax);
+  const bytes = await readBody(c, parts);
   if (!bytes.ok) return problem(c, bytes.error);
   if (bytes.value.length > 0) {
     const type = requireJson(c.req.header('content-type'));
