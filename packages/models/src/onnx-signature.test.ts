@@ -1,4 +1,5 @@
 /** What the signature reader takes from an ONNX file, and what it refuses. */
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,13 @@ async function refusal(bytes: Uint8Array): Promise<string[]> {
 }
 
 describe('the ONNX signature', () => {
+  test('of a pipe is refused at once', async () => {
+    const file = join(folder, 'pipe.onnx');
+    execFileSync('mkfifo', [file]);
+    const result = await readOnnxSignature(file);
+    expect(result).toMatchObject({ ok: false, error: [{ message: 'is not a regular file' }] });
+  });
+
   test('names inputs and outputs with their datatypes, and -1 for what varies', async () => {
     const result = await read(writeOnnx({ ...simple, producer: 'skl2onnx' }));
     expect(result).toMatchObject({

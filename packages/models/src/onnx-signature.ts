@@ -2,6 +2,7 @@
  * Reads what an ONNX file takes and gives, without ONNX Runtime and without its weights: fields that
  * are not needed are passed over by their length. External data files are never opened.
  */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { err, ok, type Result } from '@inferry/runtime';
 import { fileErrorText, type FileProblem } from './file-problem.ts';
@@ -33,7 +34,8 @@ export async function readOnnxSignature(
 ): Promise<Result<OnnxSignature, readonly FileProblem[]>> {
   const problem = (message: string): FileProblem => ({ file, line: null, message });
   try {
-    const handle = await open(file, 'r');
+    // Opening a pipe would wait for a writer, for ever, before it can be seen to be no regular file.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const found = await readModel(handle);
       return found.ok ? found : err(found.error.map(problem));
