@@ -6,6 +6,7 @@ import { createLogger, createMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
 import { createBackground } from './background.ts';
+import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
 import { iris } from './models-fixture.test.ts';
@@ -34,6 +35,7 @@ function setUp() {
     ...base,
     load: { isDraining: false, waitingTotal: 0 },
     held: new HeldRequests(base),
+    arriving: new ArrivingBytes(),
   };
   return { ...parts, metrics, lines, background: createBackground(parts) };
 }

@@ -4,6 +4,8 @@ import { invariant } from '@inferry/runtime';
 export const defaultLimits = {
   /** Request body, as received. */
   bodyBytesMax: 8 * 1024 * 1024,
+  /** Bodies of the largest size that one gateway may be receiving at a time, together. */
+  arrivingBodiesMax: 64,
   headerBytesMax: 16 * 1024,
   /** A request must have arrived completely within this time. */
   requestReceiveMsMax: 30_000,

@@ -91,7 +91,7 @@ export interface ModelManifest {
   readonly preprocess: PreprocessSpec;
   readonly postprocess: PostprocessSpec;
   readonly simulated: SimulatedSpec | null;
-  /** Desired time from acceptance to answer, for the release rule; null when not set. */
+  /** Desired time from acceptance to answer: bounds the batch and its wait; null when not set. */
   readonly latencyTargetMs: number | null;
   /** How long a free slot waits for a fuller batch. 0: never. */
   readonly lingerMs: number;

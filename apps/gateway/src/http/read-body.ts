@@ -10,8 +10,6 @@ import { err, ok, type Result } from '@inferry/runtime';
 
 import type { GatewayContext } from './exchange.ts';
 
-/** Bodies of the largest size that may be on their way at once; smaller ones may be more. */
-const arrivingBodiesMax = 64;
 const retryAfterMs = 1_000;
 
 /** Bytes of the bodies that one gateway has begun to receive and has not completely received. */
@@ -44,7 +42,7 @@ export async function readBody(
   const declared = Number(c.req.header('content-length') ?? 0);
   if (declared > bytesMax) return err(tooLarge(bytesMax));
   const incoming = incomingOf(c);
-  if (incoming !== undefined) return readIncoming(incoming, bytesMax, arriving);
+  if (incoming !== undefined) return readIncoming(incoming, limits, arriving);
   return readStream(c.req.raw.body, bytesMax);
 }
 
@@ -56,9 +54,10 @@ function incomingOf(c: GatewayContext): IncomingMessage | undefined {
 
 function readIncoming(
   incoming: IncomingMessage,
-  bytesMax: number,
+  { bodyBytesMax: bytesMax, arrivingBodiesMax }: Limits,
   arriving: ArrivingBytes,
 ): Promise<Result<Uint8Array, Failure>> {
+  const arrivingBytesMax = bytesMax * arrivingBodiesMax;
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = [];
     let size = 0;
@@ -71,12 +70,12 @@ function readIncoming(
       size += chunk.length;
       arriving.add(chunk.length);
       const isTooLarge = size > bytesMax;
-      if (!isTooLarge && arriving.bytes <= bytesMax * arrivingBodiesMax) {
+      if (!isTooLarge && arriving.bytes <= arrivingBytesMax) {
         chunks.push(chunk);
         return;
       }
       incoming.pause();
-      finish(err(isTooLarge ? tooLarge(bytesMax) : tooManyArriving(bytesMax)));
+      finish(err(isTooLarge ? tooLarge(bytesMax) : tooManyArriving(arrivingBytesMax)));
     };
     const onEnd = (): void => finish(ok(join(chunks, size)));
     // Nobody reads this answer: the connection broke or was timed out before the body was complete.
@@ -106,7 +105,7 @@ function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
 }
 
 function tooManyArriving(bytesMax: number): Failure {
-  const detail = `The requests that this server is receiving have more than ${bytesMax * arrivingBodiesMax} bytes together.`;
+  const detail = `The requests that this server is receiving have more than ${bytesMax} bytes together.`;
   return failure('queue_full', detail, { retryAfterMs });
 }
 

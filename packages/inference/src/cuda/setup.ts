@@ -16,7 +16,6 @@ import { adviceFor, missingLibraries } from './libraries.ts';
 import { runCommand, type RunCommand } from './run-command.ts';
 
 /** @internal exported for its test */
-/** @internal Named by the tests, which bring a wheel of their own. */
 export interface ProviderWheel {
   /** Version of ONNX Runtime; the provider files only work beside the same one. */
   readonly version: string;
