@@ -1,4 +1,5 @@
 /** What goes in comes out: every datatype, exactly, over both surfaces, and the shapes models have. */
+import { waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, call, fixtureModels, postJson, type RunningRole, System } from '../system.ts';
 
@@ -151,7 +152,11 @@ describe('one gateway and one worker on the test models', () => {
         ],
       },
     });
-    expect((await call(`${gateway.url}/v2/models/matrix/versions/1/ready`)).status).toBe(200);
+    // The gateway looks at the workers' announcements every half second.
+    const ready = `${gateway.url}/v2/models/matrix/versions/1/ready`;
+    await waitFor(async () => (await call(ready)).status === 200, {
+      what: 'the model to be ready',
+    });
   });
 
   test('several rows in one request stay together and in order', async () => {
