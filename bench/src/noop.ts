@@ -11,9 +11,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type AppProcess, startProcess, startRedisServer } from '@inferry/testkit';
+import { startProcess, startRedisServer } from '@inferry/testkit';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
+import { readyOf } from './ready.ts';
 
 const { values } = parseArgs({
   options: {
@@ -50,8 +51,8 @@ const env = {
 const gateway = startProcess(['gateway', '--models', models], { env });
 const worker = startProcess(['worker', '--models', models], { env });
 try {
-  const gatewayReady = await ready(gateway);
-  const workerReady = await ready(worker);
+  const gatewayReady = await readyOf(gateway);
+  const workerReady = await readyOf(worker);
   const pids = { gateway: gatewayReady.pid, worker: workerReady.pid, redis: redis.pid };
   const url = `http://127.0.0.1:${gatewayReady.http_port}/v2/models/noop/infer`;
   await load(url, 2);
@@ -97,11 +98,4 @@ function load(url: string, duration: number): Promise<autocannon.Result> {
       inputs: [{ name: 'x', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4] }],
     }),
   });
-}
-
-async function ready(
-  process: AppProcess,
-): Promise<{ readonly pid: number; readonly http_port: number }> {
-  const line = await process.waitForLine(/"msg":"ready"/u, 30_000);
-  return JSON.parse(line) as { readonly pid: number; readonly http_port: number };
 }
