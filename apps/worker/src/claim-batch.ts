@@ -26,7 +26,8 @@ export async function claimBatch(lane: LaneContext): Promise<BatchClaim> {
   if (lingerMs <= 0 || rowsMax === 1) return take(lane, rowsMax, 'slot');
   const full = await ask(lane, { rowsMax, rowsMin: rowsMax, takeSuspect: false });
   const { claims, rowsWaiting, oldestAtMs } = full;
-  if (claims.length > 0 || rowsWaiting === 0) return batchOf(full, rowsMax, 'full', lane);
+  // Less than a full batch is taken here only when a job came back: it does not wait for company.
+  if (claims.length > 0 || rowsWaiting === 0) return batchOf(full, rowsMax, 'returned', lane);
   const policy = {
     rowsMax,
     lingerMs,

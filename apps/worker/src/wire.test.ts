@@ -16,6 +16,8 @@ describe('start', () => {
     expect(fixture.worker.isReady).toBe(true);
     const [announced] = await fixture.queue.workers();
     expect(announced?.state).toBe('serving');
+    // Where the file lies on this host is nobody else's business.
+    expect(announced?.models.map((model) => model.manifest.file)).toEqual([null]);
     expect(announced?.models.map((model) => [model.manifest.name, model.state])).toEqual([
       ['echo', 'ready'],
     ]);

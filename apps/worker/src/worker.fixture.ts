@@ -25,7 +25,7 @@ export const modelManifest: ModelManifest = {
   version: '1',
   digest: 'none',
   backend: 'simulated',
-  file: null,
+  file: '/srv/models/echo/1/model.onnx',
   fileBytes: 0,
   maxBatchSize: 4,
   instances: [{ kind: 'cpu', count: 1 }],

@@ -8,6 +8,7 @@ export {
   failure,
 } from './errors.ts';
 export { decodeFrame, encodeFrame, type Frame } from './frame.ts';
+export { halfToNumber, numberToHalf } from './half.ts';
 export {
   type ClassId,
   classOf,

@@ -10,5 +10,4 @@ export { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
 export { type ModelYaml, modelYamlJsonSchema } from './model-yaml-schema.ts';
 export { type OnnxSignature, readOnnxSignature } from './onnx-signature.ts';
 export type { OnnxTensor } from './onnx-value-info.ts';
-export { publicManifest } from './public-manifest.ts';
 export { latestVersion, resolveModel } from './versions.ts';

@@ -1,7 +1,6 @@
 /** Which version is the latest, and what a caller is told about one that is not there. */
 import { describe, expect, test } from 'vitest';
 import { manifestOf } from './manifest-fixture.test.ts';
-import { publicManifest } from './public-manifest.ts';
 import { latestVersion, resolveModel } from './versions.ts';
 
 function latestOf(...versions: string[]): string | undefined {
@@ -51,9 +50,4 @@ describe('resolving a name', () => {
     expect(detail).toMatch(/there are: m0, .*, m9 and 4 more$/u);
     expect(detail.length).toBeLessThan(300);
   });
-});
-
-test('a public manifest names no file of this host', () => {
-  const manifest = { ...manifestOf('iris', '1'), file: '/srv/models/iris/1/model.onnx' };
-  expect(publicManifest(manifest)).toEqual({ ...manifest, file: null });
 });

@@ -2,12 +2,13 @@
 import {
   type Datatype,
   datatypeBytes,
+  halfToNumber,
   type JsonValue,
+  numberToHalf,
   splitBytes,
   type Tensor,
 } from '@inferry/contracts';
 import { invariant } from '@inferry/runtime';
-import { halfToNumber, numberToHalf } from './half.ts';
 
 /** Datatypes an image or tabular pipeline can fill. */
 export type FilledDatatype = 'FP32' | 'FP64' | 'FP16' | 'UINT8';

@@ -1,8 +1,7 @@
 import type { Datatype, JobInput, ModelManifest, Tensor } from '@inferry/contracts';
-import { joinBytes } from '@inferry/contracts';
+import { joinBytes, numberToHalf } from '@inferry/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { numberToHalf } from './half.ts';
 import { postprocess } from './postprocess.ts';
 
 const pipeline: JobInput = { form: 'pipeline', rows: [] };

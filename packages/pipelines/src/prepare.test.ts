@@ -1,6 +1,7 @@
 /** tidy-allow: one input after the other through the same function. */
 import {
   defaultLimits,
+  halfToNumber,
   type ImageSpec,
   joinBytes,
   type ModelManifest,
@@ -8,7 +9,6 @@ import {
 } from '@inferry/contracts';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { halfToNumber } from './half.ts';
 import { prepare } from './prepare.ts';
 
 const manifestBase: ModelManifest = {

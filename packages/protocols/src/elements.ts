@@ -4,11 +4,18 @@
  * no result is lost and none is changed. 64-bit integers are exact. A BYTES element is a string (its
  * UTF-8 bytes) or `{"b64": "..."}`.
  */
-import { type Datatype, datatypeBytes, joinBytes, splitBytes } from '@inferry/contracts';
+import {
+  type Datatype,
+  datatypeBytes,
+  halfToNumber,
+  joinBytes,
+  numberToHalf,
+  splitBytes,
+} from '@inferry/contracts';
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 import { decodeBase64 } from './base64.ts';
-import { fromBrainFloat, fromHalf, toBrainFloat, toHalf } from './half.ts';
+import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 
 /** How one fixed-size element is stored and written. `put` returns what is wrong with a value. */
 interface ElementCodec {
@@ -41,9 +48,9 @@ const codecs: Readonly<Record<Exclude<Datatype, 'BYTES'>, ElementCodec>> = {
   UINT64: longInteger(0n, 2n ** 64n - 1n, 'setBigUint64', 'getBigUint64'),
   INT64: longInteger(-(2n ** 63n), 2n ** 63n - 1n, 'setBigInt64', 'getBigInt64'),
   FP16: float(
-    (value) => fromHalf(toHalf(value)),
-    (view, offset, value) => view.setUint16(offset, toHalf(value), true),
-    (view, offset) => fromHalf(view.getUint16(offset, true)),
+    (value) => halfToNumber(numberToHalf(value)),
+    (view, offset, value) => view.setUint16(offset, numberToHalf(value), true),
+    (view, offset) => halfToNumber(view.getUint16(offset, true)),
   ),
   BF16: float(
     (value) => fromBrainFloat(toBrainFloat(value)),

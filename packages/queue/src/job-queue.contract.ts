@@ -142,6 +142,17 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(await take({ rowsMin: 3 })).toHaveLength(2);
     });
 
+    test('a job that came back is taken without waiting for company', async () => {
+      await add();
+      await queue.giveBack(cls, await take(), false);
+      await add();
+      const claims = await take({ rowsMin: 5, workerId: 'w2' });
+      expect(claims.map(({ seq, attempt }) => [seq, attempt])).toEqual([
+        [1, 1],
+        [2, 1],
+      ]);
+    });
+
     test('enqueue reports the place and refuses beyond depth and bytes, storing nothing', async () => {
       const limits = { depthMax: 2, bytesMax: 1_000 };
       const places = [];

@@ -64,7 +64,10 @@ export interface ClaimRequest {
   readonly workerId: string;
   /** Take jobs while the sum of their rows stays within this; the first job is taken whatever its rows. */
   readonly rowsMax: number;
-  /** Take nothing while fewer rows than this wait (jobs stay shared); 1 takes whatever is there. */
+  /**
+   * Take nothing while fewer rows than this wait (jobs stay shared); 1 takes whatever is there. A job
+   * that came back does not wait for company: with one among them, whatever is there is taken.
+   */
   readonly rowsMin: number;
   /**
    * A suspect is claimed alone, and only when this is true: the caller then runs nothing else in
@@ -120,8 +123,6 @@ export interface ClassStats {
 export type QueueEvents = {
   connected: { readonly client: string };
   disconnected: { readonly client: string };
-  /** A result arrived that nobody here waits for any more. */
-  unclaimed_outcome: { readonly id: JobId };
 };
 
 /** What has become of an id. `gone`: it existed and was removed. */

@@ -20,11 +20,6 @@ describe('decideRelease', () => {
     expect(decision).toEqual({ do: 'release', reason: 'full' });
   });
 
-  test('a returned job departs at once', () => {
-    const view = { rowsWaiting: 1, oldestAtMs: 100, hasReturned: true };
-    expect(decideRelease(view, policy, 100)).toEqual({ do: 'release', reason: 'returned' });
-  });
-
   test('without linger whatever waits departs as soon as the slot is free', () => {
     const decision = decideRelease(
       { rowsWaiting: 1, oldestAtMs: 100 },

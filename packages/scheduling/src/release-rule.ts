@@ -7,16 +7,14 @@
  */
 import { invariant } from '@inferry/runtime';
 
-/** Why a batch departed, as a label of metrics. `drain`: the worker is shutting down. */
-export type ReleaseReason = 'full' | 'slot' | 'linger' | 'deadline' | 'returned' | 'drain';
+/** Why a batch departed, as a label of metrics. `returned`: a job that came back is among it. */
+export type ReleaseReason = 'full' | 'slot' | 'linger' | 'deadline' | 'returned';
 
 /** What waits in one class. */
 export interface WaitingView {
   readonly rowsWaiting: number;
   /** When the oldest waiting job was enqueued, on the clock of `nowMs`; null when none waits. */
   readonly oldestAtMs: number | null;
-  /** A job that came back from a lost worker or a drain waits: it has waited enough. */
-  readonly hasReturned?: boolean;
 }
 
 export interface ReleasePolicy {
@@ -44,7 +42,6 @@ export function decideRelease(
   invariant(policy.rowsMax >= 1, 'a batch holds at least one row');
   if (view.rowsWaiting === 0 || view.oldestAtMs === null) return { do: 'wait', untilMs: Infinity };
   if (view.rowsWaiting >= policy.rowsMax) return release('full');
-  if (view.hasReturned === true) return release('returned');
   if (policy.lingerMs <= 0) return release('slot');
 
   const lingerUntilMs = view.oldestAtMs + policy.lingerMs;

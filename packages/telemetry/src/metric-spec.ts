@@ -81,7 +81,7 @@ export const outcomes = [
   'expired',
   'rejected',
 ] as const satisfies readonly (TerminalStatus | 'rejected')[];
-export const releaseReasons = ['full', 'slot', 'linger', 'deadline', 'returned', 'drain'] as const;
+export const releaseReasons = ['full', 'slot', 'linger', 'deadline', 'returned'] as const;
 export type ReleaseReason = (typeof releaseReasons)[number];
 
 export const gateway = ['gateway'] as const satisfies readonly MetricRole[];

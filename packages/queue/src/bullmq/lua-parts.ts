@@ -24,7 +24,7 @@
  *   xs seq · xe enqueued (us) · xd deadline (ms) · xq queue deadline (ms) · xr rows · xv envelope version ·
  *   xn payload bytes · xg gateway that waits · xw further gateways that wait (`,` in front of each) ·
  *   xm retention (ms) · xa attempts allowed · xi inline payload · xf fence of the current claim ·
- *   xk jobs that overtook it · xt first start (us) · xo when the lock was first seen missing (ms)
+ *   xk jobs that overtook it · xt first start (us) · xb it came back · xo when the lock was first seen missing (ms)
  */
 import { createRequire } from 'node:module';
 import { invariant } from '@inferry/runtime';
@@ -206,6 +206,7 @@ local function returnJobs(ids)
     C('LREM', P..'active', -1, id)
     C('DEL', P..id..':lock')
     C('HDEL', P..id, 'xf', 'xo')
+    C('HSET', P..id, 'xb', 1)
     C('ZADD', P..'x:order', seq, id)
     local started = tonumber(C('HGET', P..id, 'ats') or 0) > 0
     C('ZADD', P..'x:dl', started and f[4] or f[3], id)

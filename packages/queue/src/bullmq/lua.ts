@@ -85,15 +85,15 @@ end
 C('SET', lastFence, fence, 'PX', 600000)
 
 if rowsMin > 1 then
-  -- Count no further than needed to decide. Returned jobs and suspects do not wait for company.
+  -- Count no further than needed to decide. Jobs that came back do not wait for company.
   local waiting, sum = C('LRANGE', P..'wait', -rowsMin, -1), 0
-  local hasSuspect = false
+  local hasReturned = false
   for _, id in ipairs(waiting) do
-    local f = C('HMGET', P..id, 'xr', 'stc')
+    local f = C('HMGET', P..id, 'xr', 'xb')
     sum = sum + tonumber(f[1] or 0)
-    if f[2] then hasSuspect = true end
+    if f[2] then hasReturned = true end
   end
-  if sum < rowsMin and not hasSuspect then out[3] = sum; return answer() end
+  if sum < rowsMin and not hasReturned then out[3] = sum; return answer() end
 end
 
 while true do

@@ -26,7 +26,6 @@ export interface OutcomeWaitersDeps {
   readonly fetch: (
     jobs: readonly { readonly cls: ClassId; readonly id: JobId }[],
   ) => Promise<readonly (Uint8Array | null)[]>;
-  readonly onUnclaimed: (id: JobId) => void;
 }
 
 export class OutcomeWaiters {
@@ -89,10 +88,8 @@ export class OutcomeWaiters {
 
   settle(id: JobId, record: JobRecord): void {
     const waiter = this.#waiters.get(id);
-    if (waiter === undefined) {
-      this.#deps.onUnclaimed(id);
-      return;
-    }
+    // Whoever waited has gone.
+    if (waiter === undefined) return;
     if (waiter.listeners.size === 0) {
       if (waiter.isGivenUp) this.#waiters.delete(id);
       else waiter.early = record;

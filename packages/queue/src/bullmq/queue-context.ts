@@ -49,7 +49,6 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
     clock: options.clock,
     fetch: (jobs: readonly { readonly cls: ClassId; readonly id: JobId }[]) =>
       blobs.mgetBuffer(jobs.map(({ cls, id }) => names.outcome(cls, id))),
-    onUnclaimed: (id) => events.emit('unclaimed_outcome', { id }),
   });
 
   let subscriber: Redis | undefined;

@@ -87,6 +87,7 @@ export class ClassQueue {
       queueDeadlineAtMs: nowMs + job.queueTimeoutMs,
       attempt: 0,
       workersLost: 0,
+      hasReturned: false,
       startedAtMs: null,
       lease: null,
     });
@@ -130,7 +131,7 @@ export class ClassQueue {
     if (request.rowsMin > 1) {
       const head = this.#waiting.slice(0, request.rowsMin);
       const rowsWaiting = head.reduce((sum, job) => sum + job.envelope.rows, 0);
-      if (rowsWaiting < request.rowsMin && !head.some((job) => job.workersLost > 0)) {
+      if (rowsWaiting < request.rowsMin && !head.some((job) => job.hasReturned)) {
         return { ...this.#outlook(), claims, rowsWaiting, suspectAhead };
       }
     }
@@ -265,6 +266,7 @@ export class ClassQueue {
     for (const job of jobs) {
       this.#active.delete(job.envelope.id);
       job.lease = null;
+      job.hasReturned = true;
       this.#waiting.push(job);
       this.#waitingBytes += job.payload.length;
       this.#removed -= 1;

@@ -18,6 +18,8 @@ export interface Job {
   readonly queueDeadlineAtMs: number;
   attempt: number;
   workersLost: number;
+  /** It was claimed and came back; it has waited for company already. */
+  hasReturned: boolean;
   startedAtMs: number | null;
   /** Set while the job is claimed. */
   lease: Lease | null;
