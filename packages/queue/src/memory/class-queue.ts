@@ -19,7 +19,7 @@ import type {
   Settlement,
   SweepReport,
 } from '../port.ts';
-import { failed, idsOf, type Job, liveRecord, outcomeBytes } from './job.ts';
+import { failed, idsOf, type Job, liveRecord, newJob, outcomeBytes } from './job.ts';
 import { isAbandoned, leaseUntil } from './lease.ts';
 
 export interface ClassQueueDeps {
@@ -76,24 +76,13 @@ export class ClassQueue {
     if (this.#waiting.length >= limits.depthMax) return 'depth';
     if (this.#waitingBytes + payload.length > limits.bytesMax) return 'bytes';
     this.#lastSeq += 1;
-    const deadlineAtMs = nowMs + job.deadlineMs;
     const ahead = this.#waiting.length;
-    this.#waiting.push({
-      envelope: job,
-      payload,
-      seq: this.#lastSeq,
-      enqueuedAtMs: nowMs,
-      deadlineAtMs,
-      queueDeadlineAtMs: nowMs + job.queueTimeoutMs,
-      attempt: 0,
-      workersLost: 0,
-      hasReturned: false,
-      startedAtMs: null,
-      lease: null,
-    });
+    const added = newJob(job, payload, { seq: this.#lastSeq, nowMs });
+    this.#waiting.push(added);
     this.#waitingBytes += payload.length;
     this.#deps.onWork();
-    return { seq: this.#lastSeq, enqueuedAtMs: nowMs, deadlineAtMs, ahead, isDuplicate: false };
+    const { seq, deadlineAtMs } = added;
+    return { seq, enqueuedAtMs: nowMs, deadlineAtMs, ahead, isDuplicate: false };
   }
 
   /** The job as it is now, or undefined when nothing of it is left. */

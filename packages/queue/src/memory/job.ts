@@ -25,6 +25,27 @@ export interface Job {
   lease: Lease | null;
 }
 
+/** A job as it is when it arrives, at `nowMs`. */
+export function newJob(
+  envelope: JobEnvelope,
+  payload: Uint8Array,
+  { seq, nowMs }: { readonly seq: number; readonly nowMs: number },
+): Job {
+  return {
+    envelope,
+    payload,
+    seq,
+    enqueuedAtMs: nowMs,
+    deadlineAtMs: nowMs + envelope.deadlineMs,
+    queueDeadlineAtMs: nowMs + envelope.queueTimeoutMs,
+    attempt: 0,
+    workersLost: 0,
+    hasReturned: false,
+    startedAtMs: null,
+    lease: null,
+  };
+}
+
 export function failed(status: TerminalStatus, error: JobError): Outcome {
   return {
     status,
