@@ -56,6 +56,8 @@ export const errorRegistry = {
   ),
   headers_too_large: spec('invalid', 431, false, 'The request headers are too large'),
 
+  quota_exceeded: spec('refused', 429, true, 'Your own share of the queue is used up'),
+  deadline_infeasible: spec('refused', 503, true, 'The answer would come too late'),
   queue_full: spec('refused', 503, true, 'The queue is full'),
   storage_exhausted: spec('refused', 503, true, 'The queue has no room for more bytes'),
   draining: spec('refused', 503, true, 'The server is shutting down'),

@@ -22,21 +22,26 @@ export {
   reservedNames,
 } from './ids.ts';
 export {
+  defaultTenant,
   isTerminal,
   type JobEnvelope,
   type JobError,
   type JobRecord,
   type JobStatus,
   type Outcome,
+  priorities,
+  type Priority,
   type StageTimings,
   type TerminalStatus,
 } from './job.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export {
+  type AdmissionSpec,
   type ClassifySpec,
   hasPipeline,
   type ImageSpec,
   type InstanceGroup,
+  type LingerSpec,
   type ModelManifest,
   type PostprocessSpec,
   type PreprocessSpec,
@@ -55,6 +60,7 @@ export {
   outputParts,
   type PipelineRow,
 } from './payload.ts';
+export type { Estimate, LineView, ServerView, ServicePoint, ServiceProfile } from './service.ts';
 export {
   type Datatype,
   datatypeBytes,

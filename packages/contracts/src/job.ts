@@ -3,6 +3,13 @@ import type { ErrorCode } from './errors.ts';
 import type { ClassId, JobId } from './ids.ts';
 import type { JobOutput } from './payload.ts';
 
+/** Not strict: with work waiting in all three, they share the model 8 : 4 : 1. */
+export const priorities = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof priorities)[number];
+
+/** The tenant of requests that name none, and of all of them where no tenants are configured. */
+export const defaultTenant = 'default';
+
 /**
  * What is stored with a job at enqueue and never changes. `v` rises when a field changes its meaning;
  * a worker leaves a job with a newer `v` to a newer worker.
@@ -11,6 +18,9 @@ export interface JobEnvelope {
   readonly v: 1;
   readonly id: JobId;
   readonly class: ClassId;
+  /** Whose job it is: with {@link priority} its flow, within which order of arrival holds. */
+  readonly tenant: string;
+  readonly priority: Priority;
   /** Leading dimension: rows this job takes of a batch's `max_batch_size`. At least 1. */
   readonly rows: number;
   readonly payloadBytes: number;
@@ -78,8 +88,12 @@ export interface JobRecord {
   readonly settledAtMs: number | null;
   readonly deadlineAtMs: number;
   readonly expiresAtMs: number | null;
-  /** Jobs of the class ahead of this one; null unless queued. */
+  /** Jobs of the class that would start before this one if nobody else came; null unless queued. */
   readonly ahead: number | null;
+  /** Jobs of other tenants or priorities wait too: later ones of theirs may still start before this one. */
+  readonly isAheadApproximate: boolean;
+  /** When the job is expected to have ended; null unless queued, and while no worker has told what runs take. */
+  readonly etaAtMs: number | null;
   readonly outcome: Outcome | null;
 }
 

@@ -17,6 +17,8 @@ export const defaultLimits = {
   heldRequestsMax: 5_000,
   queueDepthPerClassMax: 50_000,
   queueDepthTotalMax: 200_000,
+  /** Waiting jobs of one tenant in one class. */
+  queueDepthPerTenantMax: 10_000,
   /** Payload bytes waiting in one class. */
   queueBytesPerClassMax: 1024 * 1024 * 1024,
   /** Outcome bytes kept for one class; the oldest go first. */
@@ -24,6 +26,8 @@ export const defaultLimits = {
   outputBytesMax: 32 * 1024 * 1024,
   /** Payloads up to this size travel with the job, larger ones have their own key. */
   inlinePayloadBytesMax: 2 * 1024,
+  tenantsMax: 1_000,
+  agingMs: 60_000,
   deadlineMsMax: 24 * 3_600_000,
   deadlineMsDefault: 3_600_000,
   executionTimeoutMsDefault: 60_000,

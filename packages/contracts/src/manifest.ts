@@ -73,6 +73,27 @@ export interface SimulatedSpec {
   readonly crashOn: number | null;
 }
 
+/**
+ * Whether a free slot waits for a fuller batch, at most `maxMs`. none: never. auto: when recent arrivals
+ * and the cost of a run say that it pays. defer: always, until the batch is full or the time is over.
+ */
+export interface LingerSpec {
+  readonly mode: 'none' | 'auto' | 'defer';
+  readonly maxMs: number;
+}
+
+/**
+ * Which held requests are refused at the door. target: those not expected to end within `budgetMs`; timeout:
+ * within their own time limit; depth: none, only the bounds of the queue hold; off: only those of the server.
+ */
+export interface AdmissionSpec {
+  readonly mode: 'target' | 'timeout' | 'depth' | 'off';
+  /** From headers read to answer; null unless the mode is target. */
+  readonly budgetMs: number | null;
+  /** What becomes of a request that would be late: refused, or accepted as a job to come back for. */
+  readonly onInfeasible: 'refuse' | 'accept';
+}
+
 export interface ModelManifest {
   readonly name: string;
   readonly version: string;
@@ -93,9 +114,13 @@ export interface ModelManifest {
   readonly simulated: SimulatedSpec | null;
   /** Desired time from acceptance to answer: bounds the batch and its wait; null when not set. */
   readonly latencyTargetMs: number | null;
-  /** How long a free slot waits for a fuller batch. 0: never. */
-  readonly lingerMs: number;
+  readonly linger: LingerSpec;
+  readonly admission: AdmissionSpec;
   readonly queueDepthMax: number;
+  /** Where several tenants wait: a job older than this is taken before younger ones that are due. */
+  readonly agingMs: number;
+  /** Share of a worker's run time against the other models it serves, while all of them have work. */
+  readonly weight: number;
   /** Default deadline of a job, in ms from acceptance. */
   readonly timeoutMs: number;
   readonly executionTimeoutMs: number;

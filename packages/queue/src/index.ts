@@ -3,14 +3,17 @@ export type { BullmqQueueOptions } from './bullmq/queue-context.ts';
 export { openPayloadReader, type PayloadReaderOptions } from './bullmq/payload-reader.ts';
 export { createMemoryQueue, type MemoryQueueOptions } from './memory/memory-queue.ts';
 export type {
+  Budget,
+  Change,
   Claim,
   Claimed,
   ClaimRequest,
   ClassStats,
-  DepthLimits,
+  EnqueueTerms,
   Enqueued,
   EnqueueRefusal,
   IdempotencyKeys,
+  JobOutline,
   JobQueue,
   KeyBinding,
   Lookup,
@@ -21,3 +24,4 @@ export type {
   SweepReport,
   Unavailable,
 } from './port.ts';
+export type { QueueRules } from './rules.ts';

@@ -3,26 +3,36 @@
  * implementation promises. `job-queue.contract.ts` states the promises as tests; `memory/` and
  * `bullmq/` keep them. All instants are on the queue's own clock (Redis TIME), epoch milliseconds.
  *
- * Order: `seq` is given at enqueue and defines arrival. A claim takes a prefix of the waiting jobs.
- * Jobs that come back (given back, or their worker died) re-enter at their old place, before all others.
+ * Order: `seq` is given at enqueue and defines arrival. Jobs of one tenant and priority are a flow, and a
+ * claim takes each flow in order of arrival; between flows the smallest start tag goes first (fair queueing,
+ * see rules.ts). With one flow a claim is a prefix of the waiting jobs. Jobs that come back (given back, or
+ * their worker died) re-enter at their old place, before all others.
  *
  * Ownership: a claim carries a fence. Only the holder of the current fence settles the job; a job
  * reaches exactly one terminal state, and whoever comes later is told `lost`.
  */
 import type {
   ClassId,
+  Estimate,
   Failure,
   JobEnvelope,
   JobId,
   JobRecord,
   Outcome,
+  ServiceProfile,
   WorkerAnnouncement,
 } from '@inferry/contracts';
 import type { Emitter, Result } from '@inferry/runtime';
 
 /** Why an enqueue is refused for load; carries `retryAfterMs`. */
 export type EnqueueRefusal = Failure & {
-  readonly code: 'queue_full' | 'storage_exhausted' | 'queue_unavailable';
+  readonly code:
+    | 'queue_full'
+    | 'quota_exceeded'
+    | 'deadline_infeasible'
+    | 'model_unavailable'
+    | 'storage_exhausted'
+    | 'queue_unavailable';
 };
 
 export type Unavailable = Failure & { readonly code: 'queue_unavailable' };
@@ -31,18 +41,44 @@ export interface Enqueued {
   readonly seq: number;
   readonly enqueuedAtMs: number;
   readonly deadlineAtMs: number;
-  /** Jobs of the class ahead of this one when it was accepted. */
+  /** Jobs of the class that would start before this one if nobody else came, when it was accepted. */
   readonly ahead: number;
+  /** Jobs of other flows wait too. */
+  readonly isAheadApproximate: boolean;
+  /** Expected from acceptance; null while no worker has told what runs take. */
+  readonly estimate: Estimate | null;
   /** True when a job with this id existed already; nothing was added. */
   readonly isDuplicate: boolean;
 }
 
-export interface DepthLimits {
+/** On what terms a class takes a job. */
+export interface EnqueueTerms {
   /** Waiting jobs in the class. */
   readonly depthMax: number;
   /** Waiting payload bytes in the class. */
   readonly bytesMax: number;
+  /** Waiting jobs of the tenant in the class; null where tenants are not told apart. */
+  readonly tenantDepthMax: number | null;
+  /** Weight of the job's flow, at least 1. */
+  readonly weight: number;
+  /** Only what is expected to end in time is taken; null takes what fits. */
+  readonly budget: Budget | null;
 }
+
+export interface Budget {
+  /** Spent before the enqueue, ms. */
+  readonly usedMs: number;
+  /** In which the answer has to be there, `usedMs` included. */
+  readonly budgetMs: number;
+  /** Refuse when no worker lives (`model_unavailable`); otherwise the job is taken then. */
+  readonly needsWorker: boolean;
+}
+
+/** What a job that is asked about would be. */
+export type JobOutline = Pick<
+  JobEnvelope,
+  'class' | 'rows' | 'tenant' | 'priority' | 'payloadBytes'
+>;
 
 export interface Claim {
   readonly job: JobEnvelope;
@@ -55,7 +91,10 @@ export interface Claim {
   readonly enqueuedAtMs: number;
   readonly claimedAtMs: number;
   readonly deadlineAtMs: number;
+  /** Later jobs of its flow that were claimed before it. */
   readonly overtakenBy: number;
+  /** The estimate it was accepted with, as instants; null where there was none. */
+  readonly promise: { readonly readyAtMs: number; readonly startByMs: number } | null;
   /** The payload where it travelled with the job; otherwise {@link PayloadReader} has it. */
   readonly payload: Uint8Array | null;
 }
@@ -74,6 +113,10 @@ export interface ClaimRequest {
    * its process. When it is false the take stops before a suspect.
    */
   readonly takeSuspect: boolean;
+  /** One entry a slot: expected time until it is free of what was claimed for it before, ms. */
+  readonly freeInMs: readonly number[];
+  /** Where several flows wait, jobs older than this come before younger ones, in a quarter of the rows. */
+  readonly agingMs: number;
 }
 
 export interface Claimed {
@@ -82,8 +125,14 @@ export interface Claimed {
   readonly waiting: number;
   /** Rows still waiting, when `rowsMin` kept the call from taking; otherwise 0. */
   readonly rowsWaiting: number;
-  /** When the oldest waiting job was enqueued; null when none waits. */
+  /** When the next job in turn was enqueued; null when none waits. */
   readonly oldestAtMs: number | null;
+  /** Mean time between the arrivals of two rows of the class, ms; null while nothing is known. */
+  readonly rowEveryMs: number | null;
+  /** The last arrival; null before the first. */
+  readonly lastArrivalAtMs: number | null;
+  /** Expected time until a slot of another worker is free, ms; null when there is no other worker. */
+  readonly othersFreeInMs: number | null;
   /** The next job is a suspect and `takeSuspect` was false. */
   readonly suspectAhead: boolean;
   readonly nowMs: number;
@@ -123,7 +172,19 @@ export interface ClassStats {
 export type QueueEvents = {
   connected: { readonly client: string };
   disconnected: { readonly client: string };
+  /** This process changed a class. For tests and tools that replay what happened. */
+  changed: Change;
 };
+
+/** One atomic change of a class. Numbers rise by one with each change of the class, whoever makes it. */
+export interface Change {
+  readonly class: ClassId;
+  readonly number: number;
+  readonly what: 'enqueue' | 'claim' | 'settle' | 'giveBack' | 'sweep' | 'cancel';
+  readonly atMs: number;
+  /** In the order in which they were added, taken, ended or returned. */
+  readonly ids: readonly JobId[];
+}
 
 /** What has become of an id. `gone`: it existed and was removed. */
 export type Lookup =
@@ -136,14 +197,17 @@ export interface JobQueue {
   readonly events: Emitter<QueueEvents>;
 
   /**
-   * Stores the job and its payload, at the end of its class. Refused when a bound is reached; nothing
-   * is stored then. Enqueueing an id that exists already changes nothing.
+   * Stores the job and its payload, at the end of its flow. Refused when a bound is reached or the budget
+   * would not be kept; nothing is stored then. Enqueueing an id that exists already changes nothing.
    */
   enqueue(
     job: JobEnvelope,
     payload: Uint8Array,
-    limits: DepthLimits,
+    terms: EnqueueTerms,
   ): Promise<Result<Enqueued, EnqueueRefusal>>;
+
+  /** What {@link enqueue} would answer to such a job now; writes nothing. */
+  quote(job: JobOutline, terms: EnqueueTerms): Promise<Result<Estimate | null, EnqueueRefusal>>;
 
   /** The job as it is now; a job whose time has run out is settled first. */
   find(id: JobId): Promise<Result<Lookup, Unavailable>>;
@@ -190,6 +254,12 @@ export interface JobQueue {
   giveBack(cls: ClassId, claims: readonly Claim[], asSuspects: boolean): Promise<void>;
 
   /**
+   * Tells how fast this worker serves the class, for one lease; call it again to renew (a claim renews it
+   * too). Null: it serves no longer. Estimates rest on the workers that told.
+   */
+  offer(workerId: string, cls: ClassId, profile: ServiceProfile | null): Promise<void>;
+
+  /**
    * Housekeeping of one class, safe to run from any number of processes: returns the jobs of dead
    * workers, fails those with no attempts left, ends those whose time ran out.
    */
@@ -202,6 +272,11 @@ export interface JobQueue {
   retract(workerId: string): Promise<void>;
   /** Workers that live now. */
   workers(): Promise<readonly WorkerAnnouncement[]>;
+
+  /** What was learned of a model on a device, kept for the next worker; null when nothing is kept. */
+  loadProfile(key: string): Promise<string | null>;
+  /** Kept for 30 days after it was last saved. */
+  saveProfile(key: string, text: string): Promise<void>;
 
   /**
    * Idempotent acceptance. `reserve` binds a key to a job id for a while unless it is bound already;
