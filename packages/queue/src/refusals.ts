@@ -1,17 +1,60 @@
 /** The refusals every implementation of the queue gives, in the same words. */
 import { type ClassId, failure } from '@inferry/contracts';
-import type { DepthLimits, EnqueueRefusal, Unavailable } from './port.ts';
+import type { EnqueueRefusal, EnqueueTerms, Unavailable } from './port.ts';
 
 export function queueFull(
   cls: ClassId,
   why: 'depth' | 'bytes',
-  limits: DepthLimits,
+  terms: Pick<EnqueueTerms, 'depthMax' | 'bytesMax'>,
 ): EnqueueRefusal {
   const detail =
     why === 'depth'
-      ? `The queue of ${cls} holds ${limits.depthMax} jobs, its limit.`
-      : `The queue of ${cls} has no room for this payload within its limit of ${limits.bytesMax} bytes.`;
+      ? `The queue of ${cls} holds ${terms.depthMax} jobs, its limit.`
+      : `The queue of ${cls} has no room for this payload within its limit of ${terms.bytesMax} bytes.`;
   return { ...failure('queue_full', detail, { retryAfterMs: 1_000 }), code: 'queue_full' };
+}
+
+/** The tenant has as many jobs waiting in the class as one tenant may have. */
+export function quotaExceeded(cls: ClassId, tenant: string, depthMax: number): EnqueueRefusal {
+  const detail = `The queue of ${cls} holds ${depthMax} jobs of ${tenant}, the limit of a tenant.`;
+  return { ...failure('quota_exceeded', detail, { retryAfterMs: 1_000 }), code: 'quota_exceeded' };
+}
+
+/**
+ * The answer would come after the budget. `quota_exceeded` when the caller's own waiting jobs are the
+ * reason. `estimateMs`: expected from the start of the request, what was spent before included.
+ */
+export function lateRefusal(
+  cls: ClassId,
+  code: 'deadline_infeasible' | 'quota_exceeded',
+  late: {
+    readonly estimateMs: number;
+    readonly budgetMs: number;
+    readonly retryAfterMs: number;
+  },
+): EnqueueRefusal {
+  const estimateMs = Math.round(late.estimateMs);
+  const budgetMs = Math.round(late.budgetMs);
+  const reason = code === 'quota_exceeded' ? ' behind your own jobs that wait' : '';
+  const detail = `${cls} would answer in ${estimateMs} ms${reason}, the limit is ${budgetMs} ms.`;
+  const extras = { estimate_ms: estimateMs, budget_ms: budgetMs };
+  return { ...failure(code, detail, { retryAfterMs: Math.ceil(late.retryAfterMs), extras }), code };
+}
+
+/**
+ * When a request that comes `lateMs` after its budget may be sent again: then, spread over a quarter
+ * more so that those refused together do not return together. `unit` is random in [0, 1).
+ */
+export function retryAfterLateMs(lateMs: number, unit: number): number {
+  return Math.max(1, lateMs) * (1 + unit / 4);
+}
+
+export function modelUnavailable(cls: ClassId): EnqueueRefusal {
+  const detail = `No worker serves ${cls} at present.`;
+  return {
+    ...failure('model_unavailable', detail, { retryAfterMs: 1_000 }),
+    code: 'model_unavailable',
+  };
 }
 
 export function storageExhausted(): EnqueueRefusal {
