@@ -131,7 +131,10 @@ export interface Claimed {
   readonly rowEveryMs: number | null;
   /** The last arrival; null before the first. */
   readonly lastArrivalAtMs: number | null;
-  /** Expected time until a slot of another worker is free, ms; null when there is no other worker. */
+  /**
+   * Expected time until a slot of another worker is free, ms; null when there is no other worker. Told only
+   * when `rowsMin` kept the call from taking.
+   */
   readonly othersFreeInMs: number | null;
   /** The next job is a suspect and `takeSuspect` was false. */
   readonly suspectAhead: boolean;
@@ -255,7 +258,8 @@ export interface JobQueue {
 
   /**
    * Tells how fast this worker serves the class, for one lease; call it again to renew (a claim renews it
-   * too). Null: it serves no longer. Estimates rest on the workers that told.
+   * too). Null: it serves no longer. Estimates rest on the workers that told; until its first claim one
+   * counts as one free slot.
    */
   offer(workerId: string, cls: ClassId, profile: ServiceProfile | null): Promise<void>;
 

@@ -56,6 +56,8 @@ export function decodeRecord(body: Uint8Array): JobRecord {
     deadlineAtMs: header.deadlineAtMs,
     expiresAtMs: settledAtMs + header.job.retentionMs,
     ahead: null,
+    isAheadApproximate: false,
+    etaAtMs: null,
     outcome: { ...outcome, output: output === null ? null : outputOf(output, blobs) },
   };
 }

@@ -4,6 +4,7 @@
  * replies out.
  */
 import { defaultLimits } from '@inferry/contracts';
+import { systemRandom } from '@inferry/runtime';
 import type { JobQueue } from '../port.ts';
 import { BullmqKeys } from './bullmq-keys.ts';
 import { waitingConnection } from './connection.ts';
@@ -24,6 +25,8 @@ export function createBullmqQueue(
     inlinePayloadBytesMax: defaultLimits.inlinePayloadBytesMax,
     resultBytesPerClassMax: defaultLimits.resultBytesPerClassMax,
     tombstoneMs: defaultLimits.tombstoneMs,
+    random: systemRandom,
+    scripts: {},
     ...given,
   };
   const context = openContext(options);

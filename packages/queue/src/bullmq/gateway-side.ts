@@ -1,10 +1,11 @@
 /** The durable queue as a gateway sees it: accept a job, follow it, end it. */
-import type { ClassId, JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
+import type { ClassId, Estimate, JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type {
-  DepthLimits,
   Enqueued,
   EnqueueRefusal,
+  EnqueueTerms,
+  JobOutline,
   JobQueue,
   Lookup,
   Unavailable,
@@ -13,8 +14,8 @@ import { decodeRecord } from '../record.ts';
 import { queueFull, storageExhausted, unavailable } from '../refusals.ts';
 import { causeOf } from './connection.ts';
 import { asBuffer, guard, type QueueContext } from './queue-context.ts';
-import { liveRecord } from './replies.ts';
-import { asBytes, asInteger, asList } from './script-runner.ts';
+import { estimateOf, liveRecord, refusalOf } from './replies.ts';
+import { type Argument, asBytes, asInteger, asList } from './script-runner.ts';
 
 /** BullMQ's event stream is for its tools only: keep it short. */
 const streamLengthMax = 1_000;
@@ -24,8 +25,8 @@ const deletedMark = '!deleted';
 
 export function gatewaySide(
   context: QueueContext,
-): Pick<JobQueue, 'enqueue' | 'find' | 'outcome' | 'cancel' | 'erase'> {
-  const { options, names, commands, blobs, run, waiters, subscribe } = context;
+): Pick<JobQueue, 'enqueue' | 'quote' | 'find' | 'outcome' | 'cancel' | 'erase'> {
+  const { options, names, commands, blobs, run, waiters, subscribe, changed } = context;
   const preparedClasses = new Set<ClassId>();
   const fullUntilMs = new Map<ClassId, number>();
 
@@ -53,13 +54,15 @@ export function gatewaySide(
     const reply = asList(
       await run('find', cls, [id, watcher, options.resultBytesPerClassMax, names.outcomeChannel]),
     );
-    if (reply[0] === 0) {
+    const [state, nowUs, change] = reply.slice(0, 3).map(asInteger);
+    changed(cls, 'sweep', change, nowUs, [id]);
+    if (state === 0) {
       // Where the class was known without a look at the locator, the mark has not been seen yet.
       const isDeleted = (await commands.get(names.locator(id))) === deletedMark;
       return { found: 'gone', reason: isDeleted ? 'deleted' : 'expired' };
     }
-    if (reply[0] === 1) return { found: 'record', record: decodeRecord(asBytes(reply[1])) };
-    return { found: 'record', record: liveRecord(reply) };
+    if (state === 1) return { found: 'record', record: decodeRecord(asBytes(reply[3])) };
+    return { found: 'record', record: liveRecord(reply.slice(3)) };
   }
 
   async function locate(id: JobId): Promise<ClassId | typeof deletedMark | undefined> {
@@ -69,17 +72,31 @@ export function gatewaySide(
     return text === null ? undefined : (text as ClassId);
   }
 
+  async function quote(
+    job: JobOutline,
+    terms: EnqueueTerms,
+  ): Promise<Result<Estimate | null, EnqueueRefusal>> {
+    const reply = asList(await run('quote', job.class, outlineOf(job, terms)));
+    if (reply[0] === 0) return err(refusalOf(reply, job, terms, options.random));
+    return ok(estimateOf(reply[1], reply[2]));
+  }
+
   return {
     async enqueue(
       job: JobEnvelope,
       payload: Uint8Array,
-      limits: DepthLimits,
+      terms: EnqueueTerms,
     ): Promise<Result<Enqueued, EnqueueRefusal>> {
       const nowMs = options.clock.nowMs();
       if ((fullUntilMs.get(job.class) ?? 0) > nowMs)
-        return err(queueFull(job.class, 'depth', limits));
+        return err(queueFull(job.class, 'depth', terms));
       const isInline = payload.length <= options.inlinePayloadBytesMax;
       const lifeMs = job.deadlineMs + job.retentionMs;
+      const locate = (): Promise<unknown> =>
+        // Only jobs that are read by their id need to be found by it: a held request has its answer.
+        job.mode === 'async'
+          ? commands.set(names.locator(job.id), job.class, 'PX', lifeMs + options.tombstoneMs)
+          : Promise.resolve();
       if (job.gateway !== null) waiters.expect(job.id, job.class);
       const refuse = (refusal: EnqueueRefusal): Result<never, EnqueueRefusal> => {
         waiters.forget(job.id);
@@ -89,24 +106,21 @@ export function gatewaySide(
         if (job.gateway !== null) await subscribe();
         await prepareClass(job.class);
         if (!isInline) {
+          // A payload is not written to be refused.
+          const asked = terms.budget === null ? ok(null) : await quote(job, terms);
+          if (!asked.ok) return refuse(asked.error);
           const key = names.payload(job.class, job.id);
           await blobs.set(key, asBuffer(payload), 'PX', lifeMs);
         }
-        // Only jobs that are read by their id need to be found by it: a held request has its answer.
-        const located =
-          job.mode === 'async'
-            ? commands.set(names.locator(job.id), job.class, 'PX', lifeMs + options.tombstoneMs)
-            : Promise.resolve('OK');
-        const [reply] = await Promise.all([
+        // What a budget may refuse is not made known before it is taken; else both calls travel together.
+        const isRefusable = terms.budget !== null;
+        const [answer] = await Promise.all([
           run('enqueue', job.class, [
+            ...outlineOf(job, terms),
             job.id,
             JSON.stringify(job),
             isInline ? asBuffer(payload) : '',
             isInline ? '0' : '1',
-            payload.length,
-            job.rows,
-            limits.depthMax,
-            limits.bytesMax,
             job.deadlineMs,
             job.queueTimeoutMs,
             job.gateway ?? '',
@@ -114,22 +128,30 @@ export function gatewaySide(
             job.attemptsMax,
             job.v,
           ]),
-          located,
+          isRefusable ? undefined : locate(),
         ]);
-        const [state, ...rest] = asList(reply);
-        if (state === 0) {
-          const why = asBytes(rest[0]).toString() === 'depth' ? 'depth' : 'bytes';
-          if (why === 'depth') fullUntilMs.set(job.class, nowMs + fullMemoryMs);
-          discard(job, isInline);
-          return refuse(queueFull(job.class, why, limits));
+        const reply = asList(answer);
+        if (reply[0] === 0) {
+          const refusal = refusalOf(reply, job, terms, options.random);
+          if (asBytes(reply[1]).toString() === 'depth') {
+            fullUntilMs.set(job.class, nowMs + fullMemoryMs);
+          }
+          if (!isRefusable || !isInline) discard(job, isInline);
+          return refuse(refusal);
         }
-        const [seq, enqueuedUs, ahead, deadlineAtMs] = rest.map(asInteger);
+        const [seq = 0, atUs = 0, ahead = 0, deadlineAtMs = 0, flows = 0, , , change] = reply
+          .slice(1)
+          .map(asInteger);
+        changed(job.class, 'enqueue', change, atUs, [job.id]);
+        if (isRefusable) await locate();
         return ok({
-          seq: seq ?? 0,
-          enqueuedAtMs: (enqueuedUs ?? 0) / 1_000,
-          ahead: ahead ?? 0,
-          deadlineAtMs: deadlineAtMs ?? 0,
-          isDuplicate: state === 2,
+          seq,
+          enqueuedAtMs: atUs / 1_000,
+          ahead,
+          isAheadApproximate: flows > 1,
+          estimate: estimateOf(reply[6], reply[7]),
+          deadlineAtMs,
+          isDuplicate: reply[0] === 2,
         });
       } catch (cause) {
         const kind = causeOf(cause);
@@ -138,6 +160,14 @@ export function gatewaySide(
         discard(job, isInline);
         return refuse(storageExhausted());
       }
+    },
+
+    async quote(
+      job: JobOutline,
+      terms: EnqueueTerms,
+    ): Promise<Result<Estimate | null, EnqueueRefusal>> {
+      const asked = await guard(() => quote(job, terms));
+      return asked.ok ? asked.value : asked;
     },
 
     find(id: JobId): Promise<Result<Lookup, Unavailable>> {
@@ -169,12 +199,14 @@ export function gatewaySide(
       return guard(async () => {
         const cls = await locate(id);
         if (cls !== undefined && cls !== deletedMark) {
-          await run('cancel', cls, [
+          const reply = await run('cancel', cls, [
             id,
             detail,
             options.resultBytesPerClassMax,
             names.outcomeChannel,
           ]);
+          const [, nowUs, change] = asList(reply).map(asInteger);
+          changed(cls, 'cancel', change, nowUs, [id]);
         }
         return findJob(id, '');
       });
@@ -193,4 +225,22 @@ export function gatewaySide(
       });
     },
   };
+}
+
+/** The first arguments of the scripts that decide whether a job is taken. */
+function outlineOf(job: JobOutline, terms: EnqueueTerms): readonly Argument[] {
+  const { budget } = terms;
+  return [
+    job.tenant,
+    job.priority,
+    job.rows,
+    job.payloadBytes,
+    terms.weight,
+    terms.depthMax,
+    terms.bytesMax,
+    terms.tenantDepthMax ?? '',
+    budget?.usedMs ?? '',
+    budget?.budgetMs ?? '',
+    budget?.needsWorker === true ? '1' : '0',
+  ];
 }

@@ -11,6 +11,7 @@ export interface Keys {
   /** id -> class, or `!deleted`; outlives the job so that its former existence is known. */
   readonly locator: (id: JobId) => string;
   readonly binding: (key: string) => string;
+  readonly profile: (key: string) => string;
   readonly wake: (workerId: string) => string;
   readonly worker: (workerId: string) => string;
   readonly workers: string;
@@ -28,6 +29,7 @@ export function keysOf(prefix: string): Keys {
     outcome: (cls, id) => `${ofClass(cls)}x:res:${id}`,
     locator: (id) => `${prefix}:at:${id}`,
     binding: (key) => `${prefix}:idem:${key}`,
+    profile: (key) => `${prefix}:profile:${key}`,
     wake: (workerId) => `${prefix}:wake:${workerId}`,
     worker: (workerId) => `${prefix}:worker:${workerId}`,
     workers: `${prefix}:workers`,

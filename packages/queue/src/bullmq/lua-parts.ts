@@ -6,14 +6,22 @@
  * All keys of a class share the hash tag `{model@version}`, so that they live in one slot; scripts get
  * the class prefix as KEYS[1] and build the others from it, as BullMQ does for its job keys.
  *
+ * The waiting jobs of a class are in BullMQ's `prioritized` set, with the start tag as their score (see
+ * fair-queue.ts in @inferry/scheduling): its first is the next in turn. A **flow** is `<tenant>/<priority>`.
+ *
  * Keys of a class, besides BullMQ's own:
- *   x:seq          string  last sequence number given; the order of arrival
- *   x:order        zset    id -> seq of the waiting jobs: position, depth, oldest
+ *   x:q:<flow>     zset    id -> seq of the waiting jobs of a flow: order of arrival, rank, oldest
+ *   x:heads        zset    flow -> seq of its oldest waiting job; the flows that have work
  *   x:dl           zset    id -> instant (ms) at which the job's time runs out
- *   x:stat         hash    removed: jobs that left the wait list so far (returned ones subtracted)
- *                          bytes: waiting payload bytes, resbytes: stored outcome bytes
- *   x:skip         zset    seq -> seq of jobs that ended while they waited: they left, but overtook nobody.
+ *   x:stat         hash    seq: last sequence number given · ev: number of the last change · vt: virtual time ·
+ *                          rows, bytes: waiting rows and payload bytes · resbytes: stored outcome bytes ·
+ *                          every, last: mean time between two rows (us), last arrival (us) ·
+ *                          q:<tenant> waiting jobs · n:<flow> jobs that arrived · d:<flow> jobs that left the
+ *                          wait (returned ones subtracted) · f:<flow> earliest tag of its next job
+ *   x:serve        hash    worker -> what its runs take, when its slots are free, until when that is believed
+ *   x:skip:<flow>  zset    seq -> seq of jobs that ended while they waited: they left, but overtook nobody.
  *                          Kept while a job with a lower seq lives; the sweep removes the rest
+ *   x:skips        set     flows that have such jobs
  *   x:in:<id>      string  payload that did not travel with the job
  *   x:res:<id>     string  the outcome: settled (double), started (double), frame; see ../record.ts
  *   x:exp          zset    `<id>:<bytes>` -> instant (ms) at which the outcome expires
@@ -21,13 +29,18 @@
  *   x:cl:<worker>  string  fence of the worker's last claim
  *
  * Fields of a job's hash, besides BullMQ's own (`ats` is the attempt, `stc` counts lost workers):
- *   xs seq · xe enqueued (us) · xd deadline (ms) · xq queue deadline (ms) · xr rows · xv envelope version ·
- *   xn payload bytes · xg gateway that waits · xw further gateways that wait (`,` in front of each) ·
- *   xm retention (ms) · xa attempts allowed · xi inline payload · xf fence of the current claim ·
- *   xk jobs that overtook it · xt first start (us) · xb it came back · xo when the lock was first seen missing (ms)
+ *   xs seq · xl flow · xc its number in its flow · xz start tag · xe enqueued (us) · xd deadline (ms) ·
+ *   xq queue deadline (ms) · xr rows · xv envelope version · xn payload bytes · xg gateway that waits ·
+ *   xw further gateways that wait (`,` in front of each) · xm retention (ms) · xa attempts allowed ·
+ *   xi inline payload · xf fence of the current claim · xk jobs that overtook it · xt first start (us) ·
+ *   xb it came back · xo when the lock was first seen missing (ms) ·
+ *   xp, xu expected answer and latest start (us), as estimated when it was accepted
  */
 import { createRequire } from 'node:module';
 import { invariant } from '@inferry/runtime';
+
+/** Virtual time of one row of a flow of weight 1, as in fair-queue.ts of @inferry/scheduling. */
+export const rowTag = 20_160;
 
 interface InstalledScript {
   readonly content: string;
@@ -55,6 +68,119 @@ local T = C('TIME')
 local nowUs = T[1] * 1000000 + T[2]
 local nowMs = math.floor(nowUs / 1000)
 local function int(x) return string.format('%.0f', x) end
+
+-- The numbers of x:stat: read once, changed here, written at the end by saveStat.
+local statRead, statChange = {}, {}
+local function stat(field)
+  if not statRead[field] then statRead[field] = tonumber(C('HGET', P..'x:stat', field) or 0) end
+  return statRead[field] + (statChange[field] or 0)
+end
+local function bump(field, by)
+  statChange[field] = (statChange[field] or 0) + by
+end
+local function saveStat()
+  for field, by in pairs(statChange) do
+    if by ~= 0 then C('HINCRBY', P..'x:stat', field, int(by)) end
+  end
+  statRead, statChange = {}, {}
+end
+-- The number of the change that this call makes. Once a call, before saveStat.
+local function changeNumber()
+  bump('ev', 1)
+  return stat('ev')
+end
+`;
+
+/** The arithmetic of estimate.ts in @inferry/scheduling; a test holds the two together. */
+export const estimating = `
+local function serviceMs(p, rows)
+  local points = p.points
+  local belowRows, belowMs = points[1], points[2]
+  if not belowRows then return 0 end
+  for i = 1, #points, 2 do
+    local atRows, atMs = points[i], points[i + 1]
+    if atRows >= rows then
+      if atRows == rows or atRows == belowRows then return atMs end
+      return belowMs + (rows - belowRows) / (atRows - belowRows) * (atMs - belowMs)
+    end
+    belowRows, belowMs = atRows, atMs
+  end
+  return belowMs * rows / belowRows
+end
+
+-- One entry a slot of a live worker, in the order of their names.
+local function liveServers()
+  local flat, workers, servers = C('HGETALL', P..'x:serve'), {}, {}
+  for i = 1, #flat, 2 do
+    local p = cmsgpack.unpack(flat[i + 1])
+    if p.till > nowMs then workers[#workers + 1] = {flat[i], p} end
+  end
+  table.sort(workers, function(a, b) return a[1] < b[1] end)
+  for _, worker in ipairs(workers) do
+    for _, at in ipairs(worker[2].free) do
+      servers[#servers + 1] = {worker = worker[1], free = math.max(0, at - nowUs / 1000), p = worker[2]}
+    end
+  end
+  return servers
+end
+
+local function readyByList(rowsAhead, rows, servers, everyMs)
+  local free, ahead = {}, rowsAhead
+  for i, server in ipairs(servers) do free[i] = server.free end
+  while true do
+    local k = 1
+    for i = 2, #free do if free[i] < free[k] then k = i end end
+    local p, start = servers[k].p, free[k]
+    if ahead > 0 and ahead + rows > p.rows then
+      local taken = math.min(ahead, p.rows)
+      ahead = ahead - taken
+      free[k] = start + serviceMs(p, taken)
+    else
+      local own = ahead + rows
+      if start > 0 and everyMs > 0 then
+        own = math.max(own, math.min(p.rows, math.ceil(own + start / everyMs)))
+      end
+      return start + p.tail * serviceMs(p, own)
+    end
+  end
+end
+
+local function readyByFluid(rowsAhead, servers)
+  local rate, owed, run, tailRun = 0, 0, 0, 0
+  for _, server in ipairs(servers) do
+    local p = server.p
+    local runMs = math.max(serviceMs(p, p.rows), 0.001)
+    local own = p.rows / runMs
+    rate, owed = rate + own, owed + own * server.free
+    run, tailRun = run + own * runMs, tailRun + own * p.tail * runMs
+  end
+  return (rowsAhead + owed) / rate + (0.5 * run + tailRun) / rate
+end
+
+-- Expected time until the answer and longest time until the start, ms; nil without servers.
+local function estimate(rowsAhead, rows, servers)
+  if #servers == 0 then return nil end
+  local together, slowest = 0, 0
+  for _, server in ipairs(servers) do
+    together = together + server.p.rows
+    slowest = math.max(slowest, server.p.tail * serviceMs(server.p, server.p.rows))
+  end
+  local ready
+  if #servers <= 32 and rowsAhead < 2 * together then
+    ready = readyByList(rowsAhead, rows, servers, stat('every') / 1000)
+  else
+    ready = readyByFluid(rowsAhead, servers)
+  end
+  return ready, math.ceil((rowsAhead + rows) / together) * slowest
+end
+
+-- Rows of the first \`ahead\` of the waiting jobs: those of all, or a share of them.
+local function rowsOfFirst(ahead, waiting)
+  if ahead == waiting then return stat('rows') end
+  return math.floor(ahead * stat('rows') / waiting + 0.5)
+end
+
+local function us(ms) return math.floor(ms * 1000 + 0.5) end
 `;
 
 /**
@@ -66,14 +192,16 @@ export const evenWhenFull = `
 C('DEL', P..'x:none')
 `;
 
+/** Adds a job to the waiting ones at its tag; BullMQ would make a score of its own, and cap it. */
 export const bullAdd = `
 local function bullAddText(KEYS, ARGV)
-${bullmqScript('addStandardJob', 9)}
+${bullmqScript('addPrioritizedJob', 9)}
 end
-local function bullAdd(id, data)
-  return bullAddText(
-    {P..'wait', P..'paused', P..'meta', P..'id', P..'completed', P..'delayed', P..'active', P..'events', P..'marker'},
-    {cmsgpack.pack({P, id, 'job', nowMs}), data, cmsgpack.pack({})})
+local function bullAdd(id, data, tag)
+  bullAddText(
+    {P..'marker', P..'meta', P..'id', P..'prioritized', P..'delayed', P..'completed', P..'active', P..'events', P..'pc'},
+    {cmsgpack.pack({P, id, 'job', nowMs}), data, cmsgpack.pack({priority = 1})})
+  C('ZADD', P..'prioritized', int(tag), id)
 end
 `;
 
@@ -85,8 +213,33 @@ local bullTakeKeys = {P..'wait', P..'active', P..'prioritized', P..'events', P..
   P..'delayed', P..'paused', P..'meta', P..'pc', P..'marker'}
 `;
 
+/** Keeps count of what waits, and of the oldest job of each flow. */
+export const waitingJobs = `
+local touched = {}
+local function countWaiting(flow, jobs, rows, bytes)
+  touched[flow] = true
+  bump('q:'..string.match(flow, '^(.*)/'), jobs)
+  bump('rows', rows)
+  bump('bytes', bytes)
+end
+-- Brings x:heads up to date with the flows that changed; returns the number of flows that have work.
+local function refreshHeads()
+  for flow in pairs(touched) do
+    local head = C('ZRANGE', P..'x:q:'..flow, 0, 0, 'WITHSCORES')
+    if head[1] then C('ZADD', P..'x:heads', head[2], flow) else C('ZREM', P..'x:heads', flow) end
+  end
+  touched = {}
+  return C('ZCARD', P..'x:heads')
+end
+-- Ends every script that changed what waits.
+local function saveWaiting()
+  refreshHeads()
+  saveStat()
+end
+`;
+
 /** `endJob` and what it needs: the one way by which a job leaves the system. */
-export const ending = `
+export const ending = `${waitingJobs}
 local function bullFinishText(KEYS, ARGV)
 ${bullmqScript('moveToFinished', 14)}
 end
@@ -151,22 +304,23 @@ local function finishActive(id, token, completed, frame, resultBytesMax)
   return 0
 end
 
-local function leaveWaiting(id, bytes)
-  C('ZREM', P..'x:order', id)
-  C('HINCRBY', P..'x:stat', 'removed', 1)
-  if bytes > 0 then C('HINCRBY', P..'x:stat', 'bytes', -bytes) end
+-- A job that waits no longer; it is not in \`prioritized\` any more.
+local function leaveWaiting(id, flow, rows, bytes)
+  C('ZREM', P..'x:q:'..flow, id)
+  bump('d:'..flow, 1)
+  countWaiting(flow, -1, -rows, -bytes)
 end
 
 -- Ends a job with an error, wherever it is. status: 'expired' | 'failed' | 'canceled'.
 local function endJob(id, status, code, detail, resultBytesMax)
-  local f = C('HMGET', P..id, 'data', 'ats', 'xe', 'xd', 'xn', 'xs')
+  local f = C('HMGET', P..id, 'data', 'ats', 'xe', 'xd', 'xn', 'xs', 'xl', 'xr')
   if not f[1] then return false end
-  if C('ZSCORE', P..'x:order', id) then
-    -- BullMQ finishes active jobs only. Old jobs are at the right end of the list: look there first.
-    C('LREM', P..'wait', -1, id)
+  if C('ZREM', P..'prioritized', id) == 1 then
+    -- BullMQ finishes active jobs only.
     C('LPUSH', P..'active', id)
-    leaveWaiting(id, tonumber(f[5]))
-    C('ZADD', P..'x:skip', f[6], f[6])
+    leaveWaiting(id, f[7], tonumber(f[8]), tonumber(f[5]))
+    C('ZADD', P..'x:skip:'..f[7], f[6], f[6])
+    C('SADD', P..'x:skips', f[7])
   end
   C('DEL', P..id..':lock')
   local head = '{"h":{"job":' .. f[1] .. ',"attempt":' .. (f[2] or '0')
@@ -181,7 +335,7 @@ local function endIfLate(id, resultBytesMax)
   local f = C('HMGET', P..id, 'xq', 'xd', 'ats')
   if not f[1] then return false end
   local started = tonumber(f[3] or 0) > 0
-  local waiting = C('ZSCORE', P..'x:order', id)
+  local waiting = C('ZSCORE', P..'prioritized', id)
   if started or not waiting then
     if nowMs < tonumber(f[2]) then return false end
     return endJob(id, 'failed', 'deadline_exceeded', 'The job did not end before its deadline.', resultBytesMax)
@@ -191,38 +345,27 @@ local function endIfLate(id, resultBytesMax)
 end
 `;
 
-/** Puts jobs back at their old places, which are before all jobs that never left. */
+/** Puts jobs back at their old places, which are before all jobs that never left. Needs {@link waitingJobs}. */
 export const returning = `
--- ids: jobs in the active list, in any order. They become the head of the wait list, by seq, together
--- with jobs that came back earlier.
+-- ids: jobs in the active list, in any order.
 local function returnJobs(ids)
   if #ids == 0 then return end
-  local back, maxSeq = {}, 0
   for _, id in ipairs(ids) do
-    local f = C('HMGET', P..id, 'xs', 'xn', 'xq', 'xd')
-    local seq = tonumber(f[1])
-    if seq > maxSeq then maxSeq = seq end
-    back[#back + 1] = {seq, id}
+    local f = C('HMGET', P..id, 'xs', 'xn', 'xq', 'xd', 'xl', 'xr', 'xz', 'ats')
+    local flow = f[5]
     C('LREM', P..'active', -1, id)
     C('DEL', P..id..':lock')
     C('HDEL', P..id, 'xf', 'xo')
     C('HSET', P..id, 'xb', 1)
-    C('ZADD', P..'x:order', seq, id)
-    local started = tonumber(C('HGET', P..id, 'ats') or 0) > 0
-    C('ZADD', P..'x:dl', started and f[4] or f[3], id)
-    C('HINCRBY', P..'x:stat', 'removed', -1)
-    if tonumber(f[2]) > 0 then C('HINCRBY', P..'x:stat', 'bytes', f[2]) end
+    -- Virtual time has passed the tag of a job that was taken in its turn; one that was taken for its age
+    -- would otherwise wait for its turn again.
+    C('ZADD', P..'prioritized', int(math.min(tonumber(f[7]), stat('vt') - 1)), id)
+    C('ZADD', P..'x:q:'..flow, f[1], id)
+    C('ZADD', P..'x:dl', tonumber(f[8] or 0) > 0 and f[4] or f[3], id)
+    bump('d:'..flow, -1)
+    countWaiting(flow, 1, tonumber(f[6]), tonumber(f[2]))
     C('XADD', P..'events', '*', 'event', 'waiting', 'jobId', id, 'prev', 'active')
   end
-  while true do
-    local head = C('LINDEX', P..'wait', -1)
-    local seq = head and tonumber(C('ZSCORE', P..'x:order', head) or 0)
-    if not seq or seq > maxSeq then break end
-    C('RPOP', P..'wait')
-    back[#back + 1] = {seq, head}
-  end
-  table.sort(back, function(a, b) return a[1] > b[1] end)
-  for _, entry in ipairs(back) do C('RPUSH', P..'wait', entry[2]) end
   C('ZADD', P..'marker', 0, '0')
 end
 `;

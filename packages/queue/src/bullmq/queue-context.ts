@@ -1,8 +1,8 @@
 /** What the sides of the durable queue share: one process's connections and settings. */
 import type { ClassId, JobId } from '@inferry/contracts';
-import { type Clock, Emitter, err, ok, type Result } from '@inferry/runtime';
+import { type Clock, Emitter, err, ok, type Random, type Result } from '@inferry/runtime';
 import type { Redis } from 'ioredis';
-import type { QueueEvents, Unavailable } from '../port.ts';
+import type { Change, QueueEvents, Unavailable } from '../port.ts';
 import { unavailable } from '../refusals.ts';
 import {
   blobConnection,
@@ -13,10 +13,12 @@ import {
 } from './connection.ts';
 import { type Keys, keysOf } from './keys.ts';
 import { OutcomeWaiters } from './outcome-waiters.ts';
-import { type RunScript, scriptRunner } from './script-runner.ts';
+import { type RunScript, scriptRunner, type Scripts } from './script-runner.ts';
 
 export interface BullmqQueueOptions extends ConnectionOptions {
   readonly clock: Clock;
+  /** Spreads the instants at which refused callers are told to come back. */
+  readonly random: Random;
   /** Names this process's outcome channel; unique among all processes on this Redis. */
   readonly processId: string;
   readonly leaseMs: number;
@@ -24,6 +26,8 @@ export interface BullmqQueueOptions extends ConnectionOptions {
   readonly inlinePayloadBytesMax: number;
   readonly resultBytesPerClassMax: number;
   readonly tombstoneMs: number;
+  /** Other texts for some scripts: tests break them to show that a broken rule is found. */
+  readonly scripts: Partial<Scripts>;
 }
 
 export interface QueueContext {
@@ -34,6 +38,14 @@ export interface QueueContext {
   readonly run: RunScript;
   readonly waiters: OutcomeWaiters;
   readonly events: Emitter<QueueEvents>;
+  /** Emits a change; one with the number 0 did not happen. */
+  readonly changed: (
+    cls: ClassId,
+    what: Change['what'],
+    number: number | undefined,
+    atUs: number | undefined,
+    ids: readonly JobId[],
+  ) => void;
   /** Resolves once this process hears of outcomes on its own channel; throws while Redis is away. */
   readonly subscribe: () => Promise<void>;
   readonly close: () => void;
@@ -43,7 +55,7 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
   const events = new Emitter<QueueEvents>();
   const names = keysOf(options.prefix);
   const commands = commandConnection(options, events);
-  const run = scriptRunner(commands, names.ofClass);
+  const run = scriptRunner(commands, names.ofClass, options.scripts);
   const blobs = blobConnection(options, events);
   const waiters = new OutcomeWaiters({
     clock: options.clock,
@@ -75,6 +87,10 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
     run,
     waiters,
     events,
+    changed(cls, what, number = 0, atUs = 0, ids) {
+      if (number === 0) return;
+      events.emit('changed', { class: cls, number, what, atMs: atUs / 1_000, ids });
+    },
     subscribe() {
       subscribed ??= openSubscriber().catch((cause: unknown) => {
         subscribed = undefined;

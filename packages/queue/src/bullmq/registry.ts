@@ -1,11 +1,16 @@
-/** Which workers live, and what they serve: one expiring key a worker, and the set of their ids. */
+/**
+ * Which workers live, and what they serve: one expiring key a worker, and the set of their ids. And what
+ * workers before them learned of their models.
+ */
 import type { WorkerAnnouncement } from '@inferry/contracts';
 import type { JobQueue } from '../port.ts';
 import type { QueueContext } from './queue-context.ts';
 
+const profileMs = 30 * 24 * 3_600_000;
+
 export function registry(
   context: QueueContext,
-): Pick<JobQueue, 'announce' | 'retract' | 'workers'> {
+): Pick<JobQueue, 'announce' | 'retract' | 'workers' | 'loadProfile' | 'saveProfile'> {
   const { options, names, commands } = context;
   return {
     async announce(worker: WorkerAnnouncement): Promise<void> {
@@ -20,6 +25,14 @@ export function registry(
         commands.srem(names.workers, workerId),
         commands.unlink(names.worker(workerId), names.wake(workerId)),
       ]);
+    },
+
+    loadProfile(key: string): Promise<string | null> {
+      return commands.get(names.profile(key));
+    },
+
+    async saveProfile(key: string, text: string): Promise<void> {
+      await commands.set(names.profile(key), text, 'PX', profileMs);
     },
 
     async workers(): Promise<readonly WorkerAnnouncement[]> {

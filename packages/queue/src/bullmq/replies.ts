@@ -1,10 +1,19 @@
 /** What the scripts answer, as the values of the port. */
-import type { JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
-import type { Claim } from '../port.ts';
+import type { Estimate, JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
+import { invariant, type Random } from '@inferry/runtime';
+import type { Claim, EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
+import {
+  lateRefusal,
+  modelUnavailable,
+  queueFull,
+  quotaExceeded,
+  retryAfterLateMs,
+} from '../refusals.ts';
 import { asBytes, asInteger, asList, type Reply } from './script-runner.ts';
 
 export function claimOf(entry: readonly Reply[], fence: string, claimedAtMs: number): Claim {
   const [, data, attempt, suspect, seq, enqueuedUs, deadlineAtMs, overtaken, inline] = entry;
+  const [readyUs = 0, startByUs = 0] = entry.slice(9).map(asInteger);
   return {
     job: JSON.parse(asBytes(data).toString()) as JobEnvelope,
     fence,
@@ -15,26 +24,74 @@ export function claimOf(entry: readonly Reply[], fence: string, claimedAtMs: num
     claimedAtMs,
     deadlineAtMs: asInteger(deadlineAtMs),
     overtakenBy: asInteger(overtaken),
+    promise: readyUs === 0 ? null : { readyAtMs: readyUs / 1_000, startByMs: startByUs / 1_000 },
     payload: inline === null || inline === undefined ? null : asBytes(inline),
   };
 }
 
+/** `reply`: what the find script says of a live job. */
 export function liveRecord(reply: readonly Reply[]): JobRecord {
-  const job = JSON.parse(asBytes(reply[1]).toString()) as JobEnvelope;
-  const [attempt, enqueuedUs, startedUs, deadlineAtMs, rank] = reply.slice(2).map(asInteger);
-  const isQueued = rank !== undefined && rank >= 0;
+  const job = JSON.parse(asBytes(reply[0]).toString()) as JobEnvelope;
+  const [
+    attempt = 0,
+    enqueuedUs = 0,
+    startedUs = 0,
+    deadlineAtMs = 0,
+    rank = -1,
+    flows = 0,
+    etaUs = -1,
+  ] = reply.slice(1).map(asInteger);
+  const isQueued = rank >= 0;
   return {
     job,
     status: isQueued ? 'queued' : 'running',
-    attempt: attempt ?? 0,
-    enqueuedAtMs: (enqueuedUs ?? 0) / 1_000,
-    startedAtMs: startedUs === undefined || startedUs === 0 ? null : startedUs / 1_000,
+    attempt,
+    enqueuedAtMs: enqueuedUs / 1_000,
+    startedAtMs: startedUs === 0 ? null : startedUs / 1_000,
     settledAtMs: null,
-    deadlineAtMs: deadlineAtMs ?? 0,
+    deadlineAtMs,
     expiresAtMs: null,
     ahead: isQueued ? rank : null,
+    isAheadApproximate: isQueued && flows > 1,
+    etaAtMs: etaUs < 0 ? null : etaUs / 1_000,
     outcome: null,
   };
+}
+
+export function estimateOf(
+  readyUs: Reply | undefined,
+  startBoundUs: Reply | undefined,
+): Estimate | null {
+  const [ready, startBound] = [asInteger(readyUs), asInteger(startBoundUs)];
+  if (ready < 0) return null;
+  return { readyInMs: ready / 1_000, startBoundMs: startBound / 1_000 };
+}
+
+/** What the deciding scripts mean by `{0, why, ready us}`. */
+export function refusalOf(
+  [, why, readyUs]: readonly Reply[],
+  job: JobOutline,
+  terms: EnqueueTerms,
+  random: Random,
+): EnqueueRefusal {
+  const reason = asBytes(why).toString();
+  switch (reason) {
+    case 'depth':
+    case 'bytes':
+      return queueFull(job.class, reason, terms);
+    case 'tenant':
+      return quotaExceeded(job.class, job.tenant, terms.tenantDepthMax ?? 0);
+    case 'worker':
+      return modelUnavailable(job.class);
+    default: {
+      invariant(terms.budget !== null, 'only a budget refuses a job for its time');
+      const { budgetMs, usedMs } = terms.budget;
+      const estimateMs = usedMs + asInteger(readyUs) / 1_000;
+      const code = reason === 'share' ? 'quota_exceeded' : 'deadline_infeasible';
+      const retryAfterMs = retryAfterLateMs(estimateMs - budgetMs, random.unit());
+      return lateRefusal(job.class, code, { estimateMs, budgetMs, retryAfterMs });
+    }
+  }
 }
 
 export function jobIds(reply: Reply): readonly JobId[] {

@@ -10,17 +10,22 @@ import {
   eraseScript,
   findScript,
   giveBackScript,
+  offerScript,
+  quoteScript,
   renewScript,
   settleScript,
   statsScript,
   sweepScript,
 } from './lua.ts';
 
-const scripts = {
+/** Every script, as it is. */
+export const scripts = {
   enqueue: enqueueScript,
+  quote: quoteScript,
   claim: claimScript,
   settle: settleScript,
   renew: renewScript,
+  offer: offerScript,
   giveBack: giveBackScript,
   sweep: sweepScript,
   find: findScript,
@@ -30,17 +35,15 @@ const scripts = {
 } as const;
 
 type ScriptName = keyof typeof scripts;
-type Argument = string | number | Buffer;
+export type Scripts = Readonly<Record<ScriptName, string>>;
+export type Argument = string | number | Buffer;
 /** What a script answers: integers, byte strings, nulls and lists of them. */
 export type Reply = number | Buffer | null | readonly Reply[];
 
 /** Commands are named by content, so that processes of different versions can share one Redis. */
-const commandNames = new Map<ScriptName, string>(
-  (Object.keys(scripts) as ScriptName[]).map((name) => [
-    name,
-    `inferry_${name}_${createHash('sha1').update(scripts[name]).digest('hex').slice(0, 8)}`,
-  ]),
-);
+function commandName(name: ScriptName, text: string): string {
+  return `inferry_${name}_${createHash('sha1').update(text).digest('hex').slice(0, 8)}`;
+}
 
 export type RunScript = (
   name: ScriptName,
@@ -49,16 +52,23 @@ export type RunScript = (
 ) => Promise<Reply>;
 
 /** Call right after the connection was made: its commands must exist before the first one is queued. */
-export function scriptRunner(redis: Redis, prefixOf: (cls: ClassId) => string): RunScript {
-  for (const [name, command] of commandNames) {
-    redis.defineCommand(command, { numberOfKeys: 1, lua: scripts[name] });
+export function scriptRunner(
+  redis: Redis,
+  prefixOf: (cls: ClassId) => string,
+  others: Partial<Scripts>,
+): RunScript {
+  const names = new Map<ScriptName, string>();
+  for (const [name, lua] of Object.entries({ ...scripts, ...others }) as [ScriptName, string][]) {
+    const command = commandName(name, lua);
+    names.set(name, command);
+    redis.defineCommand(command, { numberOfKeys: 1, lua });
   }
   const commands = redis as unknown as Record<
     string,
     ((...args: readonly Argument[]) => Promise<Reply>) | undefined
   >;
   return (name, cls, args) => {
-    const run = commands[`${commandNames.get(name)}Buffer`];
+    const run = commands[`${names.get(name)}Buffer`];
     invariant(run !== undefined, `the command for script ${name} is defined`);
     return run.call(redis, prefixOf(cls), ...args);
   };

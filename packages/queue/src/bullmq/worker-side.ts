@@ -1,5 +1,5 @@
 /** The durable queue as a worker sees it: take a batch, keep it, settle it, look after the others. */
-import type { ClassId } from '@inferry/contracts';
+import type { ClassId, ServiceProfile } from '@inferry/contracts';
 import type {
   Claim,
   Claimed,
@@ -16,14 +16,19 @@ import { claimOf, jobIds } from './replies.ts';
 import { asInteger, asList } from './script-runner.ts';
 import type { WorkSignal } from './work-signal.ts';
 
+/** What the claim script says before the jobs it took. */
+const headLength = 9;
 /** Envelope versions this code understands. */
 const versionMax = 1;
 
 export function workerSide(
   context: QueueContext,
   work: WorkSignal,
-): Pick<JobQueue, 'claim' | 'awaitWork' | 'renew' | 'settle' | 'giveBack' | 'sweep' | 'stats'> {
-  const { options, names, run } = context;
+): Pick<
+  JobQueue,
+  'claim' | 'awaitWork' | 'renew' | 'offer' | 'settle' | 'giveBack' | 'sweep' | 'stats'
+> {
+  const { options, names, run, changed } = context;
   let fences = 0;
   /** Claims whose replies were lost with a connection; Redis may have taken jobs for them. */
   const unanswered = new Map<ClassId, string>();
@@ -44,21 +49,44 @@ export function workerSide(
           versionMax,
           options.resultBytesPerClassMax,
           names.outcomeChannel,
+          request.agingMs,
+          ...request.freeInMs,
         ]).catch((cause: unknown) => {
           // The next claim of the class repeats this one instead of adding to it.
           unanswered.set(cls, fence);
           throw cause;
         }),
       );
-      const [nowUs, waiting, rowsWaiting, oldestUs, suspectAhead] = reply
-        .slice(0, 5)
-        .map(asInteger);
-      const claimedAtMs = (nowUs ?? 0) / 1_000;
+      const [
+        nowUs = 0,
+        waiting = 0,
+        rowsWaiting = 0,
+        oldestUs = 0,
+        suspectAhead = 0,
+        rowEveryUs = -1,
+        lastArrivalUs = 0,
+        othersFreeUs = -1,
+        change = 0,
+      ] = reply.slice(0, headLength).map(asInteger);
+      const claimedAtMs = nowUs / 1_000;
+      const claims = reply
+        .slice(headLength)
+        .map((entry) => claimOf(asList(entry), fence, claimedAtMs));
+      changed(
+        cls,
+        'claim',
+        change,
+        nowUs,
+        claims.map(({ job }) => job.id),
+      );
       return {
-        claims: reply.slice(5).map((entry) => claimOf(asList(entry), fence, claimedAtMs)),
-        waiting: waiting ?? 0,
-        rowsWaiting: rowsWaiting ?? 0,
-        oldestAtMs: oldestUs === undefined || oldestUs === 0 ? null : oldestUs / 1_000,
+        claims,
+        waiting,
+        rowsWaiting,
+        oldestAtMs: oldestUs === 0 ? null : oldestUs / 1_000,
+        rowEveryMs: rowEveryUs < 0 ? null : rowEveryUs / 1_000,
+        lastArrivalAtMs: lastArrivalUs === 0 ? null : lastArrivalUs / 1_000,
+        othersFreeInMs: othersFreeUs < 0 ? null : othersFreeUs / 1_000,
         suspectAhead: suspectAhead === 1,
         nowMs: claimedAtMs,
       };
@@ -83,7 +111,7 @@ export function workerSide(
 
     async settle(cls: ClassId, settlements: readonly Settlement[]): Promise<readonly Settled[]> {
       if (settlements.length === 0) return [];
-      const [nowUs, ...codes] = asList(
+      const [nowUs = 0, change = 0, ...codes] = asList(
         await run('settle', cls, [
           names.outcomeChannel,
           options.resultBytesPerClassMax,
@@ -96,28 +124,52 @@ export function workerSide(
           ]),
         ]),
       ).map(asInteger);
-      const settledAtMs = (nowUs ?? 0) / 1_000;
-      return codes.map((code) => ({ result: code === 0 ? 'settled' : 'lost', settledAtMs }));
+      const isSettled = codes.map((code) => code === 0);
+      const ended = settlements.filter((_, i) => isSettled[i]);
+      changed(
+        cls,
+        'settle',
+        change,
+        nowUs,
+        ended.map(({ claim }) => claim.job.id),
+      );
+      const settledAtMs = nowUs / 1_000;
+      return isSettled.map((is) => ({ result: is ? 'settled' : 'lost', settledAtMs }));
     },
 
     async giveBack(cls: ClassId, claims: readonly Claim[], asSuspects: boolean): Promise<void> {
       if (claims.length === 0) return;
-      await run('giveBack', cls, [
+      const reply = await run('giveBack', cls, [
         asSuspects ? 1 : 0,
         ...claims.flatMap((claim) => [claim.job.id, claim.fence]),
+      ]);
+      const [nowUs, change, ids] = asList(reply);
+      changed(cls, 'giveBack', asInteger(change), asInteger(nowUs), jobIds(ids ?? []));
+    },
+
+    async offer(workerId: string, cls: ClassId, profile: ServiceProfile | null): Promise<void> {
+      const { rowsMax, tailFactor, points } = profile ?? {};
+      await run('offer', cls, [
+        workerId,
+        options.leaseMs,
+        ...(rowsMax === undefined || tailFactor === undefined ? [] : [rowsMax, tailFactor]),
+        ...(points ?? []).flatMap(({ rows, ms }) => [rows, ms]),
       ]);
     },
 
     async sweep(cls: ClassId): Promise<SweepReport> {
-      const [returned, failed, expired] = asList(
+      const reply = asList(
         await run('sweep', cls, [
           Math.max(1, Math.floor(options.sweepMs * 0.8)),
           options.leaseMs,
           options.resultBytesPerClassMax,
           names.outcomeChannel,
         ]),
-      ).map(jobIds);
-      return { returned: returned ?? [], failed: failed ?? [], expired: expired ?? [] };
+      );
+      const [returned = [], failed = [], expired = []] = reply.slice(0, 3).map(jobIds);
+      const [nowUs, change] = reply.slice(3).map(asInteger);
+      changed(cls, 'sweep', change, nowUs, [...returned, ...failed, ...expired]);
+      return { returned, failed, expired };
     },
 
     async stats(classes: readonly ClassId[]): Promise<readonly ClassStats[]> {
