@@ -4,6 +4,7 @@
  */
 import type { ModelManifest, SimulatedSpec, TensorSpec } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
+import { admissionSpec, lingerSpec } from './admission-spec.ts';
 import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import type { OnnxSignature } from './onnx-signature.ts';
@@ -53,8 +54,11 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
     postprocess: postprocessSpec(yaml, outputs, parts.labels, problems),
     simulated: simulatedSpec(yaml, problems),
     latencyTargetMs: config.latency_target_ms ?? null,
-    lingerMs: config.queue.linger_ms,
+    linger: lingerSpec(yaml),
+    admission: admissionSpec(yaml, problems),
     queueDepthMax: config.queue.max_depth,
+    agingMs: config.queue.max_age_ms,
+    weight: config.queue.weight,
     timeoutMs: config.queue.timeout_ms,
     executionTimeoutMs: config.execution_timeout_ms,
     session: {

@@ -101,12 +101,51 @@ const queue = z.strictObject({
     .max(defaultLimits.deadlineMsMax)
     .default(defaultLimits.deadlineMsDefault)
     .describe('Default deadline of a job.'),
-  linger_ms: z
-    .int()
+  linger: z
+    .enum(['auto', 'none', 'defer'])
+    .default('auto')
+    .describe(
+      'Whether a free slot waits for a fuller batch. auto: when recent arrivals and the cost of a run say that it pays; none: never; defer: until the batch is full or the time is over.',
+    ),
+  max_linger_ms: z
+    .number()
     .min(0)
     .max(10_000)
-    .default(0)
-    .describe('How long a free slot waits for a fuller batch.'),
+    .optional()
+    .describe('Longest such wait. Default: a tenth of latency_target_ms, at most 20.'),
+  max_age_ms: z
+    .int()
+    .min(1)
+    .max(defaultLimits.deadlineMsMax)
+    .default(defaultLimits.agingMs)
+    .describe(
+      'With several tenants: a job that has waited this long comes before younger ones, in a quarter of each batch.',
+    ),
+  weight: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(1)
+    .describe("Share of a worker's run time against the other models with work."),
+});
+
+const admission = z.strictObject({
+  mode: z
+    .enum(['target', 'timeout', 'depth', 'off'])
+    .optional()
+    .describe(
+      'Which held requests are refused. target: those not expected to end within the budget; timeout: within their own time limit; depth: those that find the queue full; off: only what the server itself refuses. Default: target where a latency_target_ms or budget_ms is set, else depth.',
+    ),
+  budget_ms: z
+    .number()
+    .min(1)
+    .max(defaultLimits.deadlineMsMax)
+    .optional()
+    .describe('For mode target: from request headers to answer. Default: latency_target_ms.'),
+  on_infeasible: z
+    .enum(['refuse', 'accept'])
+    .default('refuse')
+    .describe('accept: a request that would be late becomes a job to come back for.'),
 });
 
 const warmup = z.strictObject({
@@ -148,6 +187,7 @@ export const modelYamlSchema = z.strictObject({
       'Rows in one run; 0: no batch dimension. Default: 8 where the model has one, else 0.',
     ),
   latency_target_ms: z.number().min(1).max(defaultLimits.deadlineMsMax).optional(),
+  admission: admission.prefault({}),
   instances: z
     .array(instance)
     .min(1)

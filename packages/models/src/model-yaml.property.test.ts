@@ -5,7 +5,7 @@ import { parseModelYaml } from './model-yaml.ts';
 import { modelYamlSchema } from './model-yaml-schema.ts';
 
 const known = new Set<string>(Object.keys(modelYamlSchema.shape));
-const inQueue = new Set(['max_depth', 'timeout_ms', 'linger_ms']);
+const inQueue = new Set(Object.keys(modelYamlSchema.shape.queue.unwrap().shape));
 
 test('an unknown key is reported with its own line, at the top and in a section', () => {
   const key = fc.string({ minLength: 1, maxLength: 20 });
@@ -15,7 +15,9 @@ test('an unknown key is reported with its own line, at the top and in a section'
       const padding = Array.from({ length: before }, (_, i) => `# line ${i + 1}`);
       const backend = isBroken ? 'backend: none of them' : 'backend: onnxruntime';
       const quoted = JSON.stringify(name);
-      const section = isNested ? ['queue:', '  linger_ms: 1', `  ${quoted}: 1`] : [`${quoted}: 1`];
+      const section = isNested
+        ? ['queue:', '  max_linger_ms: 1', `  ${quoted}: 1`]
+        : [`${quoted}: 1`];
       const lines = [...padding, backend, ...section];
       const parsed = parseModelYaml('m.yaml', lines.join('\n'));
       const path = isNested ? `queue.${name}` : name;

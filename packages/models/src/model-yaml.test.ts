@@ -21,7 +21,14 @@ describe('model.yaml', () => {
     expect(config('# nothing here\n')).toEqual({
       backend: 'onnxruntime',
       instances: [{ kind: 'cpu', count: 1 }],
-      queue: { max_depth: 50_000, timeout_ms: 3_600_000, linger_ms: 0 },
+      admission: { on_infeasible: 'refuse' },
+      queue: {
+        max_depth: 50_000,
+        timeout_ms: 3_600_000,
+        linger: 'auto',
+        max_age_ms: 60_000,
+        weight: 1,
+      },
       execution_timeout_ms: 60_000,
       warmup: {},
       session: { intra_op_threads: 1, graph_optimization: 'all' },
