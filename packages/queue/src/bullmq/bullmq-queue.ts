@@ -1,6 +1,6 @@
 /**
  * The durable queue: BullMQ's keys and scripts on Redis, one BullMQ queue a class. A batch is taken with
- * one call and settled with one. What a job goes through is in lua.ts; the sides carry arguments in and
+ * one call and settled with one. What a job goes through is in lua-gateway.ts and lua-worker.ts; the sides carry arguments in and
  * replies out.
  */
 import { defaultLimits } from '@inferry/contracts';

@@ -1,4 +1,4 @@
-/** The names of all keys and channels. See lua.ts for what the keys of a class hold. */
+/** The names of all keys and channels. See lua-parts.ts for what the keys of a class hold. */
 import type { ClassId, JobId } from '@inferry/contracts';
 
 export interface Keys {

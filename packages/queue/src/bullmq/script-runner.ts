@@ -1,22 +1,24 @@
-/** Runs the scripts of lua.ts by their hash, with replies as bytes. */
+/** Runs the scripts of lua-gateway.ts and lua-worker.ts by their hash, with replies as bytes. */
 import { createHash } from 'node:crypto';
 import type { ClassId } from '@inferry/contracts';
 import { invariant } from '@inferry/runtime';
 import type { Redis } from 'ioredis';
 import {
   cancelScript,
-  claimScript,
   enqueueScript,
   eraseScript,
   findScript,
+  quoteScript,
+} from './lua-gateway.ts';
+import {
+  claimScript,
   giveBackScript,
   offerScript,
-  quoteScript,
   renewScript,
   settleScript,
   statsScript,
   sweepScript,
-} from './lua.ts';
+} from './lua-worker.ts';
 
 /** Every script, as it is. */
 export const scripts = {
