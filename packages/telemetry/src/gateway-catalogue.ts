@@ -1,6 +1,6 @@
 /** Metrics of the gateway's HTTP side, and of the queue as the gateways see it. */
 import { buckets } from './buckets.ts';
-import { admissionReasons, gateway, type MetricSpec } from './metric-spec.ts';
+import { admissionReasons, gateway, type MetricSpec, refusalReasons } from './metric-spec.ts';
 
 export const gatewayCatalogue = {
   // The gateway's HTTP side.
@@ -30,6 +30,15 @@ export const gatewayCatalogue = {
     buckets: [],
     roles: gateway,
     movedBy: 'traffic',
+  },
+  refusalDuration: {
+    name: 'refusal_duration_seconds',
+    type: 'histogram',
+    help: 'Time from request headers read to the refusal of work for load.',
+    labels: { reason: refusalReasons },
+    buckets: buckets.lag,
+    roles: gateway,
+    movedBy: 'refusal',
   },
   resultWaiters: {
     name: 'result_waiters',

@@ -6,6 +6,7 @@ export {
   type MetricRole,
   type MetricSpec,
   type MovedBy,
+  refusalReason,
   type ReleaseReason,
   releaseReasons,
   type Stage,

@@ -11,6 +11,7 @@ export type MetricRole = 'gateway' | 'worker';
  */
 export type MovedBy =
   | 'traffic'
+  | 'refusal'
   | 'start'
   | 'idle'
   | 'worker_lost'
@@ -52,18 +53,31 @@ export const stages = [
 ] as const;
 export type Stage = (typeof stages)[number];
 
+/** Codes of the error registry that refuse work for load: all of its class `refused`. */
+export const refusalReasons = [
+  'deadline_infeasible',
+  'draining',
+  'idempotency_in_progress',
+  'model_unavailable',
+  'queue_full',
+  'quota_exceeded',
+  'storage_exhausted',
+] as const satisfies readonly ErrorCode[];
+type RefusalReason = (typeof refusalReasons)[number];
+
+/** The label for a refusal for load; undefined for every other code. */
+export function refusalReason(code: ErrorCode): RefusalReason | undefined {
+  return refusalReasons.find((reason) => reason === code);
+}
+
 /** Codes of the error registry with which a gateway refuses work for a model, plus `none`. */
 export const admissionReasons = [
   'none',
-  'queue_full',
-  'storage_exhausted',
+  ...refusalReasons,
   'queue_unavailable',
-  'model_unavailable',
-  'draining',
   'payload_too_large',
   'invalid_input',
   'invalid_deadline',
-  'idempotency_in_progress',
   'idempotency_key_reused',
   'other',
 ] as const satisfies readonly (ErrorCode | 'none' | 'other')[];

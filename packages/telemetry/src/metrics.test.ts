@@ -1,8 +1,9 @@
+import { errorRegistry } from '@inferry/contracts';
 import { VirtualClock } from '@inferry/runtime';
 import { parseExposition } from '@inferry/testkit';
 import { describe, expect, test } from 'vitest';
 import { catalogue, catalogueList } from './catalogue.ts';
-import { admissionReason, type MetricSpec } from './metric-spec.ts';
+import { admissionReason, type MetricSpec, refusalReason, refusalReasons } from './metric-spec.ts';
 import { createMetrics, type MetricsRegistry } from './metrics.ts';
 
 const build = { version: '1.2.3', revision: 'abc', onnxruntime: 'none' };
@@ -179,6 +180,13 @@ describe('collectors', () => {
 test('a refusal is labelled by its code where the code is about load, else by "other"', () => {
   expect(admissionReason('queue_full')).toBe('queue_full');
   expect(admissionReason('malformed_json')).toBe('other');
+});
+
+test('the reasons of a refusal for load are the codes of the class "refused"', () => {
+  const codes = Object.entries(errorRegistry).filter(([, spec]) => spec.class === 'refused');
+  expect([...refusalReasons].toSorted()).toEqual(codes.map(([code]) => code).toSorted());
+  expect(refusalReason('quota_exceeded')).toBe('quota_exceeded');
+  expect(refusalReason('malformed_json')).toBeUndefined();
 });
 
 test('a specification has no field the facade ignores', () => {
