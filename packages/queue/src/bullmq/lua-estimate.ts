@@ -89,12 +89,3 @@ end
 
 local function us(ms) return math.floor(ms * 1000 + 0.5) end
 `;
-
-/**
- * Begins every script by which jobs move on and end. A Redis at its memory limit refuses the first write
- * of a script when that write could take memory, and none after it; were these refused, no job would end
- * and the memory would never come back. Only an enqueue is refused.
- */
-export const evenWhenFull = `
-C('DEL', P..'x:none')
-`;

@@ -91,6 +91,15 @@ local function changeNumber()
 end
 `;
 
+/**
+ * Begins every script by which jobs move on and end. A Redis at its memory limit refuses the first write
+ * of a script when that write could take memory, and none after it; were these refused, no job would end
+ * and the memory would never come back. Only an enqueue is refused.
+ */
+export const evenWhenFull = `
+C('DEL', P..'x:none')
+`;
+
 /** Adds a job to the waiting ones at its tag; BullMQ would make a score of its own, and cap it. */
 export const bullAdd = `
 local function bullAddText(KEYS, ARGV)
