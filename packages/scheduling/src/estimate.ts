@@ -37,30 +37,24 @@ export function estimate(line: LineView): Estimate | null {
 
 /** Gives the rows ahead to the servers in the order in which they become free. */
 function readyByList({ rowEveryMs, rows, rowsAhead, servers }: LineView): number {
-  const freeInMs = servers.map((server) => Math.max(0, server.freeInMs));
+  const free = servers.map(({ freeInMs, profile }) => ({ profile, inMs: Math.max(0, freeInMs) }));
+  const firstFree = (): (typeof free)[number] =>
+    free.reduce((first, server) => (server.inMs < first.inMs ? server : first));
   let ahead = rowsAhead;
-  for (;;) {
-    let next = 0;
-    for (let i = 1; i < freeInMs.length; i += 1) {
-      if (freeInMs[i]! < freeInMs[next]!) next = i;
-    }
-    const { profile } = servers[next]!;
-    const startInMs = freeInMs[next]!;
-    if (ahead > 0 && ahead + rows > profile.rowsMax) {
-      const taken = Math.min(ahead, profile.rowsMax);
-      ahead -= taken;
-      freeInMs[next] = startInMs + serviceMs(profile, taken);
-      continue;
-    }
-    return startInMs + profile.tailFactor * serviceMs(profile, joined());
-
-    /** Rows of its own batch: by the time it departs, later ones have joined. */
-    function joined(): number {
-      const own = ahead + rows;
-      if (startInMs === 0 || rowEveryMs === null || rowEveryMs <= 0) return own;
-      return Math.max(own, Math.min(profile.rowsMax, Math.ceil(own + startInMs / rowEveryMs)));
-    }
+  let server = firstFree();
+  while (ahead > 0 && ahead + rows > server.profile.rowsMax) {
+    const taken = Math.min(ahead, server.profile.rowsMax);
+    ahead -= taken;
+    server.inMs += serviceMs(server.profile, taken);
+    server = firstFree();
   }
+  const { inMs: startInMs, profile } = server;
+  // By the time its batch departs, later jobs have joined it.
+  const joined =
+    startInMs === 0 || rowEveryMs === null || rowEveryMs <= 0
+      ? 0
+      : Math.min(profile.rowsMax, Math.ceil(ahead + rows + startInMs / rowEveryMs));
+  return startInMs + profile.tailFactor * serviceMs(profile, Math.max(ahead + rows, joined));
 }
 
 /** All servers as one, of their rates together; half a run for the phase they are in. */

@@ -10,16 +10,20 @@ export {
 export { estimate, serviceMs } from './estimate.ts';
 export { flowWeight, nextTag, startTag, timeAfter } from './fair-queue.ts';
 export { type IsolationKind, planIsolation, runIsolating, type RunTogether } from './isolate.ts';
+export { LatencyModel, type RunSample } from './latency-model.ts';
 export {
-  LatencyModel,
   type LatencySnapshot,
   type MeasuredSize,
-  type RunSample,
-} from './latency-model.ts';
+  parseLatencySnapshot,
+} from './latency-snapshot.ts';
+export { PromiseWatch } from './promise-watch.ts';
 export {
   decideRelease,
+  mayLinger,
   type ReleaseDecision,
   type ReleasePolicy,
   type ReleaseReason,
   type WaitingView,
 } from './release-rule.ts';
+export { profileOf, type ProfilePolicy } from './service-profile.ts';
+export { TimeShare } from './time-share.ts';

@@ -7,9 +7,16 @@
  * mean per size and not to runs, so that a thousand runs of one size do not drown the others.
  */
 import { invariant } from '@inferry/runtime';
+import {
+  flawOf,
+  isDuration,
+  type LatencySnapshot,
+  type MeasuredSize,
+  runsKeptMax,
+  sizesMax,
+  tailFactorMax,
+} from './latency-snapshot.ts';
 
-/** Runs of a size that its mean remembers: about the last so many. */
-const runsKeptMax = 50;
 /** A size pulls on the line with one unit a run, up to this. */
 const lineWeightMax = 8;
 /** What a size says counts half after so many runs of others: by then the machine may be another. */
@@ -21,11 +28,14 @@ const runsRemembered = 2;
 const lineRuns = 4;
 const tailShare = 0.95;
 const tailStep = 0.02;
-const tailFactorMax = 3;
-/** A longer run is a clock that jumped. */
-const durationMsMax = 86_400_000;
-/** Sizes kept; a model with very large batches would have thousands. */
-const sizesMax = 64;
+/** What others learned of a size counts as at most so many runs, and until it ran as often here. */
+const seedRunsMax = 8;
+/** A seed that is off by more than this was learned on another device. */
+const seedRatioMax = 2;
+/** A device that did nothing for longer is cold: clocks are down, caches are empty. */
+const warmIdleMsMax = 5_000;
+const coldGain = 0.2;
+const coldFactorMax = 100;
 
 /** One run that succeeded. */
 export interface RunSample {
@@ -33,23 +43,8 @@ export interface RunSample {
   readonly durationMs: number;
   /** The first run of this size in its session, which pays for allocations and kernel choice. */
   readonly isFirst: boolean;
-}
-
-/** What is known of one size. */
-export interface MeasuredSize {
-  readonly rows: number;
-  /** Runs that its mean remembers, 1..50. */
-  readonly runs: number;
-  /** Their mean, recent ones weighing more. */
-  readonly meanMs: number;
-  /** Runs of other sizes since it ran last. */
-  readonly age: number;
-}
-
-/** A model as plain data. */
-export interface LatencySnapshot {
-  readonly sizes: readonly MeasuredSize[];
-  readonly tailFactor: number;
+  /** For how long the device did nothing before the run, ms. */
+  readonly idleMs: number;
 }
 
 interface Knot {
@@ -69,30 +64,52 @@ export class LatencyModel {
   readonly #sizes = new Map<number, { runs: number; meanMs: number; lastRun: number }>();
   #runs = 0;
   #tailFactor = 1;
+  #coldFactor = 1;
+  /** Sizes that lean on a seed, with their runs since. */
+  readonly #seeds = new Map<number, number>();
   /** Derived from `#sizes`; null when they changed since. */
   #curve: Curve | null = null;
 
   /** `snapshot`: where to go on from. */
   constructor(snapshot?: LatencySnapshot) {
     if (snapshot === undefined) return;
-    invariant(snapshot.sizes.length <= sizesMax, 'a model knows at most 64 sizes');
-    for (const size of snapshot.sizes) {
-      const { age, meanMs, rows, runs } = size;
-      invariant(Number.isInteger(rows) && rows >= 1, 'a size has at least one row');
-      invariant(runs >= 1 && runs <= runsKeptMax, 'a size that was measured ran 1 to 50 times');
-      invariant(isDuration(meanMs), 'a mean is a duration');
-      invariant(age >= 0, 'no size ran in the future');
+    const flaw = flawOf(snapshot);
+    invariant(flaw === null, flaw ?? '');
+    for (const { age, meanMs, rows, runs } of snapshot.sizes) {
       this.#sizes.set(rows, { runs, meanMs, lastRun: -age });
     }
-    const { tailFactor } = snapshot;
-    invariant(tailFactor >= 1 && tailFactor <= tailFactorMax, 'a tail factor lies in 1..3');
-    this.#tailFactor = tailFactor;
+    this.#tailFactor = snapshot.tailFactor;
   }
 
-  /** Learns from a run that succeeded. A first run, and what is no duration, teaches nothing. */
-  record({ durationMs, isFirst, rows }: RunSample): void {
+  /**
+   * A model that starts with what another process learned. It believes its own runs sooner, and when the
+   * first run of a size takes more than twice or less than half as long as the seed says, the device is
+   * another than it was: then all of the seed is forgotten.
+   */
+  static seeded(snapshot: LatencySnapshot): LatencyModel {
+    const sizes = snapshot.sizes.map((size) => ({
+      ...size,
+      runs: Math.min(size.runs, seedRunsMax),
+    }));
+    const model = new LatencyModel({ ...snapshot, sizes });
+    for (const { rows } of sizes) model.#seeds.set(rows, 0);
+    return model;
+  }
+
+  /**
+   * Learns from a run that succeeded. A first run, and what is no duration, teaches nothing; a run of a cold
+   * device only moves {@link coldFactor}. Returns what the run took by what was expected of it; null when
+   * nothing was expected, or for a run that is not like the others.
+   */
+  record({ durationMs, idleMs, isFirst, rows }: RunSample): number | null {
     invariant(Number.isInteger(rows) && rows >= 1, 'a run has at least one row');
-    if (isFirst || !isDuration(durationMs)) return;
+    if (isFirst || !isDuration(durationMs)) return null;
+    const ratio = ratioOf(durationMs, this.meanMs(rows));
+    if (idleMs > warmIdleMsMax) {
+      this.#learnCold(ratio);
+      return null;
+    }
+    this.#checkSeed(rows, durationMs);
     const known = this.#sizes.get(rows);
     if (known !== undefined) this.#learnTail(durationMs, this.meanMs(rows) ?? 0);
     this.#runs += 1;
@@ -102,6 +119,7 @@ export class LatencyModel {
     this.#sizes.set(rows, { runs, meanMs: mean, lastRun: this.#runs });
     this.#curve = null;
     if (this.#sizes.size > sizesMax) this.#forget();
+    return ratio;
   }
 
   /** The expected duration of a run of `rows` rows in ms; undefined while nothing was measured. */
@@ -118,6 +136,16 @@ export class LatencyModel {
   tailMs(rows: number): number | undefined {
     const meanMs = this.meanMs(rows);
     return meanMs === undefined ? undefined : meanMs * this.#tailFactor;
+  }
+
+  /** 95 of 100 runs stay within so many times the expected duration, 1..3. */
+  get tailFactor(): number {
+    return this.#tailFactor;
+  }
+
+  /** How many times the expected duration a run takes when the device did nothing for 5 s, at least 1. */
+  get coldFactor(): number {
+    return this.#coldFactor;
   }
 
   /** The sizes that ran, by rows. */
@@ -151,8 +179,33 @@ export class LatencyModel {
     const [oldest] = this.measured()
       .slice(1, -1)
       .toSorted((a, b) => b.age - a.age);
-    if (oldest !== undefined) this.#sizes.delete(oldest.rows);
+    if (oldest !== undefined) {
+      this.#sizes.delete(oldest.rows);
+      this.#seeds.delete(oldest.rows);
+    }
     this.#curve = null;
+  }
+
+  /** Forgets the seed when the first run of one of its sizes contradicts it. */
+  #checkSeed(rows: number, durationMs: number): void {
+    const runs = this.#seeds.get(rows);
+    const seed = this.#sizes.get(rows);
+    if (runs === undefined || seed === undefined) return;
+    const isContradicted =
+      durationMs > seed.meanMs * seedRatioMax || durationMs < seed.meanMs / seedRatioMax;
+    if (runs === 0 && isContradicted) {
+      for (const seeded of this.#seeds.keys()) this.#sizes.delete(seeded);
+      this.#seeds.clear();
+      this.#tailFactor = 1;
+      this.#curve = null;
+    } else if (runs + 1 < seedRunsMax) this.#seeds.set(rows, runs + 1);
+    else this.#seeds.delete(rows);
+  }
+
+  #learnCold(ratio: number | null): void {
+    if (ratio === null) return;
+    const step = coldGain * (Math.min(ratio, coldFactorMax) - this.#coldFactor);
+    this.#coldFactor = Math.max(1, this.#coldFactor + step);
   }
 
   /** Steps towards the ratio that 95 % of the runs stay below; a single outlier moves it by one step. */
@@ -163,8 +216,10 @@ export class LatencyModel {
   }
 }
 
-function isDuration(ms: number): boolean {
-  return ms >= 0 && ms <= durationMsMax;
+/** Null where the expected time says nothing. */
+function ratioOf(durationMs: number, expectedMs: number | undefined): number | null {
+  const ratio = durationMs / (expectedMs ?? Number.NaN);
+  return Number.isFinite(ratio) ? ratio : null;
 }
 
 function freshness(age: number): number {

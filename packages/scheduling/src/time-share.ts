@@ -1,0 +1,109 @@
+/**
+ * How the classes of one worker share it, in milliseconds of run time and not in turns: start-time fair
+ * queueing with classes as flows. The virtual time of a class is what it was served by its weight; of those
+ * that want the device the one that is furthest behind has its turn. Who did not want is owed nothing.
+ *
+ * Promise: with S(c) the longest run of a class and w(c) its weight, a class that wants its next turn at once
+ * has it after at most S(c) + the sum over the others of S(c) * w(other) / w(c) + S(other).
+ *
+ * Source: as in fair-queue.ts. Pure; floating point, for it never leaves the process.
+ */
+import { invariant } from '@inferry/runtime';
+
+interface Share {
+  readonly weight: number;
+  /** Run time by weight, ms. */
+  virtualMs: number;
+  /** The place among those that ask; null while it wants nothing. */
+  asked: number | null;
+}
+
+export class TimeShare {
+  readonly #capacity: number;
+  readonly #shares = new Map<string, Share>();
+  #asked = 0;
+  /** Where virtual time stood when the last class went to rest. */
+  #restedAtMs = 0;
+
+  /** `capacity`: runs at a time, at least 1. */
+  constructor(capacity: number) {
+    invariant(capacity >= 1, 'a device has at least one slot');
+    this.#capacity = capacity;
+  }
+
+  /** Adds a class that wants nothing yet; a class that joins again begins anew. */
+  join(cls: string, weight: number): void {
+    invariant(weight > 0 && Number.isFinite(weight), 'a weight is positive');
+    this.#shares.set(cls, { weight, virtualMs: 0, asked: null });
+  }
+
+  /** The class has work. It starts where the others are, unless it is ahead of them. */
+  wants(cls: string): void {
+    const share = this.#share(cls);
+    if (share.asked !== null) return;
+    share.virtualMs = Math.max(share.virtualMs, this.#nowMs());
+    share.asked = this.#place();
+  }
+
+  /** The class has no work. */
+  rests(cls: string): void {
+    const share = this.#share(cls);
+    if (share.asked === null) return;
+    // Taken while it still counts, so that the last one to rest leaves its own time behind.
+    this.#restedAtMs = Math.max(this.#restedAtMs, this.#nowMs());
+    share.asked = null;
+  }
+
+  /** Whose turn it is; null when none wants. Changes nothing: who takes the turn is charged for it. */
+  next(): string | null {
+    let first: { readonly cls: string; readonly virtualMs: number; readonly asked: number } | null =
+      null;
+    for (const [cls, { asked, virtualMs }] of this.#shares) {
+      if (asked === null) continue;
+      const isBefore =
+        first === null ||
+        virtualMs < first.virtualMs ||
+        (virtualMs === first.virtualMs && asked < first.asked);
+      if (isBefore) first = { cls, virtualMs, asked };
+    }
+    return first?.cls ?? null;
+  }
+
+  /** The class had the device for so long, or is expected to; a later correction may be negative. */
+  charge(cls: string, ms: number): void {
+    const share = this.#share(cls);
+    share.virtualMs += ms / share.weight;
+    // After its turn it is the last to have asked; or one whose runs take no time would never end.
+    if (share.asked !== null) share.asked = this.#place();
+  }
+
+  /** How much longer than they are its runs seem while it shares the device with those that want it; at least 1. */
+  stretch(cls: string): number {
+    const own = this.#share(cls);
+    let weight = 0;
+    for (const share of this.#shares.values()) {
+      if (share === own || share.asked !== null) weight += share.weight;
+    }
+    return Math.max(1, weight / (own.weight * this.#capacity));
+  }
+
+  /** The least virtual time of those that want. */
+  #nowMs(): number {
+    let least = Infinity;
+    for (const { asked, virtualMs } of this.#shares.values()) {
+      if (asked !== null) least = Math.min(least, virtualMs);
+    }
+    return least === Infinity ? this.#restedAtMs : least;
+  }
+
+  #place(): number {
+    this.#asked += 1;
+    return this.#asked;
+  }
+
+  #share(cls: string): Share {
+    const share = this.#shares.get(cls);
+    invariant(share !== undefined, 'a class joins first');
+    return share;
+  }
+}
