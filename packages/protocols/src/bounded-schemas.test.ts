@@ -9,7 +9,7 @@ import { readSubmit } from './submit.ts';
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function inferRefusal(text: string, manifest: ModelManifest = iris): Failure | undefined {
-  const result = parseInferRequest(bytesOf(text), manifest);
+  const result = parseInferRequest(bytesOf(text), manifest, { hasPriorities: false });
   return result.ok ? undefined : result.error;
 }
 

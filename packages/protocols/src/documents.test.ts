@@ -24,6 +24,8 @@ const queued: JobRecord = {
     v: 1,
     id: newJobId(atMs, seededRandom(1)),
     class: classOf('iris', '1'),
+    tenant: 'acme',
+    priority: 'high',
     rows: 1,
     payloadBytes: 10,
     mode: 'async',
@@ -45,6 +47,8 @@ const queued: JobRecord = {
   deadlineAtMs: atMs + 1000,
   expiresAtMs: null,
   ahead: 12,
+  isAheadApproximate: true,
+  etaAtMs: atMs + 900,
   outcome: null,
 };
 
@@ -73,27 +77,48 @@ const succeeded: JobRecord = {
   settledAtMs: atMs + 10,
   expiresAtMs: atMs + 1010,
   ahead: null,
+  isAheadApproximate: false,
+  etaAtMs: null,
   outcome,
 };
 
-function read(record: JobRecord): Record<string, unknown> {
-  const document: unknown = JSON.parse(jobDocument(record, { baseUrl: 'https://x.test' }));
+function read(record: JobRecord, nowMs = atMs): Record<string, unknown> {
+  const document: unknown = JSON.parse(jobDocument(record, { baseUrl: 'https://x.test', nowMs }));
   return jobSchema.parse(document);
 }
 
 describe('the job document', () => {
-  test('of a queued job says how many are ahead', () => {
+  test('of a queued job says how many are ahead and when it should have ended', () => {
     expect(read(queued)).toMatchObject({
       model: 'iris',
       model_version: '1',
       status: 'queued',
       done: false,
       created_at: '2026-01-02T03:04:05.678Z',
-      queue: { ahead: 12, approximate: false },
+      priority: 'high',
+      queue: {
+        ahead: 12,
+        approximate: true,
+        estimated_completion_at: '2026-01-02T03:04:06.578Z',
+        estimate_ms: 900,
+      },
       output: null,
       error: null,
       urls: { get: `https://x.test/v1/jobs/${queued.job.id}` },
     });
+  });
+
+  test('of a queued job counts down its estimate, and never beyond what was left at its start', () => {
+    const estimateAt = (nowMs: number) => read(queued, nowMs)['queue'];
+    expect(estimateAt(atMs + 100.5)).toMatchObject({ estimate_ms: 800 });
+    expect(estimateAt(atMs + 5000)).toMatchObject({ estimate_ms: 0 });
+    expect(estimateAt(atMs - 5000)).toMatchObject({ estimate_ms: 900 });
+    expect(read({ ...queued, etaAtMs: null })['queue']).toMatchObject({
+      ahead: 12,
+      estimated_completion_at: null,
+      estimate_ms: null,
+    });
+    expect(read(succeeded)['queue']).toBeNull();
   });
 
   test('of one row holds the document of the row, of several rows an array', () => {
@@ -110,7 +135,10 @@ describe('the job document', () => {
     const bytes = new Uint8Array(new BigInt64Array([2n ** 63n - 1n]).buffer);
     const tensor = { name: 'sum', datatype: 'INT64', shape: [1], bytes } as const;
     const output = { form: 'tensors', tensors: [tensor] } as const;
-    const text = jobDocument({ ...succeeded, outcome: { ...outcome, output } }, { baseUrl: '' });
+    const text = jobDocument(
+      { ...succeeded, outcome: { ...outcome, output } },
+      { baseUrl: '', nowMs: 0 },
+    );
     expect(text).toContain('"data":[9223372036854775807]');
     expect(text).toContain(`"get":"/v1/jobs/${queued.job.id}"`);
   });
@@ -138,8 +166,10 @@ describe('the problem document', () => {
   test('rounds Retry-After up to whole seconds', () => {
     const full = failure('queue_full', 'full', { retryAfterMs: 1001 });
     const { headers, body } = problemDocument(full, context);
-    expect(headers['Retry-After']).toBe('2');
+    expect(headers).toMatchObject({ 'Retry-After': '2', 'Retry-After-Ms': '1001' });
     expect(body['retry_after_ms']).toBe(1001);
+    const soon = problemDocument(failure('quota_exceeded', 'x', { retryAfterMs: 0.2 }), context);
+    expect(soon.headers).toMatchObject({ 'Retry-After': '1', 'Retry-After-Ms': '1' });
   });
 
   test('of a 503 always says when to come back', () => {
@@ -180,15 +210,15 @@ describe('the OpenAPI document', () => {
   });
 
   test('has examples that the parsers accept', () => {
-    const limits = defaultLimits;
+    const context = { limits: defaultLimits, cancelAfterMs: undefined, hasPriorities: false };
     for (const manifest of [iris, digits, adder]) {
       const bytes = bodyOf('/v1/models/{model}/jobs', manifest.name);
       const read = readSubmit({ kind: 'json', bytes }, 'path');
-      expect(
-        read.ok && bindSubmit(read.value, { manifest, limits, cancelAfterMs: undefined }),
-      ).toMatchObject({ ok: true });
+      expect(read.ok && bindSubmit(read.value, { ...context, manifest })).toMatchObject({
+        ok: true,
+      });
       const infer = bodyOf('/v2/models/{model}/infer', manifest.name);
-      expect(parseInferRequest(infer, manifest)).toMatchObject({ ok: true });
+      expect(parseInferRequest(infer, manifest, context)).toMatchObject({ ok: true });
     }
   });
 

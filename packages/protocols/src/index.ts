@@ -1,5 +1,5 @@
 export { parseCancel } from './cancel.ts';
-export { jobDocument } from './job-document.ts';
+export { jobDocument, remainingMs } from './job-document.ts';
 export { modelDocument } from './model-document.ts';
 export {
   inferResponse,

@@ -1,5 +1,11 @@
 /** The job as its owner reads it. JSON text, not an object: tensors are written straight from bytes. */
-import { isTerminal, type JobOutput, type JobRecord, partsOf } from '@inferry/contracts';
+import {
+  isTerminal,
+  type JobOutput,
+  type JobRecord,
+  partsOf,
+  priorities,
+} from '@inferry/contracts';
 import { z } from 'zod';
 
 import { writeJson } from './json.ts';
@@ -22,10 +28,23 @@ export const jobSchema = z
     completed_at: instant.nullable(),
     deadline_at: instant,
     expires_at: instant.nullable().describe('When the result is removed.'),
+    priority: z.enum(priorities),
     attempt: z.int().min(0),
     max_attempts: z.int().min(1),
     queue: z
-      .strictObject({ ahead: z.int().min(0), approximate: z.boolean() })
+      .strictObject({
+        ahead: z
+          .int()
+          .min(0)
+          .describe('Jobs that would start before this one if nobody else came.'),
+        approximate: z
+          .boolean()
+          .describe('Other tenants or priorities wait too: later jobs of theirs may go first.'),
+        estimated_completion_at: instant
+          .nullable()
+          .describe('When it should have ended; null while no worker has told what runs take.'),
+        estimate_ms: durationMs.describe('The same, counted from this answer.'),
+      })
       .nullable()
       .describe('Null unless queued.'),
     error: jobErrorSchema.nullable(),
@@ -45,8 +64,20 @@ export const jobSchema = z
   })
   .meta({ description: 'One request, queued and run as an item of a batch.' });
 
+/**
+ * How long the job should still take, ms; null when that is not known. The estimate is by the clock of the
+ * queue and `nowMs` by that of this process: where they differ, no more is told than from acceptance on.
+ */
+export function remainingMs({ etaAtMs, enqueuedAtMs }: JobRecord, nowMs: number): number | null {
+  if (etaAtMs === null) return null;
+  return Math.max(0, Math.min(etaAtMs - nowMs, etaAtMs - enqueuedAtMs));
+}
+
 /** `baseUrl` has no slash at its end; empty for URLs that are paths only. */
-export function jobDocument(record: JobRecord, context: { readonly baseUrl: string }): string {
+export function jobDocument(
+  record: JobRecord,
+  context: { readonly baseUrl: string; readonly nowMs: number },
+): string {
   const { job, outcome } = record;
   const timings = outcome?.timings ?? null;
   const { model, version } = partsOf(job.class);
@@ -63,9 +94,10 @@ export function jobDocument(record: JobRecord, context: { readonly baseUrl: stri
     completed_at: optionalTimestamp(record.settledAtMs),
     deadline_at: timestamp(record.deadlineAtMs),
     expires_at: optionalTimestamp(record.expiresAtMs),
+    priority: job.priority,
     attempt: record.attempt,
     max_attempts: job.attemptsMax,
-    queue: record.ahead === null ? null : { ahead: record.ahead, approximate: false },
+    queue: queueMember(record, context.nowMs),
     error: jobError(record),
     metrics: {
       queue_ms: elapsed(record.enqueuedAtMs, record.startedAtMs),
@@ -79,6 +111,18 @@ export function jobDocument(record: JobRecord, context: { readonly baseUrl: stri
   const output = outcome?.output ?? null;
   const text = output === null ? 'null' : writeOutput(output);
   return `${JSON.stringify(document).slice(0, -1)},"output":${text}}`;
+}
+
+function queueMember(record: JobRecord, nowMs: number): z.infer<typeof jobSchema>['queue'] {
+  const { ahead, isAheadApproximate, etaAtMs } = record;
+  if (ahead === null) return null;
+  const leftMs = remainingMs(record, nowMs);
+  return {
+    ahead,
+    approximate: isAheadApproximate,
+    estimated_completion_at: optionalTimestamp(etaAtMs),
+    estimate_ms: leftMs === null ? null : Math.ceil(leftMs),
+  };
 }
 
 function writeOutput(output: JobOutput): string {

@@ -8,7 +8,9 @@ import { adder, digits, iris } from './models-fixture.test.ts';
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const parse = (body: unknown, manifest: ModelManifest) =>
-  parseInferRequest(bytesOf(typeof body === 'string' ? body : JSON.stringify(body)), manifest);
+  parseInferRequest(bytesOf(typeof body === 'string' ? body : JSON.stringify(body)), manifest, {
+    hasPriorities: false,
+  });
 
 const features = { name: 'features', shape: [1, 4], datatype: 'FP32', data: [5.1, 3.5, 1.4, 0.2] };
 const pair = (a: object, b: object = {}) => ({
@@ -70,6 +72,32 @@ describe('an infer request', () => {
       expect(result).toMatchObject({ ok: false, error: { code: 'invalid_deadline' } });
     },
   );
+
+  test.each([
+    [undefined, 'normal'],
+    [0, 'normal'],
+    [1, 'high'],
+    [2, 'normal'],
+    ['3', 'low'],
+    ['high', 'high'],
+  ])('with the priority %j is %s', (priority, expected) => {
+    const body = bytesOf(JSON.stringify({ inputs: [features], parameters: { priority } }));
+    const request = parseInferRequest(body, iris, { hasPriorities: true });
+    expect(request).toMatchObject({ ok: true, value: { priority: expected } });
+  });
+
+  test.each([4, -1, 1.5, true, 'urgent', ''])('with the priority %j is refused', (priority) => {
+    const body = bytesOf(JSON.stringify({ inputs: [features], parameters: { priority } }));
+    const request = parseInferRequest(body, iris, { hasPriorities: true });
+    expect(request).toMatchObject({ ok: false, error: { code: 'invalid_input' } });
+  });
+
+  test('with a priority where one line serves all is refused, unless it is the default', () => {
+    const withPriority = (priority: number) =>
+      parse({ inputs: [features], parameters: { priority } }, iris);
+    expect(withPriority(1)).toMatchObject({ ok: false, error: { code: 'unknown_field' } });
+    expect(withPriority(0)).toMatchObject({ ok: true, value: { priority: 'normal' } });
+  });
 
   test('may have zero elements where the signature lets a dimension vary', () => {
     const empty = { shape: [1, 0], data: undefined };
@@ -152,7 +180,12 @@ describe('an infer request', () => {
     const garbage = fc.oneof(fc.json(), fc.string());
     const model = fc.constantFrom(iris, digits, adder);
     fc.assert(fc.property(garbage, model, (text, manifest) => void parse(text, manifest)));
-    fc.assert(fc.property(fc.uint8Array(), (raw) => !parseInferRequest(raw, iris).ok));
+    fc.assert(
+      fc.property(
+        fc.uint8Array(),
+        (raw) => !parseInferRequest(raw, iris, { hasPriorities: true }).ok,
+      ),
+    );
     const member = fc.oneof(fc.jsonValue(), fc.constantFrom('image', 'BYTES', [1], ['x'], [-1]));
     const tensor = fc.record({ name: member, shape: member, datatype: member, data: member });
     fc.assert(fc.property(fc.array(tensor), (inputs) => void parse({ inputs }, digits)));

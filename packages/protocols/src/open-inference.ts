@@ -11,6 +11,7 @@ import {
   type JobOutput,
   type JsonObject,
   type ModelManifest,
+  type Priority,
   type Tensor,
   type TensorSpec,
 } from '@inferry/contracts';
@@ -19,6 +20,7 @@ import { z } from 'zod';
 
 import { writeElements } from './elements.ts';
 import { parseJson, writeJson } from './json.ts';
+import { priorityOf } from './priority.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
 import {
   bindTensors,
@@ -33,6 +35,7 @@ export interface InferRequest {
   readonly parameters: Readonly<Record<string, string | number | bigint | boolean>>;
   /** The parameter `timeout` (microseconds) in milliseconds; undefined when not given or 0. */
   readonly timeoutMs: number | undefined;
+  readonly priority: Priority;
   readonly input: JobInput;
   readonly rows: number;
 }
@@ -56,11 +59,12 @@ const unsupportedParameters: ReadonlySet<string> = new Set([
 
 /**
  * Checks a request against the model. Errors: `malformed_json`, `unknown_field`, `invalid_input`
- * (extras `errors` name each place).
+ * (extras `errors` name each place), `invalid_deadline`. Without `hasPriorities` a priority is refused.
  */
 export function parseInferRequest(
   body: Uint8Array,
   manifest: ModelManifest,
+  { hasPriorities }: { readonly hasPriorities: boolean },
 ): Result<InferRequest, Failure> {
   const json = parseJson(body);
   if (!json.ok) return json;
@@ -70,9 +74,17 @@ export function parseInferRequest(
   const parameters = request.data.parameters ?? {};
   const timeoutMs = readParameters(parameters);
   if (!timeoutMs.ok) return timeoutMs;
+  const priority = priorityOf(parameters['priority'], hasPriorities);
+  if (!priority.ok) return priority;
   const bound = bindTensors({ inputs, outputs }, manifest, '#');
   if (!bound.ok) return bound;
-  return ok({ id: id ?? undefined, parameters, timeoutMs: timeoutMs.value, ...bound.value });
+  return ok({
+    id: id ?? undefined,
+    parameters,
+    timeoutMs: timeoutMs.value,
+    priority: priority.value,
+    ...bound.value,
+  });
 }
 
 /**

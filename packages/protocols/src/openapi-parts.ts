@@ -11,10 +11,13 @@ export const headerComponents: OpenApiObject = {
   Location: header('Path of the job.'),
   'Preference-Applied': header('Which preference was honoured: `wait=n` or `respond-async`.'),
   'Idempotency-Replayed': header('`true` when an earlier submit with this key is answered.'),
-  'Retry-After': header('Seconds until the next try makes sense.'),
+  'Retry-After': header('Seconds until the next try, or look at the job, makes sense.'),
+  'Retry-After-Ms': header('The same in milliseconds.'),
   'X-Queue-Wait-Ms': header('Milliseconds the job waited in the queue.'),
   'X-Batch-Size': header('Rows that ran together.'),
-  'X-Overtaken-By': header('Later jobs that started before this one: 0 unless a worker was lost.'),
+  'X-Overtaken-By': header(
+    'Later jobs of its tenant and priority that started before this one: 0 unless a worker was lost.',
+  ),
   Allow: header('The methods the route takes.'),
   'Accept-Post': header('The media types the route takes.'),
 };
@@ -32,7 +35,8 @@ export const parameterComponents: OpenApiObject = {
   prefer: {
     name: 'Prefer',
     in: 'header',
-    description: '`wait=<seconds>`, `wait`, or `respond-async` (RFC 7240).',
+    description:
+      '`wait=<seconds>`, `wait`, `respond-async` (RFC 7240). With `respond-async` a request that would be late becomes a job to come back for, instead of being refused.',
     schema: { type: 'string' },
     example: 'wait=10',
   },
@@ -42,6 +46,14 @@ export const parameterComponents: OpenApiObject = {
     description: 'Another way to give `deadline_ms`: `30`, `90s`, `5m`, `1h30m`.',
     schema: { type: 'string', pattern: '^(?:[0-9]+|(?=.)(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?)$' },
   },
+  tenant: {
+    name: 'Inferry-Tenant',
+    in: 'header',
+    description:
+      'Whose request it is, `default` when absent. Ignored where the server has no tenants. It proves nothing: a proxy that knows its callers sets it.',
+    schema: { type: 'string' },
+    example: 'default',
+  },
   idempotencyKey: {
     name: 'Idempotency-Key',
     in: 'header',
@@ -50,7 +62,7 @@ export const parameterComponents: OpenApiObject = {
   },
 };
 
-export const jobHeaders = ['Job-Id', 'Location', 'Preference-Applied', 'Idempotency-Replayed'];
+export const acceptedHeaders = ['Job-Id', 'Location', 'Preference-Applied', 'Retry-After'];
 export const resultHeaders = ['X-Queue-Wait-Ms', 'X-Batch-Size', 'X-Overtaken-By'];
 
 export function parameter(name: string): OpenApiObject {
@@ -87,7 +99,7 @@ export function problems(surface: 'v1' | 'v2', codes: readonly ErrorCode[]): Ope
     String(status),
     {
       description: members.map((code) => `\`${code}\`: ${errorRegistry[code].title}.`).join(' '),
-      headers: headerRefs(['Retry-After', 'Allow', 'Accept-Post']),
+      headers: headerRefs(['Retry-After', 'Retry-After-Ms', 'Allow', 'Accept-Post']),
       content: { 'application/problem+json': { schema: schema('Problem') } },
     },
   ]);

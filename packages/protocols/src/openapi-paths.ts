@@ -3,7 +3,7 @@ import type { ErrorCode, ModelManifest } from '@inferry/contracts';
 
 import { inferExamples, submitExamples } from './openapi-examples.ts';
 import {
-  jobHeaders,
+  acceptedHeaders,
   type OpenApiObject,
   parameter,
   problems,
@@ -26,6 +26,9 @@ const bodyCodes: readonly ErrorCode[] = [
 ];
 const loadCodes: readonly ErrorCode[] = [
   'queue_full',
+  'quota_exceeded',
+  'deadline_infeasible',
+  'model_unavailable',
   'storage_exhausted',
   'queue_unavailable',
   'draining',
@@ -117,8 +120,8 @@ function inferOperation(
     tags: ['inference'],
     summary: 'Infer and wait for the answer',
     description:
-      'Open Inference Protocol v2. The job is canceled when the caller goes away. `parameters.timeout` is in microseconds.',
-    parameters,
+      'Open Inference Protocol v2. The job is canceled when the caller goes away. `parameters.timeout` is in microseconds; `parameters.priority` is 1 (high), 2 (normal) or 3 (low), where the server has tenants.',
+    parameters: [...parameters, parameter('prefer'), parameter('tenant')],
     requestBody: {
       required: true,
       content: { [json]: { schema: schema('InferRequest'), examples: inferExamples(models) } },
@@ -128,6 +131,11 @@ function inferOperation(
         'Job-Id',
         ...resultHeaders,
       ]),
+      '202': success(
+        'With `Prefer: respond-async`, where the answer would be late: the job to come back for.',
+        { [json]: schema('Job') },
+        acceptedHeaders,
+      ),
       ...problems('v2', [
         ...modelCodes,
         ...bodyCodes,
@@ -223,20 +231,21 @@ function submitOperation(
   content: OpenApiObject,
 ): OpenApiObject {
   const job = { [json]: schema('Job') };
-  const headers = [...jobHeaders, 'Retry-After'];
+  const headers = [...acceptedHeaders, 'Idempotency-Replayed'];
   return {
     tags: ['jobs'],
     summary,
     parameters: [
       ...parameters,
       parameter('prefer'),
+      parameter('tenant'),
       parameter('cancelAfter'),
       parameter('idempotencyKey'),
     ],
     requestBody: { required: true, content },
     responses: {
       '200': success('The job has ended; look at `status`.', job, [...headers, ...resultHeaders]),
-      '202': success('The job is accepted.', job, headers),
+      '202': success('The job is accepted, with its place in line.', job, headers),
       ...problems('v1', [
         ...modelCodes,
         ...bodyCodes,

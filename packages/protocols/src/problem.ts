@@ -27,6 +27,10 @@ export const problemSchema = z
     retryable: z.boolean().describe('The same request may succeed later, unchanged.'),
     retry_after_ms: z.int().optional(),
     limit_bytes: z.int().optional(),
+    estimate_ms: z
+      .number()
+      .optional()
+      .describe('Expected time to the answer, of a request that is refused because of it.'),
     errors: z
       .array(z.object({ pointer: z.string(), code: z.string(), detail: z.string() }))
       .optional(),
@@ -49,7 +53,8 @@ export const jobErrorSchema = z.strictObject({
 
 /**
  * The answer to a failure. `surface` v2: 422 becomes 400 and the member `error` repeats the detail, as
- * that protocol's clients expect. `Retry-After` is in whole seconds, rounded up.
+ * that protocol's clients expect. `Retry-After` is in whole seconds, rounded up; `Retry-After-Ms`
+ * is what it was made of.
  */
 export function problemDocument(
   failure: Failure,
@@ -71,7 +76,10 @@ export function problemDocument(
       'Content-Type': 'application/problem+json',
       ...(retryAfterMs === undefined
         ? {}
-        : { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }),
+        : {
+            'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1000))),
+            'Retry-After-Ms': String(Math.ceil(retryAfterMs)),
+          }),
     },
     body: {
       ...failure.extras,

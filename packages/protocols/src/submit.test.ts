@@ -12,9 +12,15 @@ const json = (body: unknown): SubmitBody => ({
 });
 const limits = defaultLimits;
 
-function submit(body: SubmitBody, manifest: ModelManifest, cancelAfterMs?: number) {
+function submit(
+  body: SubmitBody,
+  manifest: ModelManifest,
+  cancelAfterMs?: number,
+  hasPriorities = false,
+) {
   const document = readSubmit(body, 'path');
-  return document.ok ? bindSubmit(document.value, { manifest, limits, cancelAfterMs }) : document;
+  if (!document.ok) return document;
+  return bindSubmit(document.value, { manifest, limits, cancelAfterMs, hasPriorities });
 }
 
 function refused(body: SubmitBody, manifest: ModelManifest, cancelAfterMs?: number) {
@@ -29,6 +35,7 @@ describe('a submit', () => {
       value: {
         input: { form: 'pipeline', rows: [flower] },
         rows: 1,
+        priority: 'normal',
         deadlineMs: 30_000,
         queueTimeoutMs: 30_000,
         executionTimeoutMs: 5_000,
@@ -85,6 +92,25 @@ describe('a submit', () => {
     });
   });
 
+  test('says how urgent it is, where priorities mean something', () => {
+    const urgent = json({ input: flower, priority: 'high' });
+    expect(submit(urgent, iris, undefined, true)).toMatchObject({
+      ok: true,
+      value: { priority: 'high' },
+    });
+    expect(refused(urgent, iris)).toMatchObject({
+      code: 'unknown_field',
+      detail: expect.stringContaining('INFERRY_TENANTS'),
+      extras: { errors: [{ pointer: '#/priority' }] },
+    });
+    const parts = new Map([['image', Uint8Array.of(1)]]);
+    const request = new TextEncoder().encode(
+      '{"input":{"image":{"$part":"image"}},"priority":"low"}',
+    );
+    const multipart = submit({ kind: 'multipart', request, parts }, digits, undefined, true);
+    expect(multipart).toMatchObject({ ok: true, value: { priority: 'low' } });
+  });
+
   test('names its model in the body where the path does not', () => {
     const body = json({ model: 'iris@1', input: flower });
     expect(readSubmit(body, 'body')).toMatchObject({ ok: true, value: { model: 'iris@1' } });
@@ -135,7 +161,9 @@ describe('a submit', () => {
   });
 
   test.each([
-    [{ priority: 'high' }, 'unknown_field'],
+    [{ priority: 'urgent' }, 'invalid_input'],
+    [{ priority: 1 }, 'invalid_input'],
+    [{ prioritty: 'high' }, 'unknown_field'],
     [{ deadline_ms: limits.deadlineMsMax + 1 }, 'invalid_deadline'],
     [{ deadline_ms: 0 }, 'invalid_input'],
     [{ deadline_ms: 5, queue_timeout_ms: 6 }, 'invalid_deadline'],

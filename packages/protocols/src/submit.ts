@@ -2,14 +2,23 @@
  * The body of a submit: read first (what it says), then bound to a model and the limits (what it
  * means). Two steps, because `POST /v1/jobs` names its model inside the body.
  */
-import type { Failure, JobInput, JsonValue, Limits, ModelManifest } from '@inferry/contracts';
-import { failure } from '@inferry/contracts';
+import {
+  type Failure,
+  failure,
+  type JobInput,
+  type JsonValue,
+  type Limits,
+  type ModelManifest,
+  priorities,
+  type Priority,
+} from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import { boundedRecord } from './bounded-schemas.ts';
 import { parseJson } from './json.ts';
 import { bindPipelineInput, type Parts } from './pipeline-input.ts';
+import { untoldPriority } from './priority.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
 import {
   bindTensors,
@@ -39,6 +48,10 @@ const durationMs = z.int().min(1).optional();
 
 /** Members that say how the job is run; durations in ms. Ranges are those of the limits. */
 const options = {
+  priority: z
+    .enum(priorities)
+    .optional()
+    .describe('Default normal. Only where the server has tenants (INFERRY_TENANTS).'),
   deadline_ms: durationMs.describe('Time budget from acceptance to the end of the job.'),
   queue_timeout_ms: durationMs.describe('The job must have started within this time.'),
   execution_timeout_ms: durationMs.describe('Limit for one run.'),
@@ -84,6 +97,7 @@ export interface SubmitDocument {
 
 export interface Submission extends BoundInput {
   readonly input: JobInput;
+  readonly priority: Priority;
   readonly deadlineMs: number;
   readonly queueTimeoutMs: number;
   readonly executionTimeoutMs: number;
@@ -139,10 +153,15 @@ export function bindSubmit(
     readonly manifest: ModelManifest;
     readonly limits: Limits;
     readonly cancelAfterMs: number | undefined;
+    /** Where one line serves all, a priority would be ignored; so it is refused. */
+    readonly hasPriorities: boolean;
   },
 ): Result<Submission, Failure> {
   const { manifest, limits } = context;
   const { options: given } = document;
+  if (given.priority !== undefined && !context.hasPriorities) {
+    return err(untoldPriority('#/priority'));
+  }
   const times = bindTimes(given, context);
   if (!times.ok) return times;
   const metadata = checkMetadata(given.metadata ?? {}, limits);
@@ -156,6 +175,7 @@ export function bindSubmit(
   return ok({
     ...bound.value,
     ...times.value,
+    priority: given.priority ?? 'normal',
     attemptsMax: attempts.value ?? limits.attemptsMax,
     retentionMs: retention.value,
     metadata: metadata.value,
