@@ -7,14 +7,10 @@
  * The load generator runs on the same cores: jobs a second are a limit of the machine, CPU for one job
  * is the figure that carries over.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startProcess, startRedisServer } from '@inferry/testkit';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
-import { readyOf } from './ready.ts';
+import { serve } from './served.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,33 +24,21 @@ const seconds = Number(values.seconds);
 const connections = Number(values.connections);
 const rounds = Number(values.rounds);
 
-const models = await mkdtemp(join(tmpdir(), 'inferry-bench-'));
-await mkdir(join(models, 'noop', '1'), { recursive: true });
-await writeFile(
-  join(models, 'noop', 'model.yaml'),
-  `backend: simulated
+const served = await serve(
+  {
+    name: 'noop',
+    yaml: `backend: simulated
 max_batch_size: 32
 inputs: [{name: x, dtype: FP32, shape: [-1, 4]}]
 outputs: [{name: y, dtype: FP32, shape: [-1, 4]}]
 simulated: {run_ms: 0}
 `,
+  },
+  { env: { INFERRY_PREPARATION_THREADS: '1' } },
 );
-
-const redis = await startRedisServer();
-const env = {
-  REDIS_URL: redis.url,
-  PORT: '0',
-  METRICS_PORT: '0',
-  INFERRY_LOG_LEVEL: 'info',
-  INFERRY_PREPARATION_THREADS: '1',
-};
-const gateway = startProcess(['gateway', '--models', models], { env });
-const worker = startProcess(['worker', '--models', models], { env });
 try {
-  const gatewayReady = await readyOf(gateway);
-  const workerReady = await readyOf(worker);
-  const pids = { gateway: gatewayReady.pid, worker: workerReady.pid, redis: redis.pid };
-  const url = `http://127.0.0.1:${gatewayReady.http_port}/v2/models/noop/infer`;
+  const { pids } = served;
+  const url = `${served.url}/v2/models/noop/infer`;
   await load(url, 2);
   const lines = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -82,9 +66,7 @@ try {
   if (values.json) for (const line of lines) console.log(JSON.stringify(line));
   else console.table(lines);
 } finally {
-  await Promise.all([gateway.stop(), worker.stop()]);
-  await redis[Symbol.asyncDispose]();
-  await rm(models, { recursive: true, force: true });
+  await served.close();
 }
 
 function load(url: string, duration: number): Promise<autocannon.Result> {

@@ -1,0 +1,122 @@
+/**
+ * Can one tenant hurt the others? Tenants b, c and d ask a little; in every other round tenant a floods the
+ * same model with ten times what it can do. Prints for each light tenant the 99th percentile with and
+ * without the flood, and what became of the flood. The rounds alternate in one run of one system.
+ *
+ *     npm run bench:flood -- [--rounds 6] [--seconds 20] [--light 2] [--flood 300] [--json]
+ *
+ * The model sleeps (60 ms for one row, 260 ms for eight). Exits with 1 when a light tenant's 99th percentile
+ * under the flood is more than one full batch above what it is alone, or when one of its requests fails.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { seededRandom } from '@inferry/runtime';
+import { serve } from './served.ts';
+import { summary } from './statistics.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '6' },
+    seconds: { type: 'string', default: '20' },
+    light: { type: 'string', default: '2' },
+    flood: { type: 'string', default: '300' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+const fullBatchMs = 31.43 + 8 * 28.57;
+const lightTenants = ['b', 'c', 'd'];
+
+interface Sample {
+  readonly tenant: string;
+  readonly isFlooded: boolean;
+  readonly status: number;
+  readonly ms: number;
+}
+
+const samples: Sample[] = [];
+const random = seededRandom(7);
+const served = await serve(
+  {
+    name: 'detector',
+    yaml: `backend: simulated
+max_batch_size: 8
+latency_target_ms: 1000
+inputs: [{name: x, dtype: FP32, shape: [-1, 1]}]
+outputs: [{name: y, dtype: FP32, shape: [-1, 1]}]
+simulated: {run_ms: 31.43, row_ms: 28.57}
+`,
+  },
+  { env: { INFERRY_TENANTS: 'a,b,c,d' } },
+);
+try {
+  for (let round = 0; round < rounds; round += 1) {
+    const isFlooded = round % 2 === 1;
+    const streams = lightTenants.map((tenant) => stream(tenant, Number(values.light), isFlooded));
+    if (isFlooded) streams.push(stream('a', Number(values.flood), isFlooded));
+    await Promise.all(streams);
+  }
+} finally {
+  await served.close();
+}
+report();
+
+/** Requests of one tenant at random instants (Poisson), for one round; resolves when all have answers. */
+async function stream(tenant: string, perSecond: number, isFlooded: boolean): Promise<void> {
+  const untilMs = performance.now() + seconds * 1_000;
+  const open: Promise<void>[] = [];
+  let dueMs = performance.now();
+  for (;;) {
+    dueMs += (-Math.log(1 - random.unit()) / perSecond) * 1_000;
+    if (dueMs > untilMs) break;
+    const waitMs = dueMs - performance.now();
+    if (waitMs > 0) await pause(waitMs);
+    open.push(ask(tenant, isFlooded));
+  }
+  await Promise.all(open);
+}
+
+async function ask(tenant: string, isFlooded: boolean): Promise<void> {
+  const startMs = performance.now();
+  const response = await fetch(`${served.url}/v2/models/detector/infer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'inferry-tenant': tenant },
+    body: '{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[1]}]}',
+  });
+  await response.arrayBuffer();
+  samples.push({ tenant, isFlooded, status: response.status, ms: performance.now() - startMs });
+}
+
+function report(): void {
+  const of = (tenant: string, isFlooded: boolean): readonly Sample[] =>
+    samples.filter((one) => one.tenant === tenant && one.isFlooded === isFlooded);
+  const answered = (group: readonly Sample[]): readonly number[] =>
+    group.filter(({ status }) => status === 200).map(({ ms }) => ms);
+  const light = lightTenants.map((tenant) => {
+    const [alone, flooded] = [of(tenant, false), of(tenant, true)];
+    const [aloneMs, floodedMs] = [summary(answered(alone)), summary(answered(flooded))];
+    return {
+      tenant,
+      requests: alone.length + flooded.length,
+      failed: [...alone, ...flooded].filter(({ status }) => status !== 200).length,
+      alone_p99_ms: aloneMs.p99_ms,
+      flooded_p99_ms: floodedMs.p99_ms,
+      more_ms: Math.round((floodedMs.p99_ms - aloneMs.p99_ms) * 10) / 10,
+    };
+  });
+  const flood: Record<string, number> = {};
+  for (const { status } of of('a', true)) flood[status] = (flood[status] ?? 0) + 1;
+  const all = (isFlooded: boolean) =>
+    summary(lightTenants.flatMap((tenant) => answered(of(tenant, isFlooded))));
+  const together = { alone: all(false), flooded: all(true) };
+  if (values.json) console.log(JSON.stringify({ light, together, flood }));
+  else {
+    console.table(light);
+    console.log('the light tenants together');
+    console.table(together);
+    console.log('answers to the flood');
+    console.table(flood);
+  }
+  const isHurt = light.some(({ failed, more_ms }) => failed > 0 || more_ms > fullBatchMs);
+  if (isHurt) process.exitCode = 1;
+}
