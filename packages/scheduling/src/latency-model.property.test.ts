@@ -11,6 +11,7 @@ const samples = fc.array(
       fc.constantFrom(0, Number.NaN, -1, Infinity, Number.MIN_VALUE, 86_400_000),
     ),
     isFirst: fc.boolean(),
+    idleMs: fc.constantFrom(0, 0, 0, 5_000, 5_001, 600_000),
   }),
   { maxLength: 200 },
 );
@@ -47,7 +48,7 @@ describe('LatencyModel', () => {
       fc.property(sizes, time, (rows, { fixedMs, rowMs, repeats }) => {
         const model = new LatencyModel();
         const run = (n: number): void =>
-          model.record({ rows: n, durationMs: fixedMs + rowMs * n, isFirst: false });
+          model.record({ rows: n, durationMs: fixedMs + rowMs * n, isFirst: false, idleMs: 0 });
         for (const n of rows) run(n);
         for (let i = 0; i < repeats; i += 1) run(rows[0] ?? 1);
         for (let n = 1; n <= 80; n += 1)
@@ -60,10 +61,45 @@ describe('LatencyModel', () => {
     fc.assert(
       fc.property(samples, fc.nat(1_000), (runs, durationMs) => {
         const model = learned(runs.filter(({ rows }) => rows === 8));
-        for (let i = 0; i < 1_500; i += 1) model.record({ rows: 8, durationMs, isFirst: false });
+        for (let i = 0; i < 1_500; i += 1)
+          model.record({ rows: 8, durationMs, isFirst: false, idleMs: 0 });
         const before = model.measured()[0]?.meanMs;
         expect(model.meanMs(8)).toBeCloseTo(before ?? Number.NaN, 6);
         expect(model.meanMs(8)).toBeCloseTo(durationMs, 4);
+      }),
+    );
+  });
+
+  test('what a run took by what was expected is a number or nothing, and cold runs stay within 1..100', () => {
+    fc.assert(
+      fc.property(samples, (runs) => {
+        const model = new LatencyModel();
+        for (const run of runs) {
+          const ratio = model.record(run);
+          if (ratio !== null) expect(ratio).toBeGreaterThanOrEqual(0);
+          expect(ratio).not.toBe(Infinity);
+          expect(model.coldFactor).toBeGreaterThanOrEqual(1);
+          expect(model.coldFactor).toBeLessThanOrEqual(100);
+        }
+      }),
+    );
+  });
+
+  test('a seeded model answers as soundly as any other, and can be stored again', () => {
+    fc.assert(
+      fc.property(samples, samples, (first, second) => {
+        const seed = learned(first).snapshot();
+        const model = LatencyModel.seeded(seed);
+        for (const run of second) model.record(run);
+        let before = 0;
+        for (let rows = 1; rows <= 110 && model.measured().length > 0; rows += 1) {
+          const meanMs = model.meanMs(rows) ?? Number.NaN;
+          expect(meanMs).toBeGreaterThanOrEqual(before);
+          expect(meanMs).toBeLessThan(Infinity);
+          before = meanMs;
+        }
+        const again = new LatencyModel(structuredClone(model.snapshot()));
+        expect(again.meanMs(5)).toBe(model.meanMs(5));
       }),
     );
   });

@@ -1,0 +1,111 @@
+/** Shares of run time by example. */
+import { describe, expect, test } from 'vitest';
+import { TimeShare } from './time-share.ts';
+
+function shared(capacity: number, weights: Readonly<Record<string, number>>): TimeShare {
+  const share = new TimeShare(capacity);
+  for (const [cls, weight] of Object.entries(weights)) share.join(cls, weight);
+  return share;
+}
+
+/** So many turns, each charged with the run of its class; who had them. */
+function turns(share: TimeShare, count: number, runMs: Readonly<Record<string, number>>): string[] {
+  return Array.from({ length: count }, () => {
+    const cls = share.next();
+    expect(cls).not.toBeNull();
+    share.charge(cls!, runMs[cls!]!);
+    return cls!;
+  });
+}
+
+describe('TimeShare', () => {
+  test('nobody has a turn who does not want one', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    expect(share.next()).toBeNull();
+    share.wants('b');
+    expect(share.next()).toBe('b');
+    share.rests('b');
+    expect(share.next()).toBeNull();
+  });
+
+  test('time is shared and not turns: a class with runs ten times as long has a tenth of the turns', () => {
+    const share = shared(1, { long: 1, short: 1 });
+    share.wants('long');
+    share.wants('short');
+    const had = turns(share, 110, { long: 100, short: 10 });
+    expect(had.filter((cls) => cls === 'long')).toHaveLength(10);
+  });
+
+  test('of those equally far behind the one that asked first has its turn, and asks anew after it', () => {
+    const share = shared(1, { a: 1, b: 1, c: 1 });
+    for (const cls of ['c', 'a', 'b']) share.wants(cls);
+    expect(turns(share, 6, { a: 10, b: 10, c: 10 }).join('')).toBe('cabcab');
+    share.wants('b');
+    expect(share.next()).toBe('c');
+  });
+
+  test('runs that take no time take turns too', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    share.wants('b');
+    expect(turns(share, 4, { a: 0, b: 0 }).join('')).toBe('abab');
+  });
+
+  test('a class that rested is owed nothing', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    turns(share, 100, { a: 10 });
+    share.wants('b');
+    expect(turns(share, 6, { a: 10, b: 10 }).join('')).toBe('ababab');
+  });
+
+  test('nor is it when all rested in between', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    turns(share, 100, { a: 10 });
+    share.rests('a');
+    share.wants('b');
+    share.wants('a');
+    expect(turns(share, 6, { a: 10, b: 10 }).join('')).toBe('bababa');
+  });
+
+  test('what a class had is not forgotten by a short rest', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    share.wants('b');
+    turns(share, 1, { a: 50 });
+    share.rests('a');
+    share.wants('a');
+    expect(turns(share, 6, { a: 50, b: 10 }).join('')).toBe('bbbbba');
+  });
+
+  test('a run that was shorter than expected is given back', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    share.wants('b');
+    share.charge('a', 100);
+    share.charge('b', 30);
+    expect(share.next()).toBe('b');
+    share.charge('a', -80);
+    expect(share.next()).toBe('a');
+  });
+
+  test('runs seem longer by those that want the device, and shorter by its slots', () => {
+    const share = shared(2, { a: 1, b: 3, c: 4 });
+    expect(share.stretch('a')).toBe(1);
+    for (const cls of ['a', 'b', 'c']) share.wants(cls);
+    expect(share.stretch('a')).toBe(4);
+    expect(share.stretch('b')).toBeCloseTo(8 / 6);
+    expect(share.stretch('c')).toBe(1);
+    share.rests('c');
+    expect(share.stretch('a')).toBe(2);
+    expect(share.stretch('c')).toBe(1);
+  });
+
+  test('a class that is asked for before it joined is a bug', () => {
+    const share = shared(1, {});
+    expect(() => share.wants('a')).toThrow('a class joins first');
+    expect(() => share.join('a', 0)).toThrow('a weight is positive');
+    expect(() => new TimeShare(0)).toThrow('at least one slot');
+  });
+});
