@@ -5,14 +5,16 @@
 import {
   type ClassId,
   classOf,
+  defaultTenant,
   type JobEnvelope,
   type JobId,
   newJobId,
   type Outcome,
+  type ServiceProfile,
 } from '@inferry/contracts';
 import { systemRandom } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Claim, ClaimRequest, DepthLimits, JobQueue } from './port.ts';
+import type { Change, Claim, ClaimRequest, Enqueued, EnqueueTerms, JobQueue } from './port.ts';
 
 export interface Subject {
   readonly queue: JobQueue;
@@ -27,7 +29,16 @@ export interface Subject {
   readonly close: () => Promise<void>;
 }
 
-const roomy: DepthLimits = { depthMax: 1_000, bytesMax: 1_000_000 };
+/** Takes every job of these tests. */
+export const roomy: EnqueueTerms = {
+  depthMax: 1_000,
+  bytesMax: 1_000_000,
+  tenantDepthMax: null,
+  weight: 4,
+  budget: null,
+};
+/** Far longer than a test. */
+const foreverMs = 3_600_000;
 const payload = new Uint8Array([1, 2, 3]);
 
 /** A job of the class with everything else filled in. */
@@ -36,6 +47,8 @@ export function aJob(cls: ClassId, over: Partial<JobEnvelope> = {}): JobEnvelope
     v: 1,
     id: newJobId(1_763_000_000_000, systemRandom),
     class: cls,
+    tenant: defaultTenant,
+    priority: 'normal',
     rows: 1,
     payloadBytes: 3,
     mode: 'async',
@@ -71,7 +84,17 @@ function success(label = 'cat'): Outcome {
   };
 }
 
-const anyRows: ClaimRequest = { workerId: 'w1', rowsMax: 100, rowsMin: 1, takeSuspect: false };
+/** Takes whatever waits. */
+export const anyRows: ClaimRequest = {
+  workerId: 'w1',
+  rowsMax: 100,
+  rowsMin: 1,
+  takeSuspect: false,
+  freeInMs: [0],
+  agingMs: foreverMs,
+};
+/** One row a run, a second each. */
+const oneASecond: ServiceProfile = { rowsMax: 1, points: [{ rows: 1, ms: 1_000 }], tailFactor: 1 };
 const never = new AbortController().signal;
 const idsOf = (claims: readonly Claim[]): readonly JobId[] => claims.map(({ job }) => job.id);
 
@@ -91,11 +114,42 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       await subject.close();
     });
 
-    async function add(over: Partial<JobEnvelope> = {}): Promise<JobEnvelope> {
+    async function add(
+      over: Partial<JobEnvelope> = {},
+      terms: Partial<EnqueueTerms> = {},
+    ): Promise<JobEnvelope> {
       const job = aJob(cls, over);
-      const enqueued = await queue.enqueue(job, payload, roomy);
+      const enqueued = await queue.enqueue(job, payload, { ...roomy, ...terms });
       expect(enqueued.ok).toBe(true);
       return job;
+    }
+    /** So many jobs of a tenant, one row each; their ids. */
+    async function addOf(tenant: string, jobs: number, weight = 1): Promise<readonly JobId[]> {
+      const ids: JobId[] = [];
+      for (let i = 0; i < jobs; i += 1) ids.push((await add({ tenant }, { weight })).id);
+      return ids;
+    }
+    /** The answer to a job that need not be taken. */
+    async function ask(
+      over: Partial<JobEnvelope>,
+      terms: Partial<EnqueueTerms>,
+    ): Promise<Awaited<ReturnType<JobQueue['enqueue']>>> {
+      return queue.enqueue(aJob(cls, over), payload, { ...roomy, ...terms });
+    }
+    async function accepted(
+      over: Partial<JobEnvelope> = {},
+      terms: Partial<EnqueueTerms> = {},
+    ): Promise<Enqueued> {
+      const answer = await ask(over, terms);
+      if (!answer.ok) throw new Error(answer.error.detail);
+      return answer.value;
+    }
+    async function readyInMs(over: Partial<JobEnvelope> = {}): Promise<number | undefined> {
+      const quote = await queue.quote(aJob(cls, over), roomy);
+      return quote.ok ? quote.value?.readyInMs : undefined;
+    }
+    async function waiting(): Promise<number | undefined> {
+      return (await queue.stats([cls]))[0]?.waiting;
     }
     async function take(over: Partial<ClaimRequest> = {}): Promise<readonly Claim[]> {
       return (await queue.claim(cls, { ...anyRows, ...over })).claims;
@@ -154,7 +208,7 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
     });
 
     test('enqueue reports the place and refuses beyond depth and bytes, storing nothing', async () => {
-      const limits = { depthMax: 2, bytesMax: 1_000 };
+      const limits = { ...roomy, depthMax: 2 };
       const places = [];
       for (let i = 0; i < 2; i += 1) {
         const added = await queue.enqueue(aJob(cls), payload, limits);
@@ -168,7 +222,7 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       });
       expect(await statusOf(refused.id)).not.toBe('queued');
       const bytes = await queue.enqueue(aJob(classOf('bytes', '1')), payload, {
-        depthMax: 9,
+        ...roomy,
         bytesMax: 2,
       });
       expect(bytes).toMatchObject({ ok: false, error: { code: 'queue_full' } });
@@ -527,6 +581,402 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       const [stats] = await queue.stats([cls]);
       expect(stats).toMatchObject({ class: cls, waiting: 1, active: 1, waitingBytes: 3 });
       expect(stats!.oldestAgeMs).toBeGreaterThanOrEqual(15);
+    });
+
+    // ---- several flows -------------------------------------------------------------------------------
+
+    test('flows of the same weight take turns, whatever one of them asked for before', async () => {
+      const a = await addOf('a', 6);
+      const b = await addOf('b', 3);
+      const taken = idsOf(await take({ rowsMax: 6 }));
+      // Of equal tags the smaller id goes first.
+      const pairs = [0, 1, 2].map((i) => [a[i]!, b[i]!].toSorted());
+      expect(taken).toEqual(pairs.flat());
+      expect(idsOf(await take())).toEqual(a.slice(3));
+    });
+
+    test('a flow of twice the weight is served twice as often', async () => {
+      const a = await addOf('a', 6, 2);
+      const b = await addOf('b', 6, 1);
+      const taken = new Set(idsOf(await take({ rowsMax: 6 })));
+      expect(a.filter((id) => taken.has(id))).toEqual(a.slice(0, 4));
+      expect(b.filter((id) => taken.has(id))).toEqual(b.slice(0, 2));
+    });
+
+    test('the priorities of one tenant are flows of their own: none of them waits for good', async () => {
+      const weights = { high: 8, normal: 4, low: 1 } as const;
+      const ids = { high: [] as JobId[], normal: [] as JobId[], low: [] as JobId[] };
+      for (const priority of ['low', 'normal', 'high'] as const) {
+        for (let i = 0; i < 13; i += 1) {
+          ids[priority].push((await add({ priority }, { weight: weights[priority] })).id);
+        }
+      }
+      const taken = new Set(idsOf(await take({ rowsMax: 13 })));
+      for (const priority of ['high', 'normal', 'low'] as const) {
+        const own = ids[priority].filter((id) => taken.has(id));
+        expect(own).toEqual(ids[priority].slice(0, weights[priority]));
+      }
+    });
+
+    test('shares are of rows: a flow of larger jobs gets fewer of them', async () => {
+      const a: JobId[] = [];
+      for (let i = 0; i < 4; i += 1) a.push((await add({ tenant: 'a', rows: 2 })).id);
+      const b = await addOf('b', 4, roomy.weight);
+      const taken = idsOf(await take({ rowsMax: 4 }));
+      expect(taken.toSorted()).toEqual([a[0]!, b[0]!, b[1]!].toSorted());
+    });
+
+    test('a flow that was idle starts where service is, and is owed nothing', async () => {
+      await addOf('a', 4);
+      await take();
+      const a = await addOf('a', 2);
+      const b = await addOf('b', 2);
+      expect(idsOf(await take())).toEqual([b[0], a[0], b[1], a[1]]);
+    });
+
+    test('jobs that come back go before those of all flows, in the order in which they were taken', async () => {
+      await addOf('a', 3);
+      await addOf('b', 3);
+      const first = await take({ rowsMax: 2 });
+      const second = await take({ rowsMax: 2 });
+      await addOf('c', 2, 8);
+      await queue.giveBack(cls, second, false);
+      await queue.giveBack(cls, first, false);
+      const again = await take({ rowsMin: 100 });
+      expect(idsOf(again).slice(0, 4)).toEqual(idsOf([...first, ...second]));
+      expect(again).toHaveLength(8);
+    });
+
+    test('an old job is taken before its turn, in up to a quarter of the rows', async () => {
+      const a = await addOf('a', 5);
+      await take({ rowsMax: 1 });
+      await subject.pass(30);
+      const b = await addOf('b', 8, 8);
+      const turn = await queue.claim(cls, { ...anyRows, rowsMin: 100, agingMs: 20 });
+      const oldestAgeMs = (await queue.stats([cls]))[0]!.oldestAgeMs;
+      expect(turn.nowMs - turn.oldestAtMs!).toBeLessThan(oldestAgeMs - 15);
+      const taken = await take({ rowsMax: 8, agingMs: 20 });
+      expect(idsOf(taken)).toEqual([a[1], a[2], ...b.slice(0, 6)]);
+      expect(taken.map(({ overtakenBy }) => overtakenBy)).toEqual(taken.map(() => 0));
+    });
+
+    test('without age, turns are as the weights say', async () => {
+      await addOf('a', 5);
+      await take({ rowsMax: 1 });
+      const b = await addOf('b', 8, 8);
+      expect(idsOf(await take({ rowsMax: 8 }))).toEqual(b);
+    });
+
+    test('jobs taken for their age come back in the order in which they were taken', async () => {
+      const a = await addOf('a', 5);
+      await take({ rowsMax: 1 });
+      await subject.pass(30);
+      const b = await addOf('b', 8, 8);
+      const first = await take({ rowsMax: 4, agingMs: 20 });
+      const second = await take({ rowsMax: 4, agingMs: 20 });
+      expect(idsOf(first)).toEqual([a[1], ...b.slice(0, 3)]);
+      expect(idsOf(second)).toEqual([a[2], ...b.slice(3, 6)]);
+      await queue.giveBack(cls, second, false);
+      await queue.giveBack(cls, first, false);
+      // Also for the age of others: they come first.
+      const again = await take({ rowsMax: 8, agingMs: 0 });
+      expect(idsOf(again)).toEqual(idsOf([...first, ...second]));
+      await queue.giveBack(cls, again, false);
+      const rest = await take();
+      expect(idsOf(rest)).toEqual([...idsOf(again), b[6], b[7], a[3], a[4]]);
+      expect(rest.map(({ overtakenBy }) => overtakenBy)).toEqual(rest.map(() => 0));
+    });
+
+    test('jobs of other flows overtake nobody', async () => {
+      await addOf('a', 1);
+      const [first] = await take();
+      await addOf('b', 2);
+      await take();
+      await addOf('a', 1);
+      await take();
+      await queue.giveBack(cls, [first!], false);
+      expect(await take()).toMatchObject([{ seq: 1, overtakenBy: 1 }]);
+    });
+
+    test('rows that wait are counted over all flows', async () => {
+      await addOf('a', 1);
+      await addOf('b', 1);
+      const held = await queue.claim(cls, { ...anyRows, rowsMin: 3 });
+      expect(held).toMatchObject({ claims: [], rowsWaiting: 2 });
+      await addOf('c', 1);
+      expect(await take({ rowsMin: 3 })).toHaveLength(3);
+    });
+
+    test('enqueue tells the place among all flows', async () => {
+      expect(await accepted({ tenant: 'a' })).toMatchObject({
+        ahead: 0,
+        isAheadApproximate: false,
+      });
+      expect(await accepted({ tenant: 'a' })).toMatchObject({
+        ahead: 1,
+        isAheadApproximate: false,
+      });
+      // Due now, as the first of `a` is.
+      const other = await accepted({ tenant: 'b' });
+      expect(other).toMatchObject({ ahead: 1, isAheadApproximate: true });
+      expect(await accepted({ tenant: 'b' })).toMatchObject({ ahead: 3 });
+    });
+
+    test('a tenant may have so many jobs waiting; others are not concerned', async () => {
+      const terms = { tenantDepthMax: 2 };
+      await add({ tenant: 'a' }, terms);
+      await add({ tenant: 'a', priority: 'high' }, terms);
+      const refused = aJob(cls, { tenant: 'a' });
+      const answer = await queue.enqueue(refused, payload, { ...roomy, ...terms });
+      expect(answer).toMatchObject({
+        ok: false,
+        error: { code: 'quota_exceeded', detail: expect.stringContaining('2') },
+      });
+      expect(await queue.quote(refused, { ...roomy, ...terms })).toMatchObject({
+        ok: false,
+        error: { code: 'quota_exceeded' },
+      });
+      expect(await queue.find(refused.id)).not.toMatchObject({ value: { found: 'record' } });
+      expect(await waiting()).toBe(2);
+      await add({ tenant: 'b' }, terms);
+      await take({ rowsMax: 1 });
+      await take({ rowsMax: 2 });
+      await add({ tenant: 'a' }, terms);
+    });
+
+    // ---- estimates and admission ----------------------------------------------------------------------
+
+    test('nothing is expected while no worker has told what runs take', async () => {
+      const job = aJob(cls);
+      const answer = await queue.enqueue(job, payload, roomy);
+      expect(answer).toMatchObject({ ok: true, value: { estimate: null } });
+      expect(await queue.quote(aJob(cls), roomy)).toEqual({ ok: true, value: null });
+      expect(await queue.find(job.id)).toMatchObject({
+        value: { record: { ahead: 0, isAheadApproximate: false, etaAtMs: null } },
+      });
+      expect(await take()).toMatchObject([{ promise: null }]);
+    });
+
+    test('a quote is what the enqueue answers then, and writes nothing', async () => {
+      await queue.offer('w1', cls, { ...oneASecond, rowsMax: 2, tailFactor: 1.5 });
+      for (const over of [{}, { rows: 2 }, { tenant: 'b' }, { priority: 'high' as const }]) {
+        const quote = await queue.quote(aJob(cls, over), roomy);
+        const { estimate, seq } = await accepted(over);
+        expect(quote).toEqual({ ok: true, value: estimate });
+        expect(await waiting()).toBe(seq);
+      }
+    });
+
+    test('a job has the time expected of its place, from the arrival to the claim', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      await add();
+      const job = aJob(cls);
+      const enqueued = await queue.enqueue(job, payload, roomy);
+      const expected = { readyInMs: 2_000, startBoundMs: 2_000 };
+      expect(enqueued).toMatchObject({ value: { ahead: 1, estimate: expected } });
+      const lookup = await queue.find(job.id);
+      const record = lookup.ok && lookup.value.found === 'record' ? lookup.value.record : undefined;
+      expect(record).toMatchObject({ ahead: 1, isAheadApproximate: false });
+      const etaInMs = record!.etaAtMs! - record!.enqueuedAtMs;
+      expect(etaInMs).toBeGreaterThanOrEqual(2_000);
+      expect(etaInMs).toBeLessThan(3_000);
+      await add({ tenant: 'b' });
+      expect(await queue.find(job.id)).toMatchObject({
+        value: { record: { ahead: 2, isAheadApproximate: true } },
+      });
+      const claim = (await take()).find(({ job: { id } }) => id === job.id);
+      expect(claim!.promise!.readyAtMs - claim!.enqueuedAtMs).toBeCloseTo(2_000, 0);
+      expect(claim!.promise!.startByMs - claim!.enqueuedAtMs).toBeCloseTo(2_000, 0);
+      expect(await queue.find(job.id)).toMatchObject({
+        value: { record: { ahead: null, isAheadApproximate: false, etaAtMs: null } },
+      });
+    });
+
+    test('a claim keeps its slot for as long as the run takes', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      expect(await readyInMs()).toBe(1_000);
+      await add();
+      await take();
+      const behindOne = await readyInMs();
+      expect(behindOne).toBeGreaterThan(1_500);
+      expect(behindOne).toBeLessThanOrEqual(2_000);
+      await add();
+      // What the worker tells counts, not what was expected: its second slot is free and runs the job.
+      await take({ freeInMs: [500, 0] });
+      const behindHalf = await readyInMs();
+      expect(behindHalf).toBeGreaterThan(1_200);
+      expect(behindHalf).toBeLessThanOrEqual(1_500);
+      // A claim that takes nothing tells too.
+      await take({ freeInMs: [0] });
+      expect(await readyInMs()).toBe(1_000);
+    });
+
+    test('a claim that holds back learns when another worker is free', async () => {
+      await add();
+      const hold = { ...anyRows, rowsMin: 2 };
+      await queue.offer('w1', cls, oneASecond);
+      expect(await queue.claim(cls, hold)).toMatchObject({ claims: [], othersFreeInMs: null });
+      await queue.offer('w2', cls, oneASecond);
+      expect(await queue.claim(cls, hold)).toMatchObject({ claims: [], othersFreeInMs: 0 });
+      await take({ workerId: 'w2' });
+      await add();
+      const { othersFreeInMs } = await queue.claim(cls, hold);
+      expect(othersFreeInMs).toBeGreaterThan(500);
+      expect(othersFreeInMs).toBeLessThanOrEqual(1_000);
+    });
+
+    test('an offer ends when it is taken back, and when it is not renewed', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      await queue.offer('w1', cls, null);
+      expect(await readyInMs()).toBeUndefined();
+      await queue.offer('w1', cls, { ...oneASecond, points: [{ rows: 1, ms: 400 }] });
+      expect(await readyInMs()).toBe(400);
+      await add();
+      await take({ workerId: 'w2' });
+      await subject.lapse(cls);
+      expect(await readyInMs()).toBeUndefined();
+    });
+
+    test('a job that would be late is refused, and leaves nothing behind', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      await add();
+      await add();
+      const budget = { usedMs: 100, budgetMs: 3_100, needsWorker: false };
+      const job = aJob(cls);
+      const refused = await queue.enqueue(job, payload, { ...roomy, budget });
+      expect(refused).toMatchObject({
+        ok: false,
+        error: {
+          code: 'deadline_infeasible',
+          detail: expect.stringContaining('3100 ms'),
+          extras: { estimate_ms: 3_600, budget_ms: 3_100 },
+        },
+      });
+      const retryAfterMs = refused.ok ? 0 : refused.error.retryAfterMs!;
+      expect(retryAfterMs).toBeGreaterThanOrEqual(500);
+      expect(retryAfterMs).toBeLessThanOrEqual(625);
+      expect(await queue.quote(job, { ...roomy, budget })).toMatchObject({
+        ok: false,
+        error: { code: 'deadline_infeasible' },
+      });
+      expect(await queue.find(job.id)).toEqual({ ok: true, value: { found: 'never' } });
+      expect((await queue.stats([cls]))[0]).toMatchObject({ waiting: 2, waitingBytes: 6 });
+      const enough = { ...budget, budgetMs: 3_700 };
+      const taken = await queue.enqueue(job, payload, { ...roomy, budget: enough });
+      expect(taken).toMatchObject({ ok: true, value: { seq: 3, ahead: 2, isDuplicate: false } });
+    });
+
+    test('a payload that does not travel with its job is not kept when the job is refused', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      const budget = { usedMs: 0, budgetMs: 900, needsWorker: false };
+      const large = new Uint8Array(5_000).fill(7);
+      const job = aJob(cls, { payloadBytes: large.length });
+      expect(await queue.enqueue(job, large, { ...roomy, budget })).toMatchObject({
+        ok: false,
+        error: { code: 'deadline_infeasible' },
+      });
+      expect((await queue.stats([cls]))[0]).toMatchObject({ waiting: 0, waitingBytes: 0 });
+      expect(await queue.find(job.id)).toEqual({ ok: true, value: { found: 'never' } });
+    });
+
+    test('what its own flow asked for before is the reason: its own share is used up', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      await addOf('a', 5);
+      const terms = {
+        weight: 1,
+        tenantDepthMax: 100,
+        budget: { usedMs: 0, budgetMs: 3_000, needsWorker: false },
+      };
+      expect(await ask({ tenant: 'a' }, terms)).toMatchObject({
+        error: { code: 'quota_exceeded', extras: { estimate_ms: 6_500, budget_ms: 3_000 } },
+      });
+      // Where tenants are not told apart there is no share.
+      expect(await ask({ tenant: 'a' }, { ...terms, tenantDepthMax: null })).toMatchObject({
+        error: { code: 'deadline_infeasible' },
+      });
+      expect(await ask({ tenant: 'b' }, terms)).toMatchObject({ ok: true });
+      const tight = { ...terms, budget: { ...terms.budget, budgetMs: 1_500 } };
+      expect(await ask({ tenant: 'c' }, tight)).toMatchObject({
+        error: { code: 'deadline_infeasible' },
+      });
+    });
+
+    test('a budget without any worker is refused only where one is needed', async () => {
+      const budget = { usedMs: 0, budgetMs: 1_000, needsWorker: true };
+      expect(await ask({}, { budget })).toMatchObject({
+        ok: false,
+        error: { code: 'model_unavailable' },
+      });
+      expect(await queue.quote(aJob(cls), { ...roomy, budget })).toMatchObject({
+        error: { code: 'model_unavailable' },
+      });
+      expect(await waiting()).toBe(0);
+      expect(await ask({}, { budget: { ...budget, needsWorker: false } })).toMatchObject({
+        value: { estimate: null },
+      });
+    });
+
+    test('a claim tells how often rows arrive', async () => {
+      expect(await queue.claim(cls, anyRows)).toMatchObject({
+        rowEveryMs: null,
+        lastArrivalAtMs: null,
+      });
+      const first = await accepted();
+      expect(await queue.claim(cls, anyRows)).toMatchObject({ rowEveryMs: null });
+      await subject.pass(60);
+      const second = await accepted({ rows: 2 });
+      const { lastArrivalAtMs, rowEveryMs } = await queue.claim(cls, anyRows);
+      expect(lastArrivalAtMs).toBeCloseTo(second.enqueuedAtMs, 1);
+      expect(rowEveryMs).toBeCloseTo((second.enqueuedAtMs - first.enqueuedAtMs) / 2, 1);
+    });
+
+    // ---- the others -----------------------------------------------------------------------------------
+
+    test('changes are numbered without gaps, whoever makes them', async () => {
+      const changes: Change[] = [];
+      for (const each of new Set([queue, subject.other])) {
+        each.events.on('changed', (change) => changes.push(change));
+      }
+      const a = await add();
+      const b = aJob(cls);
+      await subject.other.enqueue(b, payload, roomy);
+      await subject.other.enqueue(b, payload, roomy);
+      const c = await add();
+      await ask({}, { depthMax: 3 });
+      await subject.other.cancel(c.id, 'not needed');
+      await subject.other.cancel(c.id, 'not needed');
+      const claims = await take();
+      expect(await take()).toEqual([]);
+      await subject.other.giveBack(cls, claims.slice(1), false);
+      await queue.settle(cls, [{ claim: claims[0]!, outcome: success() }]);
+      await subject.other.settle(cls, [{ claim: claims[0]!, outcome: success() }]);
+      await take({ workerId: 'w2' });
+      const { returned } = await subject.lapse(cls);
+      expect(returned).toEqual([b.id]);
+      await queue.sweep(cls);
+      expect(changes.map(({ number, what, ids }) => [number, what, ids])).toEqual([
+        [1, 'enqueue', [a.id]],
+        [2, 'enqueue', [b.id]],
+        [3, 'enqueue', [c.id]],
+        [4, 'cancel', [c.id]],
+        [5, 'claim', [a.id, b.id]],
+        [6, 'giveBack', [b.id]],
+        [7, 'settle', [a.id]],
+        [8, 'claim', [b.id]],
+        [9, 'sweep', [b.id]],
+      ]);
+      const instants = changes.map(({ atMs }) => atMs);
+      expect(instants).toEqual(instants.toSorted((x, y) => x - y));
+      expect(new Set(changes.map((change) => change.class))).toEqual(new Set([cls]));
+    });
+
+    test('what was learned of a model is kept for the next worker', async () => {
+      expect(await queue.loadProfile('digest:cpu')).toBeNull();
+      await queue.saveProfile('digest:cpu', '{"ü":1}');
+      await queue.saveProfile('digest:cuda', '2');
+      expect(await subject.other.loadProfile('digest:cpu')).toBe('{"ü":1}');
+      await subject.other.saveProfile('digest:cpu', 'newer');
+      expect(await queue.loadProfile('digest:cpu')).toBe('newer');
     });
 
     test('workers are known while they announce themselves', async () => {

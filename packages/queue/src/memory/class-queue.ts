@@ -1,31 +1,55 @@
 /** One class of the memory queue: its waiting, active and ended jobs, and every change between them. */
 import {
   type ClassId,
+  type Estimate,
   isTerminal,
   type JobEnvelope,
   type JobId,
   type JobRecord,
   type Outcome,
+  type ServiceProfile,
 } from '@inferry/contracts';
-import type { Clock } from '@inferry/runtime';
+import { type Clock, ok, type Random, type Result } from '@inferry/runtime';
 import type {
+  Change,
   Claim,
   Claimed,
   ClaimRequest,
   ClassStats,
-  DepthLimits,
   Enqueued,
+  EnqueueRefusal,
+  EnqueueTerms,
+  JobOutline,
   Settled,
   Settlement,
   SweepReport,
 } from '../port.ts';
-import { failed, idsOf, type Job, liveRecord, newJob, outcomeBytes } from './job.ts';
+import type { QueueRules } from '../rules.ts';
+import { admit, type ClassView, estimateOf } from './admission.ts';
+import { Arrivals } from './arrivals.ts';
+import {
+  claimOf,
+  duplicateOf,
+  endedRecord,
+  failed,
+  idsOf,
+  type Job,
+  lateOutcome,
+  liveRecord,
+  newJob,
+} from './job.ts';
 import { isAbandoned, leaseUntil } from './lease.ts';
+import { Outcomes } from './outcomes.ts';
+import { Servers } from './servers.ts';
+import { WaitLine } from './wait-line.ts';
 
 export interface ClassQueueDeps {
   readonly clock: Clock;
+  readonly random: Random;
+  readonly rules: QueueRules;
   readonly leaseMs: number;
   readonly resultBytesMax: number;
+  readonly onChange: (change: Change) => void;
   readonly onWork: () => void;
   readonly onEnded: (record: JobRecord) => void;
   readonly onForgotten: (id: JobId, reason: 'expired' | 'deleted') => void;
@@ -34,145 +58,176 @@ export interface ClassQueueDeps {
 export class ClassQueue {
   readonly #cls: ClassId;
   readonly #deps: ClassQueueDeps;
-  /** By seq, ascending: the head of the queue is the first. */
-  readonly #waiting: Job[] = [];
-  readonly #active = new Map<JobId, Job>();
-  readonly #outcomes = new Map<JobId, { readonly record: JobRecord; readonly bytes: number }>();
+  /** Waiting and claimed jobs, in order of arrival. */
+  readonly #live = new Map<JobId, Job>();
+  readonly #line: WaitLine;
+  readonly #arrivals = new Arrivals();
+  readonly #servers: Servers;
+  readonly #outcomes: Outcomes;
+  readonly #view: ClassView;
   #lastSeq = 0;
-  /** Jobs that left the wait list so far, returned ones subtracted. */
-  #removed = 0;
-  /** Seqs of jobs that ended while they waited, as long as an older job lives: they overtook nobody. */
-  #skipped: number[] = [];
-  #waitingBytes = 0;
-  #resultBytes = 0;
   #fences = 0;
+  #changes = 0;
 
   constructor(cls: ClassId, deps: ClassQueueDeps) {
+    const { clock, leaseMs, onForgotten, random, resultBytesMax, rules } = deps;
     this.#cls = cls;
     this.#deps = deps;
+    this.#line = new WaitLine(rules);
+    this.#servers = new Servers(clock, leaseMs, rules.serviceMs);
+    this.#outcomes = new Outcomes({ clock, bytesMax: resultBytesMax, onForgotten });
+    const servers = this.#servers;
+    this.#view = { line: this.#line, servers, arrivals: this.#arrivals, rules, random };
   }
 
   get hasWork(): boolean {
-    return this.#waiting.length > 0;
+    return this.#line.jobs > 0;
   }
 
-  /** The bound that is reached, or undefined after the job was added. */
   enqueue(
     job: JobEnvelope,
     payload: Uint8Array,
-    limits: DepthLimits,
-  ): Enqueued | 'depth' | 'bytes' {
+    terms: EnqueueTerms,
+  ): Result<Enqueued, EnqueueRefusal> {
     const nowMs = this.#nowMs();
-    const existing = this.#live(job.id);
+    const existing = this.#live.get(job.id);
     if (existing !== undefined || this.#outcomes.has(job.id)) {
-      return {
-        seq: existing?.seq ?? 0,
-        enqueuedAtMs: existing?.enqueuedAtMs ?? nowMs,
-        deadlineAtMs: existing?.deadlineAtMs ?? nowMs,
-        ahead: existing === undefined ? 0 : Math.max(0, this.#waiting.indexOf(existing)),
-        isDuplicate: true,
-      };
+      const ahead = existing?.lease === null ? this.#line.rankOf(existing) : 0;
+      return ok(duplicateOf(existing, ahead, nowMs));
     }
-    if (this.#waiting.length >= limits.depthMax) return 'depth';
-    if (this.#waitingBytes + payload.length > limits.bytesMax) return 'bytes';
+    const admitted = admit(this.#view, job, terms);
+    if (!admitted.ok) return admitted;
+    const { ahead, estimate } = admitted.value;
     this.#lastSeq += 1;
-    const ahead = this.#waiting.length;
-    const added = newJob(job, payload, { seq: this.#lastSeq, nowMs });
-    this.#waiting.push(added);
-    this.#waitingBytes += payload.length;
+    const place = this.#line.arrive(job, terms.weight);
+    const added = newJob(job, payload, { seq: this.#lastSeq, nowMs, place, estimate });
+    this.#live.set(job.id, added);
+    this.#line.add(added);
+    this.#arrivals.note(nowMs, job.rows);
+    this.#changed('enqueue', [job.id]);
     this.#deps.onWork();
-    const { seq, deadlineAtMs } = added;
-    return { seq, enqueuedAtMs: nowMs, deadlineAtMs, ahead, isDuplicate: false };
+    return ok({
+      seq: added.seq,
+      enqueuedAtMs: nowMs,
+      deadlineAtMs: added.deadlineAtMs,
+      ahead,
+      isAheadApproximate: this.#line.isMixed,
+      estimate,
+      isDuplicate: false,
+    });
+  }
+
+  quote(job: JobOutline, terms: EnqueueTerms): Result<Estimate | null, EnqueueRefusal> {
+    const admitted = admit(this.#view, job, terms);
+    return admitted.ok ? ok(admitted.value.estimate) : admitted;
   }
 
   /** The job as it is now, or undefined when nothing of it is left. */
   find(id: JobId): JobRecord | undefined {
-    const live = this.#live(id);
-    if (live !== undefined) this.#endIfLate(live);
-    const ended = this.#outcomes.get(id)?.record;
-    if (ended !== undefined) {
-      if ((ended.expiresAtMs ?? Infinity) > this.#nowMs()) return ended;
-      this.#forget(id, 'expired');
-      return undefined;
+    const job = this.#live.get(id);
+    if (job === undefined) return this.#outcomes.get(id);
+    if (this.#endIfLate(job)) {
+      this.#changed('sweep', [id]);
+      return this.#outcomes.get(id);
     }
-    const job = this.#live(id);
-    return job === undefined ? undefined : liveRecord(job, this.#waiting.indexOf(job));
+    return liveRecord(job, job.lease === null ? this.#prospectOf(job) : null);
+  }
+
+  #prospectOf(job: Job): Pick<JobRecord, 'ahead' | 'isAheadApproximate' | 'etaAtMs'> {
+    const ahead = this.#line.rankOf(job);
+    const expected = estimateOf(this.#view, ahead, job.envelope.rows);
+    return {
+      ahead,
+      isAheadApproximate: this.#line.isMixed,
+      etaAtMs: expected === null ? null : this.#nowMs() + expected.readyInMs,
+    };
   }
 
   cancel(id: JobId, detail: string): void {
-    const job = this.#live(id);
-    if (job !== undefined) this.#end(job, failed('canceled', { code: 'canceled_by_user', detail }));
+    const job = this.#live.get(id);
+    if (job === undefined) return;
+    this.#end(job, failed('canceled', { code: 'canceled_by_user', detail }));
+    this.#changed('cancel', [id]);
   }
 
   erase(id: JobId): 'erased' | 'live' | 'gone' {
     const record = this.find(id);
     if (record === undefined) return 'gone';
     if (!isTerminal(record.status)) return 'live';
-    this.#forget(id, 'deleted');
+    this.#outcomes.forget(id, 'deleted');
     return 'erased';
   }
 
   claim(request: ClaimRequest): Claimed {
-    const nowMs = this.#nowMs();
+    const { rowsMax, rowsMin, takeSuspect, workerId } = request;
+    if (rowsMin > this.#line.rows && this.#line.first?.wasTaken === false) {
+      this.#servers.claimed(workerId, request.freeInMs, 0);
+      const rowsWaiting = this.#line.rows;
+      return { ...this.#outlook(workerId), claims: [], rowsWaiting, suspectAhead: false };
+    }
+    const bornByMs = this.#nowMs() - request.agingMs;
+    const agedRowsMax = Math.max(1, Math.floor(rowsMax / 4));
+    this.#fences += 1;
+    const fence = `${workerId}:${this.#fences}`;
     const claims: Claim[] = [];
     let rows = 0;
+    let agedRows = 0;
+    let endedLate = 0;
     let suspectAhead = false;
-    if (request.rowsMin > 1) {
-      const head = this.#waiting.slice(0, request.rowsMin);
-      const rowsWaiting = head.reduce((sum, job) => sum + job.envelope.rows, 0);
-      if (rowsWaiting < request.rowsMin && !head.some((job) => job.hasReturned)) {
-        return { ...this.#outlook(), claims, rowsWaiting, suspectAhead };
-      }
-    }
-    this.#fences += 1;
-    const fence = `${request.workerId}:${this.#fences}`;
     for (;;) {
-      const job = this.#waiting[0];
+      const elder = agedRows < agedRowsMax ? this.#line.elder(bornByMs) : undefined;
+      const job = elder ?? this.#line.first;
       if (job === undefined) break;
-      if (this.#endIfLate(job)) continue;
+      if (this.#endIfLate(job)) {
+        endedLate += 1;
+        continue;
+      }
       const isSuspect = job.workersLost > 0;
-      if (isSuspect && !request.takeSuspect) {
+      if (isSuspect && !takeSuspect) {
         suspectAhead = true;
         break;
       }
-      const isFirst = claims.length === 0;
-      if (!isFirst && (isSuspect || rows + job.envelope.rows > request.rowsMax)) break;
-      const overtakenBy = this.#overtakenBy(job);
-      this.#leaveWaiting(job);
-      job.attempt += 1;
-      job.startedAtMs ??= nowMs;
-      job.lease = leaseUntil(fence, nowMs + this.#deps.leaseMs);
-      this.#active.set(job.envelope.id, job);
+      const fits = !isSuspect && rows + job.envelope.rows <= rowsMax;
+      if (claims.length > 0 && !fits) break;
+      if (elder !== undefined) agedRows += job.envelope.rows;
       rows += job.envelope.rows;
-      claims.push({
-        job: job.envelope,
-        fence,
-        attempt: job.attempt,
-        isSuspect,
-        seq: job.seq,
-        enqueuedAtMs: job.enqueuedAtMs,
-        claimedAtMs: nowMs,
-        deadlineAtMs: job.deadlineAtMs,
-        overtakenBy,
-        payload: job.payload,
-      });
-      if (isSuspect || rows >= request.rowsMax) break;
+      claims.push(this.#take(job, fence));
+      if (isSuspect || rows >= rowsMax) break;
     }
-    return { ...this.#outlook(), claims, rowsWaiting: 0, suspectAhead };
+    this.#servers.claimed(workerId, request.freeInMs, rows);
+    if (claims.length + endedLate > 0) {
+      this.#changed(
+        'claim',
+        claims.map(({ job }) => job.id),
+      );
+    }
+    return { ...this.#outlook(workerId), claims, rowsWaiting: 0, suspectAhead };
   }
 
-  /** Later jobs that were claimed; the job is at the head. */
-  #overtakenBy(job: Job): number {
-    const left = this.#removed - (job.seq - 1);
-    return left === 0 ? 0 : left - this.#skipped.filter((seq) => seq > job.seq).length;
+  #take(job: Job, fence: string): Claim {
+    const nowMs = this.#nowMs();
+    const overtakenBy = this.#line.overtakenBy(job);
+    this.#line.take(job);
+    job.attempt += 1;
+    job.startedAtMs ??= nowMs;
+    job.lease = leaseUntil(fence, nowMs + this.#deps.leaseMs);
+    return claimOf(job, { fence, claimedAtMs: nowMs, overtakenBy });
   }
 
-  #outlook(): Pick<Claimed, 'waiting' | 'oldestAtMs' | 'nowMs'> {
+  /** What a claim tells of the class, as it is after it. */
+  #outlook(workerId: string): Omit<Claimed, 'claims' | 'rowsWaiting' | 'suspectAhead'> {
     return {
-      waiting: this.#waiting.length,
-      oldestAtMs: this.#waiting[0]?.enqueuedAtMs ?? null,
+      waiting: this.#line.jobs,
+      oldestAtMs: this.#line.first?.enqueuedAtMs ?? null,
+      rowEveryMs: this.#arrivals.rowEveryMs,
+      lastArrivalAtMs: this.#arrivals.lastAtMs,
+      othersFreeInMs: this.#servers.othersFreeInMs(workerId),
       nowMs: this.#nowMs(),
     };
+  }
+
+  offer(workerId: string, profile: ServiceProfile | null): void {
+    this.#servers.offer(workerId, profile);
   }
 
   /** The claims that are no longer owned. */
@@ -187,12 +242,16 @@ export class ClassQueue {
 
   settle(settlements: readonly Settlement[]): readonly Settled[] {
     const settledAtMs = this.#nowMs();
-    return settlements.map(({ claim, outcome }): Settled => {
+    const ended: JobId[] = [];
+    const answers = settlements.map(({ claim, outcome }): Settled => {
       const job = this.#owned(claim);
       if (job === undefined) return { result: 'lost', settledAtMs };
       this.#end(job, outcome);
+      ended.push(job.envelope.id);
       return { result: 'settled', settledAtMs };
     });
+    this.#changed('settle', ended);
+    return answers;
   }
 
   giveBack(claims: readonly Claim[], asSuspects: boolean): void {
@@ -205,14 +264,14 @@ export class ClassQueue {
       }
     }
     this.#return(jobs);
+    this.#changed('giveBack', idsOf(jobs));
   }
 
   sweep(): SweepReport {
     const nowMs = this.#nowMs();
     const { leaseMs } = this.#deps;
-    const all = [...this.#waiting, ...this.#active.values()];
-    const expired = all.filter((job) => this.#endIfLate(job));
-    const dead = [...this.#active.values()].filter((job) => isAbandoned(job.lease, nowMs, leaseMs));
+    const expired = [...this.#live.values()].filter((job) => this.#endIfLate(job));
+    const dead = [...this.#live.values()].filter((job) => isAbandoned(job.lease, nowMs, leaseMs));
     const exhausted = dead.filter((job) => job.attempt >= job.envelope.attemptsMax);
     for (const job of exhausted) {
       const detail = `Every worker that ran this job was lost (${job.attempt} starts).`;
@@ -221,118 +280,65 @@ export class ClassQueue {
     const returned = dead.filter((job) => !exhausted.includes(job));
     for (const job of returned) job.workersLost += 1;
     this.#return(returned);
-    this.#expireOutcomes();
-    const live = [...this.#waiting.slice(0, 1), ...this.#active.values()];
-    const oldest = live.reduce((least, { seq }) => Math.min(least, seq), Infinity);
-    this.#skipped = this.#skipped.filter((seq) => seq > oldest);
+    this.#outcomes.expire();
+    this.#line.prune(this.#live.values());
+    this.#changed('sweep', idsOf([...expired, ...exhausted, ...returned]));
     return { returned: idsOf(returned), failed: idsOf(exhausted), expired: idsOf(expired) };
   }
 
   stats(): ClassStats {
-    const oldest = this.#waiting[0];
+    const { oldest } = this.#line;
     return {
       class: this.#cls,
-      waiting: this.#waiting.length,
-      active: this.#active.size,
-      waitingBytes: this.#waitingBytes,
-      resultBytes: this.#resultBytes,
+      waiting: this.#line.jobs,
+      active: this.#live.size - this.#line.jobs,
+      waitingBytes: this.#line.bytes,
+      resultBytes: this.#outcomes.bytes,
       oldestAgeMs: oldest === undefined ? 0 : this.#nowMs() - oldest.enqueuedAtMs,
     };
   }
 
-  // ---- transitions: the only places where a job changes its list ------------------------------------
-
-  #leaveWaiting(job: Job): void {
-    // Almost always the head: everything else leaves by expiry or cancel.
-    const at = this.#waiting[0] === job ? 0 : this.#waiting.indexOf(job);
-    this.#waiting.splice(at, 1);
-    this.#waitingBytes -= job.payload.length;
-    this.#removed += 1;
-  }
+  // ---- transitions ----------------------------------------------------------------------------------
 
   #return(jobs: readonly Job[]): void {
-    if (jobs.length === 0) return;
     for (const job of jobs) {
-      this.#active.delete(job.envelope.id);
       job.lease = null;
-      job.hasReturned = true;
-      this.#waiting.push(job);
-      this.#waitingBytes += job.payload.length;
-      this.#removed -= 1;
+      this.#line.restore(job);
     }
-    this.#waiting.sort((a, b) => a.seq - b.seq);
-    this.#deps.onWork();
+    if (jobs.length > 0) this.#deps.onWork();
   }
 
   /** Ends the job when its time has run out; true when it did. */
   #endIfLate(job: Job): boolean {
-    const nowMs = this.#nowMs();
-    if (job.attempt === 0) {
-      if (nowMs < job.queueDeadlineAtMs) return false;
-      const detail = 'The job was not started in time; it never ran.';
-      this.#end(job, failed('expired', { code: 'queue_timeout', detail }));
-      return true;
-    }
-    if (nowMs < job.deadlineAtMs) return false;
-    const detail = 'The job did not end before its deadline.';
-    this.#end(job, failed('failed', { code: 'deadline_exceeded', detail }));
-    return true;
+    const outcome = lateOutcome(job, this.#nowMs());
+    if (outcome !== undefined) this.#end(job, outcome);
+    return outcome !== undefined;
   }
 
   #end(job: Job, outcome: Outcome): void {
-    const { id, retentionMs } = job.envelope;
-    if (job.lease === null) {
-      this.#leaveWaiting(job);
-      this.#skipped.push(job.seq);
-    } else this.#active.delete(id);
-    const settledAtMs = this.#nowMs();
-    const record: JobRecord = {
-      job: job.envelope,
-      status: outcome.status,
-      attempt: job.attempt,
-      enqueuedAtMs: job.enqueuedAtMs,
-      startedAtMs: job.startedAtMs,
-      settledAtMs,
-      deadlineAtMs: job.deadlineAtMs,
-      expiresAtMs: settledAtMs + retentionMs,
-      ahead: null,
-      outcome,
-    };
-    const bytes = outcomeBytes(outcome);
-    this.#outcomes.set(id, { record, bytes });
-    this.#resultBytes += bytes;
-    this.#boundOutcomes();
+    if (job.lease === null) this.#line.drop(job);
+    this.#live.delete(job.envelope.id);
+    const record = endedRecord(job, outcome, this.#nowMs());
+    this.#outcomes.keep(record);
     this.#deps.onEnded(record);
   }
 
-  #expireOutcomes(): void {
-    const nowMs = this.#nowMs();
-    for (const [id, { record }] of this.#outcomes) {
-      if ((record.expiresAtMs ?? 0) <= nowMs) this.#forget(id, 'expired');
-    }
-  }
-
-  /** Keeps the outcomes within their byte bound; the oldest go first. */
-  #boundOutcomes(): void {
-    for (const id of this.#outcomes.keys()) {
-      if (this.#resultBytes <= this.#deps.resultBytesMax) break;
-      this.#forget(id, 'expired');
-    }
-  }
-
-  #forget(id: JobId, reason: 'expired' | 'deleted'): void {
-    this.#resultBytes -= this.#outcomes.get(id)?.bytes ?? 0;
-    this.#outcomes.delete(id);
-    this.#deps.onForgotten(id, reason);
-  }
-
-  #live(id: JobId): Job | undefined {
-    return this.#active.get(id) ?? this.#waiting.find((job) => job.envelope.id === id);
-  }
-
   #owned(claim: Claim): Job | undefined {
-    const job = this.#active.get(claim.job.id);
+    const job = this.#live.get(claim.job.id);
     return job?.lease?.fence === claim.fence ? job : undefined;
+  }
+
+  /** Tells of a change; a call that changed nothing tells nothing. */
+  #changed(what: Change['what'], ids: readonly JobId[]): void {
+    if (ids.length === 0 && what !== 'claim') return;
+    this.#changes += 1;
+    this.#deps.onChange({
+      class: this.#cls,
+      number: this.#changes,
+      what,
+      atMs: this.#nowMs(),
+      ids,
+    });
   }
 
   #nowMs(): number {

@@ -1,12 +1,15 @@
 import { type ClassId, classOf } from '@inferry/contracts';
 import { VirtualClock } from '@inferry/runtime';
+import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
 import { expect, test } from 'vitest';
-import { aJob, describeJobQueue, type Subject } from '../job-queue.contract.ts';
+import { aJob, anyRows, describeJobQueue, roomy, type Subject } from '../job-queue.contract.ts';
 import { createMemoryQueue } from './memory-queue.ts';
+
+const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
 
 describeJobQueue('memory', (): Promise<Subject> => {
   const clock = new VirtualClock();
-  const queue = createMemoryQueue({ clock, leaseMs: 5_000, resultBytesPerClassMax: 61_000 });
+  const queue = createMemoryQueue({ clock, rules, leaseMs: 5_000, resultBytesPerClassMax: 61_000 });
   return Promise.resolve({
     queue,
     other: queue,
@@ -23,11 +26,10 @@ describeJobQueue('memory', (): Promise<Subject> => {
 
 test('a process that stood still for longer than a lease keeps its jobs when it sweeps before it renews', async () => {
   const clock = new VirtualClock();
-  const queue = createMemoryQueue({ clock, leaseMs: 5_000 });
+  const queue = createMemoryQueue({ clock, rules, leaseMs: 5_000 });
   const cls = classOf('m', '1');
-  await queue.enqueue(aJob(cls), new Uint8Array([1]), { depthMax: 9, bytesMax: 999 });
-  const request = { workerId: 'w1', rowsMax: 1, rowsMin: 1, takeSuspect: false };
-  const { claims } = await queue.claim(cls, request);
+  await queue.enqueue(aJob(cls), new Uint8Array([1]), roomy);
+  const { claims } = await queue.claim(cls, anyRows);
   await clock.advance(30_000);
   expect((await queue.sweep(cls)).returned).toEqual([]);
   expect(await queue.renew('w1', cls, claims)).toEqual([]);

@@ -5,21 +5,24 @@
 import {
   type ClassId,
   defaultLimits,
+  type Estimate,
   isTerminal,
   type JobEnvelope,
   type JobId,
   type JobRecord,
+  type ServiceProfile,
   type WorkerAnnouncement,
 } from '@inferry/contracts';
-import { type Clock, Emitter, err, ok, type Result } from '@inferry/runtime';
+import { type Clock, Emitter, ok, type Random, type Result, systemRandom } from '@inferry/runtime';
 import type {
   Claim,
   Claimed,
   ClaimRequest,
   ClassStats,
-  DepthLimits,
   Enqueued,
   EnqueueRefusal,
+  EnqueueTerms,
+  JobOutline,
   JobQueue,
   Lookup,
   QueueEvents,
@@ -28,12 +31,14 @@ import type {
   SweepReport,
   Unavailable,
 } from '../port.ts';
-import { queueFull } from '../refusals.ts';
+import type { QueueRules } from '../rules.ts';
 import { ClassQueue } from './class-queue.ts';
 import { MemoryKeys } from './memory-keys.ts';
 
 export interface MemoryQueueOptions {
   readonly clock: Clock;
+  readonly rules: QueueRules;
+  readonly random: Random;
   readonly leaseMs: number;
   readonly resultBytesPerClassMax: number;
   readonly tombstoneMs: number;
@@ -45,11 +50,13 @@ interface Tombstone {
 }
 
 const wakeMsMax = 5_000;
+const profileMs = 30 * 24 * 3_600_000;
 
 export function createMemoryQueue(
-  options: Pick<MemoryQueueOptions, 'clock'> & Partial<MemoryQueueOptions>,
+  options: Pick<MemoryQueueOptions, 'clock' | 'rules'> & Partial<MemoryQueueOptions>,
 ): JobQueue {
   return new MemoryQueue({
+    random: systemRandom,
     leaseMs: defaultLimits.leaseMs,
     resultBytesPerClassMax: defaultLimits.resultBytesPerClassMax,
     tombstoneMs: defaultLimits.tombstoneMs,
@@ -74,6 +81,7 @@ class MemoryQueue implements JobQueue {
     string,
     { readonly worker: WorkerAnnouncement; readonly untilMs: number }
   >();
+  readonly #profiles = new Map<string, { readonly text: string; readonly untilMs: number }>();
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options;
@@ -85,14 +93,15 @@ class MemoryQueue implements JobQueue {
   enqueue(
     job: JobEnvelope,
     payload: Uint8Array,
-    limits: DepthLimits,
+    terms: EnqueueTerms,
   ): Promise<Result<Enqueued, EnqueueRefusal>> {
-    const enqueued = this.#class(job.class).enqueue(job, payload, limits);
-    if (typeof enqueued === 'string') {
-      return Promise.resolve(err(queueFull(job.class, enqueued, limits)));
-    }
-    this.#classOfJob.set(job.id, job.class);
-    return Promise.resolve(ok(enqueued));
+    const enqueued = this.#class(job.class).enqueue(job, payload, terms);
+    if (enqueued.ok) this.#classOfJob.set(job.id, job.class);
+    return Promise.resolve(enqueued);
+  }
+
+  quote(job: JobOutline, terms: EnqueueTerms): Promise<Result<Estimate | null, EnqueueRefusal>> {
+    return Promise.resolve(this.#class(job.class).quote(job, terms));
   }
 
   find(id: JobId): Promise<Result<Lookup, Unavailable>> {
@@ -173,6 +182,11 @@ class MemoryQueue implements JobQueue {
     return Promise.resolve();
   }
 
+  offer(workerId: string, cls: ClassId, profile: ServiceProfile | null): Promise<void> {
+    this.#class(cls).offer(workerId, profile);
+    return Promise.resolve();
+  }
+
   sweep(cls: ClassId): Promise<SweepReport> {
     for (const [id, { untilMs }] of this.#tombstones) {
       if (untilMs > this.#nowMs()) break;
@@ -205,6 +219,20 @@ class MemoryQueue implements JobQueue {
     return Promise.resolve([...this.#workers.values()].map(({ worker }) => worker));
   }
 
+  loadProfile(key: string): Promise<string | null> {
+    const profile = this.#profiles.get(key);
+    const isKept = profile !== undefined && profile.untilMs > this.#nowMs();
+    return Promise.resolve(isKept ? profile.text : null);
+  }
+
+  saveProfile(key: string, text: string): Promise<void> {
+    for (const [old, { untilMs }] of this.#profiles) {
+      if (untilMs <= this.#nowMs()) this.#profiles.delete(old);
+    }
+    this.#profiles.set(key, { text, untilMs: this.#nowMs() + profileMs });
+    return Promise.resolve();
+  }
+
   ping(): Promise<number | undefined> {
     return Promise.resolve(0);
   }
@@ -225,10 +253,14 @@ class MemoryQueue implements JobQueue {
   #class(cls: ClassId): ClassQueue {
     let queue = this.#classes.get(cls);
     if (queue === undefined) {
+      const { clock, leaseMs, random, resultBytesPerClassMax, rules } = this.#options;
       queue = new ClassQueue(cls, {
-        clock: this.#options.clock,
-        leaseMs: this.#options.leaseMs,
-        resultBytesMax: this.#options.resultBytesPerClassMax,
+        clock,
+        random,
+        rules,
+        leaseMs,
+        resultBytesMax: resultBytesPerClassMax,
+        onChange: (change) => this.events.emit('changed', change),
         onWork: () => {
           for (const { classes, wake } of this.#wakeListeners) if (classes.has(cls)) wake();
         },

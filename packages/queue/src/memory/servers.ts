@@ -1,0 +1,72 @@
+/** The workers that serve a class: what their runs take, and when their slots are expected to be free. */
+import type { ServerView, ServiceProfile } from '@inferry/contracts';
+import type { Clock } from '@inferry/runtime';
+import type { QueueRules } from '../rules.ts';
+
+interface Server {
+  profile: ServiceProfile;
+  /** It is believed to live until then. */
+  untilMs: number;
+  /** One entry a slot. */
+  freeAtMs: number[];
+}
+
+export class Servers {
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #serviceMs: QueueRules['serviceMs'];
+  readonly #servers = new Map<string, Server>();
+
+  constructor(clock: Clock, leaseMs: number, serviceMs: QueueRules['serviceMs']) {
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+    this.#serviceMs = serviceMs;
+  }
+
+  /** A worker that has not claimed yet has one slot, which is free. Null: it serves no longer. */
+  offer(workerId: string, profile: ServiceProfile | null): void {
+    const nowMs = this.#clock.nowMs();
+    const freeAtMs = this.#live().get(workerId)?.freeAtMs ?? [nowMs];
+    if (profile === null) this.#servers.delete(workerId);
+    else this.#servers.set(workerId, { profile, untilMs: nowMs + this.#leaseMs, freeAtMs });
+  }
+
+  /** A worker claimed `rows` (0: none), with slots that are free in so many ms; the next one runs them. */
+  claimed(workerId: string, freeInMs: readonly number[], rows: number): void {
+    const server = this.#live().get(workerId);
+    if (server === undefined) return;
+    const nowMs = this.#clock.nowMs();
+    const slots = (freeInMs.length === 0 ? [0] : freeInMs).map((ms) => Math.max(0, ms));
+    if (rows > 0) {
+      const next = slots.indexOf(Math.min(...slots));
+      slots[next] = (slots[next] ?? 0) + this.#serviceMs(server.profile, rows);
+    }
+    server.freeAtMs = slots.map((ms) => nowMs + ms);
+    server.untilMs = nowMs + this.#leaseMs;
+  }
+
+  /** Every slot, in the order of the workers' names: the first of equals is the same everywhere. */
+  views(): readonly ServerView[] {
+    const nowMs = this.#clock.nowMs();
+    return [...this.#live()]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([, { freeAtMs, profile }]) =>
+        freeAtMs.map((atMs) => ({ freeInMs: Math.max(0, atMs - nowMs), profile })),
+      );
+  }
+
+  /** Until a slot of another worker is free; null when there is no other worker. */
+  othersFreeInMs(workerId: string): number | null {
+    let leastMs = Infinity;
+    for (const [id, { freeAtMs }] of this.#live()) {
+      if (id !== workerId) leastMs = Math.min(leastMs, ...freeAtMs);
+    }
+    return leastMs === Infinity ? null : Math.max(0, leastMs - this.#clock.nowMs());
+  }
+
+  #live(): ReadonlyMap<string, Server> {
+    const nowMs = this.#clock.nowMs();
+    for (const [id, { untilMs }] of this.#servers) if (untilMs <= nowMs) this.#servers.delete(id);
+    return this.#servers;
+  }
+}
