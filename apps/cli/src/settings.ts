@@ -123,6 +123,17 @@ export const settings = {
     fallbackWords: 'the number of cores',
     parse: integer(1, 256),
   },
+  concurrentRuns: {
+    env: 'INFERRY_CONCURRENT_RUNS',
+    flag: 'concurrent-runs',
+    roles: withWorker,
+    placeholder: 'N',
+    help: 'Most runs at a time, of all models together; models with work share them by run time.',
+    fallback: null,
+    fallbackWords:
+      'the number of cores, or of instances of one model if larger; on a GPU the latter',
+    parse: integer(1, 1_024),
+  },
   maxBodyBytes: {
     env: 'INFERRY_MAX_BODY_BYTES',
     flag: 'max-body-bytes',
