@@ -6,8 +6,12 @@ import { parseLatencySnapshot } from './latency-snapshot.ts';
 
 const size = { rows: 4, runs: 2.5, meanMs: 12.25, age: 3 };
 
+function stored(value: unknown): string {
+  return JSON.stringify(value);
+}
+
 function parsed(sizes: unknown, tailFactor: unknown = 1.2): unknown {
-  return parseLatencySnapshot(JSON.stringify({ sizes, tailFactor }));
+  return parseLatencySnapshot(stored({ sizes, tailFactor }));
 }
 
 describe('parseLatencySnapshot', () => {
@@ -23,13 +27,13 @@ describe('parseLatencySnapshot', () => {
         const model = new LatencyModel();
         for (const run of runs) model.record(run);
         const snapshot = model.snapshot();
-        expect(parseLatencySnapshot(JSON.stringify(snapshot))).toEqual(snapshot);
+        expect(parseLatencySnapshot(stored(snapshot))).toEqual(snapshot);
       }),
     );
   });
 
   test('members that it does not know are left out', () => {
-    const text = JSON.stringify({ sizes: [{ ...size, color: 1 }], tailFactor: 1, v: 2 });
+    const text = stored({ sizes: [{ ...size, color: 1 }], tailFactor: 1, v: 2 });
     expect(parseLatencySnapshot(text)).toEqual({ sizes: [size], tailFactor: 1 });
   });
 
@@ -64,22 +68,29 @@ describe('parseLatencySnapshot', () => {
   });
 
   test('a text that is too long is not even read', () => {
-    const text = JSON.stringify({ sizes: [size], tailFactor: 1 });
+    const text = stored({ sizes: [size], tailFactor: 1 });
     expect(parseLatencySnapshot(text.padEnd(65_536))).not.toBeNull();
     expect(parseLatencySnapshot(text.padEnd(65_537))).toBeNull();
   });
 
   test('no text makes it throw, and what it reads a model takes', () => {
-    const text = fc.oneof(
-      fc.string(),
-      fc.json(),
-      fc.jsonValue().map((sizes) => `{"sizes":${JSON.stringify(sizes)},"tailFactor":1}`),
+    const member = fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(1, 2, 3, 7, 50) },
+      { weight: 1, arbitrary: fc.jsonValue() },
     );
+    const size = fc.record({ rows: member, runs: member, meanMs: member, age: member });
+    const almost = fc.record({ sizes: fc.array(size, { maxLength: 3 }), tailFactor: member });
+    const text = fc.oneof(fc.string(), fc.json(), fc.json({ maxDepth: 1 }), almost.map(stored));
+    let read = 0;
     fc.assert(
       fc.property(text, (text) => {
         const snapshot = parseLatencySnapshot(text);
-        if (snapshot !== null) expect(new LatencyModel(snapshot).snapshot()).toEqual(snapshot);
+        if (snapshot === null) return;
+        read += snapshot.sizes.length;
+        expect(new LatencyModel(snapshot).measured()).toHaveLength(snapshot.sizes.length);
       }),
+      { numRuns: 1_000, seed: 5 },
     );
+    expect(read).toBeGreaterThan(20);
   });
 });

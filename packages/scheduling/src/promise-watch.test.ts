@@ -36,7 +36,8 @@ describe('PromiseWatch', () => {
   test('windows are judged each on their own', () => {
     const watch = new PromiseWatch();
     pass(watch, 0, 2);
-    expect(pass(watch, 10, 0)).toBeCloseTo(1.1 * 0.98);
+    expect(pass(watch, 500, 0)).toBeCloseTo(1.1 * 0.98);
+    expect(pass(watch, 50, 1)).toBeCloseTo(1.1 * 0.98 * 1.1);
   });
 
   test('trust comes back by 2 % a window, whether or not there are answers, and ends at 1', () => {

@@ -99,7 +99,8 @@ describe('TimeShare', () => {
     expect(share.stretch('c')).toBe(1);
     share.rests('c');
     expect(share.stretch('a')).toBe(2);
-    expect(share.stretch('c')).toBe(1);
+    share.rests('a');
+    expect(share.stretch('a')).toBe(2);
   });
 
   test('a class that is asked for before it joined is a bug', () => {
