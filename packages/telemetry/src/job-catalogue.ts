@@ -95,6 +95,35 @@ export const jobCatalogue = {
     movedBy: 'late_result',
   },
 
+  // Whether estimates come true.
+  promiseError: {
+    name: 'promise_error_seconds',
+    type: 'histogram',
+    help: 'How far off the estimate was that a job was accepted with: "under" when it ended later, "over" when earlier.',
+    labels: { model: 'model', direction: ['under', 'over'] },
+    buckets: buckets.promise,
+    roles: worker,
+    movedBy: 'traffic',
+  },
+  promisesMissed: {
+    name: 'promises_missed_total',
+    type: 'counter',
+    help: 'Jobs that ended later than estimated when they were accepted.',
+    labels: { model: 'model' },
+    buckets: [],
+    roles: worker,
+    movedBy: 'worker_lost',
+  },
+  waitBoundRatio: {
+    name: 'wait_bound_ratio',
+    type: 'histogram',
+    help: 'Wait of a job until its first claim by the longest wait it was accepted with. Above 1 the bound did not hold.',
+    labels: { model: 'model' },
+    buckets: buckets.bound,
+    roles: worker,
+    movedBy: 'traffic',
+  },
+
   // Batches.
   batchSize: {
     name: 'batch_size',
@@ -123,6 +152,15 @@ export const jobCatalogue = {
     roles: worker,
     movedBy: 'traffic',
   },
+  latencyRatio: {
+    name: 'latency_ratio',
+    type: 'histogram',
+    help: 'Time of a run by the time expected of it; runs of a device that was idle for long are left out.',
+    labels: { model: 'model' },
+    buckets: buckets.ratio,
+    roles: worker,
+    movedBy: 'traffic',
+  },
   batchReleases: {
     name: 'batch_releases_total',
     type: 'counter',
@@ -135,8 +173,8 @@ export const jobCatalogue = {
   batchIsolations: {
     name: 'batch_isolations_total',
     type: 'counter',
-    help: 'Batches that failed and were divided to find the item at fault.',
-    labels: { model: 'model' },
+    help: 'Batches that failed and were divided to find the item at fault: by halves, or each item alone.',
+    labels: { model: 'model', kind: ['bisect', 'solo'] },
     buckets: [],
     roles: worker,
     movedBy: 'batch_failure',
