@@ -3,8 +3,8 @@
  * queueing with classes as flows. The virtual time of a class is what it was served by its weight; of those
  * that want the device the one that is furthest behind has its turn. Who did not want is owed nothing.
  *
- * Promise, with one slot, S(c) the longest run of a class and w(c) its weight: a class that wants its next turn at once
- * has it after at most S(c) + the sum over the others of S(c) * w(other) / w(c) + S(other).
+ * Promise, with one slot, S(c) the longest run of a class and w(c) its weight: a class that wants its next
+ * turn at once has it after at most S(c) + the sum over the others of S(c) * w(other) / w(c) + S(other).
  *
  * Source: as in fair-queue.ts. Pure; floating point, for it never leaves the process.
  */
