@@ -8,6 +8,7 @@ import {
   BatchLimit,
   type BatchLimitChange,
   LatencyModel,
+  type LatencySnapshot,
   type RunSample,
 } from '@inferry/scheduling';
 import type { Logger } from '@inferry/telemetry';
@@ -20,10 +21,14 @@ const overheadMs = 2;
 export interface BatchSizeDeps {
   readonly telemetry: Pick<WorkerTelemetry, 'batchLimited'>;
   readonly logger: Logger;
+  /** What another worker learned on such a device; null when nothing is known of it. */
+  readonly stored: LatencySnapshot | null;
+  /** Batches have another size from now on. */
+  readonly onChange: () => void;
 }
 
 export class BatchSize {
-  readonly latency = new LatencyModel();
+  readonly latency: LatencyModel;
   readonly #cls: ClassId;
   readonly #manifest: ModelManifest;
   readonly #servers: number;
@@ -39,8 +44,11 @@ export class BatchSize {
     // Other workers are not known here; fewer servers than there are make a smaller batch, never a late one.
     this.#servers = instances.length;
     this.#deps = deps;
+    const { stored } = deps;
+    this.latency = stored === null ? new LatencyModel() : LatencyModel.seeded(stored);
+    // Where something is stored they verify it: what contradicts them is forgotten.
     for (const { ms, rows } of instances.flatMap((instance) => instance.warmupRuns)) {
-      this.latency.record({ rows, durationMs: ms, isFirst: false });
+      this.latency.record({ rows, durationMs: ms, isFirst: false, idleMs: 0 });
     }
     this.#limit = new BatchLimit(this.latency, {
       rowsMax,
@@ -50,6 +58,9 @@ export class BatchSize {
       seeksKnee: instances.some((instance) => instance.provider === 'cpu'),
     });
     this.#tell();
+    const start = { stored_sizes: stored?.sizes.length ?? 0, rows: this.rowsMax };
+    const source = stored === null ? 'the warm-up' : 'a stored profile and the warm-up';
+    deps.logger.info({ class: cls, ...start }, `the size of batches begins from ${source}`);
   }
 
   /** Most rows of a batch now. */
@@ -67,13 +78,16 @@ export class BatchSize {
     this.#limit.claimed(rows, waiting);
   }
 
-  /** To be told of every run that succeeded. */
-  ran(sample: RunSample): void {
-    this.latency.record(sample);
+  /** To be told of every run that succeeded; returns what it took by what was expected, if anything was. */
+  ran(sample: RunSample): number | null {
+    const ratio = this.latency.record(sample);
     const change = this.#limit.ran();
-    if (change === null) return;
-    this.#tell();
-    this.#logChange(change);
+    if (change !== null) {
+      this.#tell();
+      this.#logChange(change);
+      this.#deps.onChange();
+    }
+    return ratio;
   }
 
   #tell(): void {

@@ -6,9 +6,11 @@ import type { Clock, Random } from '@inferry/runtime';
 import type { LatencyModel } from '@inferry/scheduling';
 import type { Logger } from '@inferry/telemetry';
 import type { BatchSize } from './batch-size.ts';
+import type { DeviceShare } from './device-share.ts';
 import type { Leases } from './leases.ts';
 import type { Preparation } from './preparation/preparation.ts';
 import type { QueueClock } from './queue-clock.ts';
+import type { ServiceWatch } from './service-watch.ts';
 import type { Settler } from './settle.ts';
 import type { Slots } from './slots.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
@@ -28,6 +30,12 @@ export interface WorkerDeps {
   readonly backend: InferenceBackend;
   readonly manifests: readonly ModelManifest[];
   readonly device: WorkerDevice;
+  /** What the device is, such as the name of the processor: run times are kept under it. */
+  readonly hardware: string;
+  /** Cores of this machine. */
+  readonly cores: number;
+  /** Runs at a time, of all models together; null lets the worker choose. */
+  readonly concurrentRuns: number | null;
   readonly workerId: string;
   readonly host: string;
   readonly pid: number;
@@ -57,9 +65,11 @@ export interface LaneContext {
   readonly telemetry: WorkerTelemetry;
   readonly preparation: Preparation;
   readonly slots: Slots;
+  readonly device: DeviceShare;
   readonly leases: Leases;
   readonly settler: Settler;
   readonly batchSize: BatchSize;
+  readonly watch: ServiceWatch;
   /** What the time from claim to prepared batch is, by rows. */
   readonly prepareDurations: LatencyModel;
   /** Aborted when claims are about to be given back: no more retries. */

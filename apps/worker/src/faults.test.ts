@@ -4,7 +4,13 @@ import { createSimulatedBackend, type InferenceBackend } from '@inferry/inferenc
 import type { Claimed, JobQueue } from '@inferry/queue';
 import { VirtualClock } from '@inferry/runtime';
 import { expect, test } from 'vitest';
-import { advance, fixtureOn, modelManifest, virtualFixture } from './worker.fixture.ts';
+import {
+  advance,
+  claimByOther,
+  fixtureOn,
+  modelManifest,
+  virtualFixture,
+} from './worker.fixture.ts';
 
 const echo = classOf('echo', '1');
 const other = classOf('other', '1');
@@ -74,8 +80,7 @@ test('a suspect whose claim is answered late still runs alone', async () => {
     wrapQueue: losingSuspect,
   });
   await fixture.submit(1);
-  const request = { workerId: 'dead', rowsMax: 4, rowsMin: 1, takeSuspect: false };
-  const { claims } = await fixture.queue.claim(echo, request);
+  const { claims } = await fixture.queue.claim(echo, claimByOther);
   await fixture.queue.giveBack(echo, claims, true);
   for (let i = 0; i < 400; i += 1) await fixture.submit(100 + i, { class: other });
   await fixture.worker.start();

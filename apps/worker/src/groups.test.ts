@@ -17,6 +17,7 @@ function item(shape: readonly number[], name = 'x'): ReadyItem {
     claimedAtMs: 0,
     deadlineAtMs: 0,
     overtakenBy: 0,
+    promise: null,
     payload: null,
   });
   const request = { form: 'tensors', tensors: [] } as const;

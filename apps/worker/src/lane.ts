@@ -4,21 +4,20 @@
  */
 import { failure } from '@inferry/contracts';
 import { sleep } from '@inferry/runtime';
-import { claimAheadAtMs } from '@inferry/scheduling';
+import type { RunningView } from '@inferry/scheduling';
 import { type BatchClaim, claimBatch, claimSuspect } from './claim-batch.ts';
 import type { LaneContext } from './deps.ts';
+import { nextClaimAtMs, type Turn } from './device-share.ts';
 import type { ExclusiveGate, Release } from './exclusive.ts';
 import type { HeldJob } from './held-job.ts';
 import { fail } from './outcomes.ts';
 import type { Wake } from './wake.ts';
-import { serveBatch } from './worker.ts';
+import { type RunPlace, serveBatch } from './worker.ts';
 
 /** Pause after a claim that failed: the queue is away. */
 const claimRetryMs = 1_000;
 /** Pause when jobs wait that this worker cannot take, such as those of a newer version. */
 const untakenMs = 50;
-/** A batch is claimed so much earlier than the expected end of a run says. */
-const aheadPolicy = { marginMs: 2, marginShare: 0.1 };
 
 export interface LaneDeps {
   readonly context: LaneContext;
@@ -32,12 +31,16 @@ export class Lane {
   readonly #wake: Wake;
   readonly #stop = new AbortController();
   readonly #batches = new Set<Promise<void>>();
+  /** Rows of the batches that were claimed and do not run yet, in order of claim. */
+  readonly #ahead = new Set<{ readonly rows: number }>();
   /** Batches claimed whose runs have not ended, and batches whose outcomes are on their way. */
   #unfinished = 0;
   #settling = 0;
   #loop: Promise<void> = Promise.resolve();
   #endPause = (): void => undefined;
   #hasFailedToClaim = false;
+  /** Mean time between the arrivals of two rows, as the last claim told. */
+  #rowEveryMs: number | null = null;
   /** The last exclusive claim was not answered: whatever it took is answered to the next, as exclusive. */
   #owesSuspect = false;
 
@@ -45,7 +48,16 @@ export class Lane {
     this.#context = deps.context;
     this.#gate = deps.gate;
     this.#wake = deps.wake;
-    this.#context.slots.watch(() => this.#endPause());
+    const { batchSize, cls, device, manifest, prepareDurations, slots } = this.#context;
+    device.join({
+      cls,
+      weight: manifest.weight,
+      claimAtMs: () => this.#claimAtMs(),
+      prepareMs: () => prepareDurations.meanMs(batchSize.rowsMax),
+      running: () => this.#running(),
+      expectedMs: (rows = batchSize.rowsMax) => batchSize.latency.meanMs(rows) ?? 0,
+    });
+    slots.watch(() => this.#changed());
   }
 
   get context(): LaneContext {
@@ -69,54 +81,79 @@ export class Lane {
   }
 
   async #claimUntilStopped(): Promise<void> {
-    const { clock } = this.#context;
+    const { clock, cls, device } = this.#context;
     const { signal } = this.#stop;
-    while (!signal.aborted) {
-      const dueInMs = this.#claimAtMs() - clock.nowMs();
-      if (dueInMs > 0) {
-        await this.#pause(dueInMs);
-        continue;
-      }
+    for (;;) {
+      const turn = await device.turn(cls, signal);
+      if (turn === undefined) break;
       try {
-        await this.#claim(signal);
+        await this.#claim(turn, signal);
         this.#hasFailedToClaim = false;
       } catch (cause) {
         this.#reportFailure(cause);
         await sleep(clock, claimRetryMs, signal);
       }
     }
+    device.leave(cls);
   }
 
-  /** When the next batch is to be claimed; infinity until something changes. */
+  /** When the next batch is to be claimed, see `Sharer` in device-share.ts. */
   #claimAtMs(): number {
-    const { batchSize, clock, prepareDurations, slots } = this.#context;
+    const { batchSize, prepareDurations, slots } = this.#context;
     const count = slots.all.length;
     if (this.#unfinished > count || this.#settling > count || slots.hasOverdue) return Infinity;
-    if (this.#unfinished < count) return clock.nowMs();
-    const running = slots.all.flatMap((slot) => slot.running ?? []);
+    if (this.#unfinished < count) return -Infinity;
+    const running = this.#running();
     // A claimed batch is still being prepared: its run, once it starts, says when the next is due.
     if (running.length < count) return Infinity;
-    const view = {
-      slotsFree: 0,
-      running: running.map(({ startedAtMs, rows }) => ({
-        startedAtMs,
-        expectedMs: batchSize.latency.meanMs(rows),
-      })),
-      prepareMs: prepareDurations.meanMs(batchSize.rowsMax),
-    };
-    return claimAheadAtMs(view, aheadPolicy, clock.nowMs());
+    return nextClaimAtMs(running, prepareDurations.meanMs(batchSize.rowsMax));
   }
 
-  async #claim(signal: AbortSignal): Promise<void> {
-    if (this.#owesSuspect) return this.#claimSuspect(signal);
-    const release = await this.#gate.shared(signal);
-    if (release === undefined) return;
-    const taken = await claimOr(release, () => claimBatch(this.#context));
-    if (taken.jobs.length > 0) {
-      this.#launch(taken, release);
+  #running(): readonly RunningView[] {
+    const { batchSize, slots } = this.#context;
+    return slots.all
+      .flatMap((slot) => slot.running ?? [])
+      .map(({ startedAtMs, rows }) => ({
+        startedAtMs,
+        expectedMs: batchSize.latency.meanMs(rows),
+      }));
+  }
+
+  /** For each slot the expected time until it is free of all that was claimed for it, ms. */
+  #freeInMs(): readonly number[] {
+    const { batchSize, clock, slots } = this.#context;
+    const expectedMs = (rows: number): number => batchSize.latency.meanMs(rows) ?? 0;
+    const nowMs = clock.nowMs();
+    const freeInMs = slots.all.map(({ running }) =>
+      running === null ? 0 : Math.max(0, running.startedAtMs + expectedMs(running.rows) - nowMs),
+    );
+    for (const { rows } of this.#ahead) {
+      const earliest = freeInMs.indexOf(Math.min(...freeInMs));
+      freeInMs[earliest] = (freeInMs[earliest] ?? 0) + expectedMs(rows);
+    }
+    return freeInMs;
+  }
+
+  /** Either launches a batch with the turn or gives it back. */
+  async #claim(turn: Turn, signal: AbortSignal): Promise<void> {
+    const release = this.#owesSuspect ? undefined : await this.#gate.shared(signal);
+    if (release === undefined) {
+      turn.giveBack();
+      if (this.#owesSuspect) await this.#claimSuspect(signal);
       return;
     }
-    release();
+    const giveBack = (): void => {
+      release();
+      turn.giveBack();
+    };
+    const view = { freeInMs: this.#freeInMs(), rowEveryMs: this.#rowEveryMs };
+    const taken = await claimOr(giveBack, () => claimBatch(this.#context, view));
+    this.#rowEveryMs = taken.rowEveryMs;
+    if (taken.jobs.length > 0) {
+      this.#launch(taken, turn, release);
+      return;
+    }
+    giveBack();
     const { clock, cls } = this.#context;
     if (taken.suspectAhead) await this.#claimSuspect(signal);
     else if (taken.lingerMs !== null) await this.#pause(taken.lingerMs);
@@ -129,40 +166,50 @@ export class Lane {
     const release = await this.#gate.exclusive(signal);
     if (release === undefined) return;
     this.#owesSuspect = true;
-    const taken = await claimOr(release, () => claimSuspect(this.#context));
+    const view = { freeInMs: this.#freeInMs() };
+    const taken = await claimOr(release, () => claimSuspect(this.#context, view));
     this.#owesSuspect = false;
-    if (taken.jobs.length > 0) this.#launch(taken, release);
+    const { cls, device } = this.#context;
+    if (taken.jobs.length > 0) this.#launch(taken, device.exclusiveTurn(cls), release);
     else release();
   }
 
-  #launch(taken: BatchClaim, release: Release): void {
+  #launch(taken: BatchClaim, turn: Turn, release: Release): void {
     const { manifest, telemetry } = this.#context;
     telemetry.released(manifest.name, taken.reason);
-    const batch = this.#serve(taken.jobs).finally(() => {
+    turn.claimed(taken.rows);
+    const batch = this.#serve(taken, turn).finally(() => {
       this.#batches.delete(batch);
       release();
-      this.#endPause();
+      this.#changed();
     });
     this.#batches.add(batch);
   }
 
-  async #serve(jobs: readonly HeldJob[]): Promise<void> {
+  async #serve(taken: BatchClaim, turn: Turn): Promise<void> {
     const { cls, leases } = this.#context;
+    const { jobs } = taken;
     this.#unfinished += 1;
-    let hasRun = false;
-    const onRan = (): void => {
-      if (hasRun) return;
-      hasRun = true;
-      this.#unfinished -= 1;
-      this.#settling += 1;
-      this.#endPause();
+    this.#ahead.add(taken);
+    const place: RunPlace = {
+      mayRun: async () => {
+        await turn.mayRun();
+        this.#ahead.delete(taken);
+        if (turn.foundIdle) this.#measureStart(jobs);
+      },
+      hasRun: () => {
+        this.#ahead.delete(taken);
+        this.#unfinished -= 1;
+        this.#settling += 1;
+        turn.end();
+        this.#changed();
+      },
     };
     try {
-      await serveBatch(jobs, this.#context, onRan);
+      await serveBatch(jobs, this.#context, place);
     } catch (cause) {
       await this.#endBroken(jobs, cause);
     } finally {
-      onRan();
       this.#settling -= 1;
       leases.release(
         cls,
@@ -187,6 +234,18 @@ export class Lane {
     await settler.settle(cls, unsettled);
   }
 
+  #measureStart([first]: readonly HeldJob[]): void {
+    const { clock, queueClock, watch } = this.#context;
+    if (first === undefined) return;
+    watch.started(clock.nowMs() - queueClock.toLocalMs(first.claim.claimedAtMs));
+  }
+
+  #changed(): void {
+    this.#endPause();
+    this.#context.device.changed();
+  }
+
+  /** Lets jobs linger; ends early when something changes. */
   async #pause(ms: number): Promise<void> {
     const pause = new AbortController();
     this.#endPause = () => pause.abort();

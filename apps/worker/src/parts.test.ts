@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Lifecycle } from './lifecycle.ts';
 import { QueueClock } from './queue-clock.ts';
 import { untilDone } from './retry.ts';
-import { advance, modelManifest, virtualFixture } from './worker.fixture.ts';
+import { advance, claimByOther, modelManifest, virtualFixture } from './worker.fixture.ts';
 
 describe('Lifecycle', () => {
   test('there is no way back', () => {
@@ -82,8 +82,7 @@ describe('leases', () => {
   test('the jobs of a dead worker are returned by the sweep and served next, alone', async () => {
     const fixture = virtualFixture();
     const id = await fixture.submit(1);
-    const request = { workerId: 'dead', rowsMax: 4, rowsMin: 1, takeSuspect: false };
-    await fixture.queue.claim(classOf('echo', '1'), request);
+    await fixture.queue.claim(classOf('echo', '1'), claimByOther);
     await fixture.worker.start();
     await advance(fixture.clock, 8_000);
     const record = await fixture.record(id);

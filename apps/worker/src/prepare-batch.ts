@@ -44,7 +44,7 @@ function recordDuration(jobs: readonly HeldJob[], lane: LaneContext): void {
   const rows = jobs.reduce((sum, job) => sum + job.claim.job.rows, 0);
   const claimedAtMs = lane.queueClock.toLocalMs(first.claim.claimedAtMs);
   const durationMs = Math.max(0, lane.clock.nowMs() - claimedAtMs);
-  lane.prepareDurations.record({ rows, durationMs, isFirst: false });
+  lane.prepareDurations.record({ rows, durationMs, isFirst: false, idleMs: 0 });
 }
 
 /** Prepares an item's tensors again, after a run has used them up; true when it can run. */

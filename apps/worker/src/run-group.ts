@@ -39,8 +39,11 @@ export async function runGroup(
     (items) => runTogether(items, batchRows, slot, lane, track),
     (size) => {
       lane.logger.warn({ class: cls, items: size }, 'the model refused a batch; dividing it');
-      telemetry.isolated(manifest.name);
-      return planIsolation(size, (items) => batchSize.latency.meanMs((items * batchRows) / size));
+      const kind = planIsolation(size, (items) =>
+        batchSize.latency.meanMs((items * batchRows) / size),
+      );
+      telemetry.isolated(manifest.name, kind);
+      return kind;
     },
   );
   const endedAtMs = clock.nowMs();
@@ -83,13 +86,14 @@ async function runTogether(
 
 function outputs(
   items: readonly ReadyItem[],
-  { isFirst, result }: Extract<TimedRun, { kind: 'returned' }>,
+  { idleMs, isFirst, result }: Extract<TimedRun, { kind: 'returned' }>,
   lane: LaneContext,
 ): Result<readonly Ran[], Failure> {
   if (!result.ok) return result;
   const rows = rowsOf(items);
   const { computeMs } = result.value;
-  lane.batchSize.ran({ rows, durationMs: computeMs, isFirst });
+  const ratio = lane.batchSize.ran({ rows, durationMs: computeMs, isFirst, idleMs });
+  if (ratio !== null) lane.telemetry.latencyRatio(lane.manifest.name, ratio);
   lane.telemetry.batchRan(lane.manifest.name, rows, computeMs / 1_000);
   return ok(result.value.items.map((tensors) => ({ kind: 'outputs', tensors })));
 }

@@ -10,6 +10,7 @@ import type { HeldJob } from './held-job.ts';
 import type { Leases } from './leases.ts';
 import type { QueueClock } from './queue-clock.ts';
 import { untilDone } from './retry.ts';
+import type { ServiceWatch } from './service-watch.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 import { observeSettled } from './timings.ts';
 
@@ -20,6 +21,7 @@ export interface SettlerDeps {
   readonly clock: Clock;
   readonly telemetry: WorkerTelemetry;
   readonly logger: Logger;
+  readonly watchOf: (cls: ClassId) => ServiceWatch | undefined;
   /** Aborted when the process is about to end: no more retries. */
   readonly halt: AbortSignal;
 }
@@ -38,12 +40,16 @@ export class Settler {
         invariant(job.outcome !== null, 'only a job with an outcome is settled');
         return { claim: job.claim, outcome: job.outcome };
       });
+      const { clock, queueClock, telemetry } = this.#deps;
+      const sentAtMs = clock.nowMs();
       const settled = await this.#deps.queue.settle(cls, settlements);
-      const { queueClock, telemetry } = this.#deps;
       const { model } = partsOf(cls);
+      const watch = this.#deps.watchOf(cls);
+      watch?.stored(clock.nowMs() - sentAtMs);
       for (const [i, job] of ours.entries()) {
         const answer = settled[i];
         if (answer?.result === 'settled') {
+          watch?.settled(job.claim, answer.settledAtMs);
           observeSettled(job, answer, queueClock, telemetry, model);
         } else {
           telemetry.resultDropped(model);

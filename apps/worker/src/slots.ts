@@ -6,6 +6,7 @@
 import { type Failure, failure } from '@inferry/contracts';
 import type { Item, ModelInstance, RunOutput } from '@inferry/inference';
 import { type Clock, err, invariant, type Result, sleep } from '@inferry/runtime';
+import type { IdleTime } from './idle-time.ts';
 
 /** How a run came out within its time limit, or that it did not. */
 export type TimedRun =
@@ -14,12 +15,16 @@ export type TimedRun =
       readonly result: Result<RunOutput, Failure>;
       /** No run of so many rows succeeded before in this session. */
       readonly isFirst: boolean;
+      /** For how long the device did nothing before, ms. */
+      readonly idleMs: number;
     }
   /** `isBack` resolves true when the run returned after all, false when the grace is over. */
   | { readonly kind: 'overdue'; readonly isBack: Promise<boolean> };
 
 export interface SlotsOptions {
   readonly clock: Clock;
+  /** Of the device, which several classes may share. */
+  readonly idleTime: IdleTime;
   readonly graceMs: number;
   /** The grace of a run is over: the process has to be replaced. */
   readonly onStuck: () => void;
@@ -51,8 +56,9 @@ export class Slot {
     limitMs: number,
   ): Promise<TimedRun> {
     invariant(this.running === null, 'a slot runs one batch at a time');
-    const { clock } = this.#options;
+    const { clock, idleTime } = this.#options;
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
+    const idleMs = idleTime.runStarts();
     this.running = { startedAtMs: clock.nowMs(), rows };
     this.#onChange();
     const returned = this.#instance.run(items, outputs).catch(broken);
@@ -60,10 +66,10 @@ export class Slot {
     const result = await Promise.race([returned, limit.rings]);
     if (result !== undefined) {
       limit.cancel();
-      this.running = null;
+      this.#returned();
       const isFirst = !this.#sizesRan.has(rows);
       if (result.ok) this.#sizesRan.add(rows);
-      return { kind: 'returned', result, isFirst };
+      return { kind: 'returned', result, isFirst, idleMs };
     }
     this.isOverdue = true;
     return { kind: 'overdue', isBack: this.#awaitReturn(returned, items.length) };
@@ -72,7 +78,7 @@ export class Slot {
   async #awaitReturn(returned: Promise<unknown>, items: number): Promise<boolean> {
     const grace = alarm(this.#options.clock, this.#options.graceMs);
     const back = returned.then(() => {
-      this.running = null;
+      this.#returned();
       this.isOverdue = false;
       this.#onChange();
       this.#options.onLateReturn(items);
@@ -82,6 +88,11 @@ export class Slot {
     grace.cancel();
     if (!isBack) this.#options.onStuck();
     return isBack;
+  }
+
+  #returned(): void {
+    this.running = null;
+    this.#options.idleTime.runEnds();
   }
 
   close(): Promise<void> {

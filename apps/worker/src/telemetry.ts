@@ -4,7 +4,7 @@
  * `model` is a model's name.
  */
 import type { ProviderKind, TerminalStatus } from '@inferry/contracts';
-import type { ReleaseReason } from '@inferry/scheduling';
+import type { IsolationKind, ReleaseReason } from '@inferry/scheduling';
 import type { WorkerState } from './lifecycle.ts';
 
 /** Parts of a job's life, in order; of a job that succeeded they add up to the whole. */
@@ -50,7 +50,14 @@ export interface WorkerTelemetry {
   batchRan(model: string, rows: number, computeSeconds: number): void;
   /** A slot was taken for this long, whatever came of the run. */
   busy(model: string, seconds: number): void;
-  isolated(model: string): void;
+  /** A batch failed and is divided. */
+  isolated(model: string, kind: IsolationKind): void;
+  /** What a run took by what was expected of it. */
+  latencyRatio(model: string, ratio: number): void;
+  /** What a job waited by the longest wait it was accepted with. */
+  waitBound(model: string, ratio: number): void;
+  /** A job ended so much later than it was accepted with; negative when earlier. */
+  promiseEnded(model: string, errorSeconds: number): void;
 
   stage(model: string, stage: WorkerStage, seconds: number): void;
   /** Request headers read to result stored. */

@@ -1,27 +1,17 @@
 /** Puts a worker together, starts it, drains it, closes it. What a batch goes through is in worker.ts. */
-import { setMaxListeners } from 'node:events';
-import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
+import { type Failure, failure } from '@inferry/contracts';
 import { openPayloadReader } from '@inferry/queue';
 import { closeAll, err, ok, type Result } from '@inferry/runtime';
-import { LatencyModel } from '@inferry/scheduling';
 import { Announcer } from './announce.ts';
-import { BatchSize } from './batch-size.ts';
-import type { LaneContext, WorkerDeps } from './deps.ts';
-import { ExclusiveGate } from './exclusive.ts';
-import { Lane } from './lane.ts';
-import { Leases } from './leases.ts';
+import type { WorkerDeps } from './deps.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { type LoadedModel, loadModels, type PlannedModel, planModels } from './load-models.ts';
 import { startPeriodic } from './periodic.ts';
 import { createInlinePreparation } from './preparation/inline.ts';
 import { startPreparationPool } from './preparation/pool.ts';
 import type { Preparation } from './preparation/preparation.ts';
-import { QueueClock } from './queue-clock.ts';
-import { Settler } from './settle.ts';
-import { Slots } from './slots.ts';
-import { sweepClasses, sweepDelayMs } from './sweeper.ts';
-import { Wake } from './wake.ts';
-import { within } from './within.ts';
+import { renewalsPerLease, rowsMaxOf, Serving } from './serving.ts';
+import { farewellMs, within } from './within.ts';
 
 export interface Worker {
   /**
@@ -42,29 +32,19 @@ export function createWorker(deps: WorkerDeps): Worker {
   return new WiredWorker(deps);
 }
 
-/** The queue gets this long for each step of a shutdown. */
-const farewellMs = 1_000;
-/** Renewals and announcements in one lease: one may be missed. */
-const renewalsPerLease = 3;
-
 class WiredWorker implements Worker {
   readonly #deps: WorkerDeps;
   readonly #lifecycle: Lifecycle;
-  readonly #halt = new AbortController();
-  #lanes: readonly Lane[] = [];
+  #serving: Serving | null = null;
   #preparation: Preparation | null = null;
   #announcer: Announcer | null = null;
-  #leases: Leases | null = null;
-  #settler: Settler | null = null;
-  #stopTasks: (() => Promise<void>)[] = [];
+  #stopAnnouncing: () => Promise<void> = () => Promise.resolve();
   #starting: Promise<unknown> = Promise.resolve();
   #draining: Promise<void> | null = null;
   #isBeingReplaced = false;
 
   constructor(deps: WorkerDeps) {
     this.#deps = deps;
-    // One listener for each call that is being retried: as many as batches are under way.
-    setMaxListeners(0, this.#halt.signal);
     this.#lifecycle = new Lifecycle((state) => deps.telemetry.state(state));
   }
 
@@ -91,7 +71,7 @@ class WiredWorker implements Worker {
     await this.drain();
     if (this.state === 'stopped') return;
     const { kill, logger } = this.#deps;
-    const slots = this.#lanes.flatMap((lane) => [...lane.context.slots.all]);
+    const slots = this.#serving?.slots ?? [];
     if (slots.some((slot) => slot.running !== null)) {
       // Ending a thread inside a run aborts the process, and only once the run returns.
       logger.fatal({}, 'a run has not returned; ending the process');
@@ -135,13 +115,19 @@ class WiredWorker implements Worker {
   }
 
   #announce(planned: readonly PlannedModel[]): Announcer {
-    const { clock, host, pid, queue, workerId } = this.#deps;
+    const { clock, host, limits, logger, pid, queue, workerId } = this.#deps;
     const announcer = new Announcer(
       { queue, workerId, host, pid, startedAtMs: clock.nowMs(), state: () => this.state },
       planned,
     );
     this.#announcer = announcer;
-    this.#every('announce', () => announcer.announce());
+    this.#stopAnnouncing = startPeriodic({
+      name: 'announce',
+      clock,
+      logger,
+      delayMs: () => limits.leaseMs / renewalsPerLease,
+      task: () => announcer.announce(),
+    });
     void within(clock, farewellMs, announcer.announce());
     return announcer;
   }
@@ -169,71 +155,12 @@ class WiredWorker implements Worker {
   }
 
   async #serve(loaded: readonly LoadedModel[], preparation: Preparation): Promise<void> {
-    const { clock, limits, logger, queue, random, telemetry, workerId } = this.#deps;
-    const classes = loaded.map((model) => model.cls);
-    const leases = new Leases({ queue, workerId, classes, telemetry });
-    const queueClock = new QueueClock(clock);
-    const halt = this.#halt.signal;
-    const settler = new Settler({ queue, leases, queueClock, clock, telemetry, logger, halt });
-    const gate = new ExclusiveGate();
-    const wake = new Wake({ queue, workerId, clock });
-    const shared = {
-      ...this.#deps,
-      queueClock,
-      preparation,
-      leases,
-      settler,
-      halt,
-    };
-    this.#leases = leases;
-    this.#settler = settler;
-    this.#lanes = loaded.map((model) => {
-      const { cls, manifest } = model;
-      const rowsMax = rowsMaxOf(manifest);
-      const context: LaneContext = {
-        ...shared,
-        cls,
-        manifest,
-        rowsMax,
-        slots: this.#slotsOf(model),
-        batchSize: new BatchSize(model, rowsMax, { telemetry, logger }),
-        prepareDurations: new LatencyModel(),
-      };
-      return new Lane({ context, gate, wake });
-    });
-    // The heartbeat comes before the first claim, or the sweep of another process takes the job back.
-    await within(clock, farewellMs, leases.renew());
-    this.#every('renew', () => leases.renew());
-    this.#stopTasks.push(
-      startPeriodic({
-        name: 'sweep',
-        clock,
-        logger,
-        delayMs: () => sweepDelayMs(limits.sweepMs, random.unit()),
-        task: () => sweepClasses(queue, classes, telemetry),
-      }),
-    );
+    const deps = { ...this.#deps, preparation, onStuck: () => void this.#replaceProcess() };
+    const serving = await Serving.open(deps, loaded);
+    this.#serving = serving;
     this.#lifecycle.enter('serving');
-    await within(clock, farewellMs, this.#announcer?.announce() ?? Promise.resolve());
-    for (const lane of this.#lanes) lane.start();
-  }
-
-  #slotsOf({ instances, manifest }: LoadedModel): Slots {
-    const { clock, limits, telemetry } = this.#deps;
-    return new Slots(instances, {
-      clock,
-      graceMs: limits.stuckRunGraceMs,
-      onStuck: () => void this.#replaceProcess(),
-      onLateReturn: (items) => {
-        for (let i = 0; i < items; i += 1) telemetry.resultDropped(manifest.name);
-      },
-    });
-  }
-
-  #every(name: string, task: () => Promise<void>): void {
-    const { clock, limits, logger } = this.#deps;
-    const delayMs = (): number => limits.leaseMs / renewalsPerLease;
-    this.#stopTasks.push(startPeriodic({ name, clock, logger, delayMs, task }));
+    await within(deps.clock, farewellMs, this.#announcer?.announce() ?? Promise.resolve());
+    serving.start();
   }
 
   // ---- end ------------------------------------------------------------------------------------------
@@ -245,14 +172,14 @@ class WiredWorker implements Worker {
     if (this.state === 'serving') this.#lifecycle.enter('draining');
     const { clock, limits, logger, telemetry } = this.#deps;
     void within(clock, farewellMs, this.#announcer?.announce() ?? Promise.resolve());
-    for (const lane of this.#lanes) lane.stopClaiming();
-    const idle = Promise.all(this.#lanes.map((lane) => lane.idle()));
-    if (!(await within(clock, limits.drainMs, idle))) {
-      const left = [...(this.#leases?.held().values() ?? [])].reduce((n, jobs) => n + jobs.size, 0);
+    const serving = this.#serving;
+    serving?.stopClaiming();
+    if (!(await within(clock, limits.drainMs, serving?.idle() ?? Promise.resolve()))) {
+      const left = serving?.jobsHeld ?? 0;
       logger.error({ jobs: left }, 'the time to drain is over; giving back what is left');
       telemetry.abandoned(left);
-      this.#halt.abort();
-      await this.#giveBackAll();
+      serving?.halt();
+      await serving?.giveBackAll();
     }
     await this.#sayGoodbye();
   }
@@ -264,32 +191,16 @@ class WiredWorker implements Worker {
     const { clock, kill, logger } = this.#deps;
     logger.fatal({}, 'a run did not return; giving claims back and ending the process');
     if (this.state === 'serving') this.#lifecycle.enter('draining');
-    for (const lane of this.#lanes) lane.stopClaiming();
-    await this.#giveBackAll();
+    this.#serving?.stopClaiming();
+    await this.#serving?.giveBackAll();
     await within(clock, farewellMs, this.#announcer?.retract() ?? Promise.resolve());
     kill();
   }
 
-  /** Returns every job that has no outcome yet; what a run still brings for them is dropped. */
-  async #giveBackAll(): Promise<void> {
-    const { clock } = this.#deps;
-    const going = [...(this.#leases?.held() ?? [])].map(async ([cls, held]) => {
-      const open = [...held].filter((job) => job.isOpen);
-      await this.#settler?.giveBack(cls, open, false);
-      for (const job of open) job.isLost = true;
-    });
-    await within(clock, farewellMs, Promise.all(going));
-  }
-
   async #sayGoodbye(): Promise<void> {
     const { clock } = this.#deps;
-    const stopped = Promise.all(this.#stopTasks.map((stop) => stop()));
-    await within(clock, farewellMs, stopped);
+    await within(clock, farewellMs, this.#stopAnnouncing());
+    await this.#serving?.end();
     await within(clock, farewellMs, this.#announcer?.retract() ?? Promise.resolve());
   }
-}
-
-/** Most rows the model takes. */
-function rowsMaxOf(manifest: ModelManifest): number {
-  return Math.max(1, manifest.maxBatchSize);
 }

@@ -1,6 +1,9 @@
 /** Shutdown steps must not wait for a queue that is away. */
 import { type Clock, sleep } from '@inferry/runtime';
 
+/** The queue gets this long for each step of a shutdown. */
+export const farewellMs = 1_000;
+
 /** True when `work` was done within `ms`; false when it was not, or failed. */
 export async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
   const isOver = new AbortController();

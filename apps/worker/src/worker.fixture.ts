@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import {
   classOf,
   defaultLimits,
+  defaultTenant,
   encodeInput,
   type JobEnvelope,
   type JobId,
@@ -13,8 +14,14 @@ import {
   type Tensor,
 } from '@inferry/contracts';
 import { createSimulatedBackend, type InferenceBackend } from '@inferry/inference';
-import { createMemoryQueue, type JobQueue } from '@inferry/queue';
+import {
+  type ClaimRequest,
+  createMemoryQueue,
+  type EnqueueTerms,
+  type JobQueue,
+} from '@inferry/queue';
 import { type Clock, invariant, seededRandom, VirtualClock } from '@inferry/runtime';
+import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
 import type { Logger } from '@inferry/telemetry';
 import type { WorkerDeps } from './deps.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
@@ -35,12 +42,36 @@ export const modelManifest: ModelManifest = {
   postprocess: { kind: 'none' },
   simulated: { runMs: 20, rowMs: 0, failOn: 666, hangOn: 777, crashOn: null },
   latencyTargetMs: null,
-  lingerMs: 0,
+  linger: { mode: 'none', maxMs: 0 },
+  admission: { mode: 'depth', budgetMs: null, onInfeasible: 'refuse' },
   queueDepthMax: 1_000,
+  agingMs: 60_000,
+  weight: 1,
   timeoutMs: 60_000,
   executionTimeoutMs: 1_000,
   session: { intraOpThreads: 1, graphOptimization: 'all' },
   warmupRows: [],
+};
+
+/** A claim as another worker would make it. */
+export const claimByOther: ClaimRequest = {
+  workerId: 'dead',
+  rowsMax: 4,
+  rowsMin: 1,
+  takeSuspect: false,
+  freeInMs: [],
+  agingMs: 60_000,
+};
+
+const rules = { startTag, nextTag, timeAfter, estimate, serviceMs };
+
+/** Takes whatever fits. */
+const terms: EnqueueTerms = {
+  depthMax: 1_000,
+  bytesMax: 1e9,
+  tenantDepthMax: null,
+  weight: 1,
+  budget: null,
 };
 
 export const silent: Logger = {
@@ -96,7 +127,7 @@ interface FixtureOptions<C extends Clock> {
 
 export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<C> {
   const { clock, manifests = [modelManifest], wrapQueue = (queue) => queue } = options;
-  const { queue = createMemoryQueue({ clock }) } = options;
+  const { queue = createMemoryQueue({ clock, rules }) } = options;
   const runs: SeenRun[] = [];
   const events: TelemetryEvent[] = [];
   const random = seededRandom(7);
@@ -107,6 +138,9 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
     backend: watched(createSimulatedBackend({ clock, abort: () => undefined }), runs, clock),
     manifests,
     device: { kind: 'cpu', index: 0 },
+    hardware: 'a machine',
+    cores: 8,
+    concurrentRuns: null,
     workerId: 'worker-1',
     host: 'host',
     pid: 1,
@@ -132,8 +166,7 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
       const id = newJobId(clock.nowMs(), random);
       const payload = encodeInput({ form: 'tensors', tensors: [tensorOf(value, job.rows)] });
       const envelope = { ...envelopeOf(id, payload.length), ...job };
-      const limits = { depthMax: 1_000, bytesMax: 1e9 };
-      const enqueued = await queue.enqueue(envelope, payload, limits);
+      const enqueued = await queue.enqueue(envelope, payload, terms);
       invariant(enqueued.ok, 'the queue has room');
       return id;
     },
@@ -184,6 +217,8 @@ function envelopeOf(id: JobId, payloadBytes: number): JobEnvelope {
     v: 1,
     id,
     class: classOf(modelManifest.name, modelManifest.version),
+    tenant: defaultTenant,
+    priority: 'normal',
     rows: 1,
     payloadBytes,
     mode: 'async',

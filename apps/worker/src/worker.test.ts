@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import {
   advance,
   answerOf,
+  claimByOther,
   type Fixture,
   modelManifest,
   virtualFixture,
@@ -55,8 +56,10 @@ describe('batches', () => {
     await fixture.worker.close();
   });
 
-  test('a free slot waits at most lingerMs for a fuller batch', async () => {
-    const fixture = await started({ manifests: [{ ...modelManifest, lingerMs: 12 }] });
+  test('a free slot waits at most the time to linger for a fuller batch', async () => {
+    const fixture = await started({
+      manifests: [{ ...modelManifest, linger: { mode: 'defer', maxMs: 12 } }],
+    });
     await submitAll(fixture, [1]);
     await advance(fixture.clock, 8);
     await submitAll(fixture, [2]);
@@ -70,7 +73,9 @@ describe('batches', () => {
   });
 
   test('a full batch does not linger', async () => {
-    const fixture = virtualFixture({ manifests: [{ ...modelManifest, lingerMs: 500 }] });
+    const fixture = virtualFixture({
+      manifests: [{ ...modelManifest, linger: { mode: 'defer', maxMs: 500 } }],
+    });
     await submitAll(fixture, [1, 2, 3, 4]);
     await fixture.worker.start();
     await advance(fixture.clock, 2);
@@ -159,12 +164,7 @@ describe('failures', () => {
     await fixture.worker.start();
     await advance(fixture.clock, 1_200);
     expect(fixture.kills()).toBe(1);
-    const claimed = await fixture.queue.claim(echo, {
-      workerId: 'other',
-      rowsMax: 4,
-      rowsMin: 1,
-      takeSuspect: true,
-    });
+    const claimed = await fixture.queue.claim(echo, { ...claimByOther, takeSuspect: true });
     expect(claimed.claims.map((claim) => claim.job.id)).toEqual([ids[0]]);
     expect(claimed.claims[0]?.isSuspect).toBe(true);
   });
@@ -188,8 +188,7 @@ describe('failures', () => {
     const second = { ...modelManifest, name: 'other' };
     const fixture = virtualFixture({ manifests: [modelManifest, second] });
     const ids = await submitAll(fixture, [1, 2]);
-    const request = { workerId: 'dead', rowsMax: 4, rowsMin: 1, takeSuspect: false };
-    const { claims } = await fixture.queue.claim(echo, request);
+    const { claims } = await fixture.queue.claim(echo, claimByOther);
     await fixture.queue.giveBack(echo, claims, true);
     for (let i = 0; i < 12; i += 1) await fixture.submit(100 + i, { class: other });
     await fixture.worker.start();

@@ -5,7 +5,7 @@
  *     fetch         preparation/ (threads)
  *     preprocess    preparation/ (threads): an input that cannot be used ends its own job only
  *     batch         groups.ts: what may share a run, in order of arrival
- *     run           slots.ts, run-group.ts: a limit on every run, isolation of what fails
+ *     run           device-share.ts, slots.ts, run-group.ts: a limit on every run, isolation of what fails
  *     postprocess   finish.ts
  *     settle        settle.ts: fenced, kept through an outage of the queue
  */
@@ -19,23 +19,28 @@ import { prepareBatch } from './prepare-batch.ts';
 import type { ReadyItem } from './ready-item.ts';
 import { runGroup } from './run-group.ts';
 
-/**
- * Serves the jobs of one claim; resolves when each of them is settled, given back or lost. `onRan` is
- * called once, when the batch needs its slot no longer.
- */
+/** The batch's place on the device. */
+export interface RunPlace {
+  /** Resolves when the batch may run; it has its slot then. */
+  readonly mayRun: () => Promise<void>;
+  /** The batch needs its slot no longer. Called once, also when nothing ran. */
+  readonly hasRun: () => void;
+}
+
+/** Serves the jobs of one claim; resolves when each of them is settled, given back or lost. */
 export async function serveBatch(
   jobs: readonly HeldJob[],
   lane: LaneContext,
-  onRan: () => void,
+  place: RunPlace,
 ): Promise<void> {
   const settling: Promise<void>[] = [];
   const track = (settlement: Promise<void>): void => void settling.push(settlement);
 
   try {
     const ready = await prepareBatch(jobs, lane, track);
-    if (ready.length > 0) await runReady(ready, lane, track);
+    if (ready.length > 0) await runReady(ready, lane, place, track);
   } finally {
-    onRan();
+    place.hasRun();
     await Promise.all(settling);
   }
 }
@@ -43,10 +48,12 @@ export async function serveBatch(
 async function runReady(
   ready: readonly ReadyItem[],
   lane: LaneContext,
+  place: RunPlace,
   track: (settling: Promise<void>) => void,
 ): Promise<void> {
   const slot = await lane.slots.acquire();
   try {
+    await place.mayRun();
     for (const group of groupForRuns(ready, lane.manifest.maxBatchSize)) {
       const wanted = dropUnwanted(group, lane, track);
       if (wanted.length === 0) continue;

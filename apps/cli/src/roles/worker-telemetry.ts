@@ -37,7 +37,15 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       metrics.batchCompute.observe({ model }, computeSeconds);
     },
     busy: (model, seconds) => metrics.workerBusy.add({ model }, seconds),
-    isolated: (model) => metrics.batchIsolations.add({ model }),
+    isolated: (model, kind) =>
+      metrics.batchIsolations.add({ model, kind: kind === 'bisect' ? 'bisect' : 'solo' }),
+    latencyRatio: (model, ratio) => metrics.latencyRatio.observe({ model }, ratio),
+    waitBound: (model, ratio) => metrics.waitBoundRatio.observe({ model }, ratio),
+    promiseEnded(model, errorSeconds) {
+      const direction = errorSeconds > 0 ? 'under' : 'over';
+      metrics.promiseError.observe({ model, direction }, Math.abs(errorSeconds));
+      if (errorSeconds > 0) metrics.promisesMissed.add({ model });
+    },
 
     stage: (model, stage, seconds) => metrics.stageDuration.observe({ model, stage }, seconds),
     endToEnd: (model, seconds) => metrics.requestDuration.observe({ model }, seconds),

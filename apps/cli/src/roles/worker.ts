@@ -1,4 +1,5 @@
 /** The inference side alone, on the queue in Redis; one process a device. */
+import { availableParallelism } from 'node:os';
 import type { Limits } from '@inferry/contracts';
 import type { Repository } from '@inferry/models';
 import { err, ok } from '@inferry/runtime';
@@ -6,6 +7,7 @@ import { createMetrics, type WorkerMetrics } from '@inferry/telemetry';
 import { availableProviders, createBackend, createWorker, type Worker } from '@inferry/worker';
 import type { Config } from '../config.ts';
 import { layFoundation, type Readiness } from './foundation.ts';
+import { hardwareName } from './hardware.ts';
 import { readModels } from './models.ts';
 import type { OpenQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
@@ -52,7 +54,7 @@ export function buildInfo({ version }: RoleDeps): Parameters<typeof createMetric
 
 /** A worker on an open queue; it has loaded nothing yet. */
 export function wireWorker(
-  { device, preparationThreads }: Config,
+  { concurrentRuns, device, preparationThreads }: Config,
   { clock, random, logger, kill, abort, pid, hostName }: RoleDeps,
   {
     queue,
@@ -73,6 +75,9 @@ export function wireWorker(
     backend: createBackend({ clock, abort }),
     manifests: repository.models,
     device,
+    hardware: hardwareName(device),
+    cores: availableParallelism(),
+    concurrentRuns,
     workerId: processId,
     host: hostName,
     pid,

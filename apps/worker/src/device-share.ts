@@ -1,0 +1,263 @@
+/**
+ * The device of a worker, as its classes share it. A class asks for a turn before it claims; whose turn it
+ * is follows from the run time each has had (TimeShare), so that a model with long runs gets no more of the
+ * device than one with short ones. At most `capacity` batches run at a time, in order of claim, and at most
+ * one more is claimed: the jobs of all the others wait in the queue, where any worker can take them.
+ *
+ * Where all slots fit on the device nobody is kept waiting: a turn then comes when a class's own slots ask
+ * for it.
+ */
+import type { ClassId } from '@inferry/contracts';
+import { type Clock, invariant } from '@inferry/runtime';
+import { claimAheadAtMs, type RunningView, TimeShare } from '@inferry/scheduling';
+
+/** A batch is claimed so much earlier than the expected end of a run says. */
+const aheadPolicy = { marginMs: 2, marginShare: 0.1 };
+
+/** A class on the device. */
+export interface Sharer {
+  readonly cls: ClassId;
+  /** Share of the device's time against the other classes, while all have work. */
+  readonly weight: number;
+  /**
+   * When its own slots ask for the next batch: negative infinity when one is free, infinity until something
+   * changes.
+   */
+  readonly claimAtMs: () => number;
+  /** Expected time from a claim to a prepared batch, ms; undefined while nothing is known. */
+  readonly prepareMs: () => number | undefined;
+  /** Its runs in progress. */
+  readonly running: () => readonly RunningView[];
+  /** Expected duration of a run of so many rows, of a full batch where none are given, ms; 0 while unknown. */
+  readonly expectedMs: (rows?: number) => number;
+}
+
+/** Leave to claim one batch, and to run it. Either `giveBack`, or `claimed`, `mayRun` and `end`, in order. */
+export interface Turn {
+  /** No other batch was under way on the device when it was granted. */
+  readonly foundIdle: boolean;
+  /** Nothing was claimed. */
+  giveBack(): void;
+  claimed(rows: number): void;
+  /** Resolves when the batch may run. */
+  mayRun(): Promise<void>;
+  /** The batch needs the device no longer, whether it ran or not. */
+  end(): void;
+}
+
+interface Seat {
+  readonly sharer: Sharer;
+  /** Set while the class waits for a turn. */
+  grant: ((turn: Turn | undefined) => void) | null;
+}
+
+export class DeviceShare {
+  readonly #capacity: number;
+  readonly #clock: Clock;
+  readonly #seats = new Map<ClassId, Seat>();
+  readonly #share: TimeShare;
+  /** Turns granted and not ended. */
+  #unfinished = 0;
+  #turns = 0;
+  #runs = 0;
+  /** Batches that are ready to run, in order of claim. */
+  #ready: { readonly order: number; readonly go: () => void }[] = [];
+  #cancelLook = (): void => undefined;
+
+  /** `capacity`: runs at a time, at least 1; infinity where every slot has room. */
+  constructor(capacity: number, clock: Clock) {
+    this.#capacity = capacity;
+    this.#clock = clock;
+    this.#share = new TimeShare(capacity);
+  }
+
+  join(sharer: Sharer): void {
+    this.#share.join(sharer.cls, sharer.weight);
+    this.#seats.set(sharer.cls, { sharer, grant: null });
+  }
+
+  /** The class claims nothing more. */
+  leave(cls: ClassId): void {
+    this.#share.rests(cls);
+    this.changed();
+  }
+
+  /** Resolves when the class may claim; undefined when `signal` aborts first. One call a class at a time. */
+  turn(cls: ClassId, signal: AbortSignal): Promise<Turn | undefined> {
+    if (signal.aborted) return Promise.resolve(undefined);
+    const seat = this.#seat(cls);
+    invariant(seat.grant === null, 'a class asks for one turn at a time');
+    return new Promise((resolve) => {
+      const leave = (): void => {
+        seat.grant = null;
+        resolve(undefined);
+        this.leave(cls);
+      };
+      seat.grant = (turn) => {
+        signal.removeEventListener('abort', leave);
+        seat.grant = null;
+        resolve(turn);
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      this.changed();
+    });
+  }
+
+  /** A turn at once, for a class that has the process to itself. */
+  exclusiveTurn(cls: ClassId): Turn {
+    return this.#begin(this.#seat(cls));
+  }
+
+  /** To be called when something has changed that the functions of a {@link Sharer} tell. */
+  changed(): void {
+    this.#cancelLook();
+    const lookAtMs = this.#capacity === Infinity ? this.#grantAll() : this.#grantInTurn();
+    if (lookAtMs === Infinity) return;
+    const delayMs = Math.max(0, lookAtMs - this.#clock.nowMs());
+    this.#cancelLook = this.#clock.after(delayMs, () => this.changed());
+  }
+
+  /** How much longer than they are the runs of the class seem, because others have the device in between. */
+  stretch(cls: ClassId): number {
+    return this.#share.stretch(cls);
+  }
+
+  /** Every class decides for itself; returns when to look again. */
+  #grantAll(): number {
+    let lookAtMs = Infinity;
+    for (const seat of this.#seats.values()) {
+      if (seat.grant === null) continue;
+      const atMs = seat.sharer.claimAtMs();
+      if (atMs <= this.#clock.nowMs()) seat.grant(this.#begin(seat));
+      else lookAtMs = Math.min(lookAtMs, atMs);
+    }
+    return lookAtMs;
+  }
+
+  /** Grants turns while the device has room; returns when to look again. */
+  #grantInTurn(): number {
+    for (;;) {
+      const { first, lookAtMs } = this.#first();
+      if (first === null) return lookAtMs;
+      // Its last claim is about to be answered. Passing it over would take its place from it.
+      if (first.grant === null) return Infinity;
+      const opensAtMs = this.#opensAtMs(first.sharer);
+      if (opensAtMs > this.#clock.nowMs()) return Math.min(opensAtMs, lookAtMs);
+      first.grant(this.#begin(first));
+    }
+  }
+
+  /** Whose turn the next one is, of the classes whose own slots have room when the device has. */
+  #first(): { readonly first: Seat | null; readonly lookAtMs: number } {
+    let lookAtMs = Infinity;
+    const nowMs = this.#clock.nowMs();
+    for (const { grant, sharer } of this.#seats.values()) {
+      if (grant === null) continue;
+      const atMs = sharer.claimAtMs();
+      if (atMs !== Infinity && atMs <= Math.max(nowMs, this.#opensAtMs(sharer))) {
+        this.#share.wants(sharer.cls);
+      } else {
+        // Held up by its own slots and not by the others: nothing is owed to it.
+        this.#share.rests(sharer.cls);
+        lookAtMs = Math.min(lookAtMs, atMs);
+      }
+    }
+    const cls = this.#share.next();
+    const first = [...this.#seats.values()].find((seat) => seat.sharer.cls === cls) ?? null;
+    return { first, lookAtMs };
+  }
+
+  /** When the device has room for a batch of the class; see {@link Sharer.claimAtMs}. */
+  #opensAtMs(sharer: Sharer): number {
+    if (this.#unfinished < this.#capacity) return -Infinity;
+    if (this.#unfinished > this.#capacity) return Infinity;
+    const running = [...this.#seats.values()].flatMap((seat) => seat.sharer.running());
+    // A batch is still being prepared: its run, once it starts, says when the next is due.
+    if (running.length < this.#unfinished) return Infinity;
+    return nextClaimAtMs(running, sharer.prepareMs());
+  }
+
+  #begin({ sharer }: Seat): Turn {
+    const { cls } = sharer;
+    const share = this.#share;
+    const foundIdle = this.#unfinished === 0;
+    this.#turns += 1;
+    const order = this.#turns;
+    this.#unfinished += 1;
+    let chargedMs = 0;
+    const chargeInAll = (ms: number): void => {
+      share.charge(cls, ms - chargedMs);
+      chargedMs = ms;
+    };
+    chargeInAll(sharer.expectedMs());
+    let startedAtMs: number | null = null;
+    return {
+      foundIdle,
+      giveBack: () => {
+        chargeInAll(0);
+        share.rests(cls);
+        this.#unfinished -= 1;
+        this.changed();
+      },
+      claimed: (rows) => chargeInAll(sharer.expectedMs(rows)),
+      mayRun: async () => {
+        await this.#place(order);
+        startedAtMs = this.#clock.nowMs();
+      },
+      end: () => {
+        chargeInAll(startedAtMs === null ? 0 : this.#clock.nowMs() - startedAtMs);
+        if (startedAtMs !== null) this.#runs -= 1;
+        this.#unfinished -= 1;
+        this.#startReady();
+        this.changed();
+      },
+    };
+  }
+
+  #place(order: number): Promise<void> {
+    return new Promise((go) => {
+      this.#ready.push({ order, go });
+      this.#ready.sort((a, b) => a.order - b.order);
+      this.#startReady();
+    });
+  }
+
+  #startReady(): void {
+    while (this.#runs < this.#capacity) {
+      const first = this.#ready.shift();
+      if (first === undefined) return;
+      this.#runs += 1;
+      first.go();
+    }
+  }
+
+  #seat(cls: ClassId): Seat {
+    const seat = this.#seats.get(cls);
+    invariant(seat !== undefined, 'a class joins first');
+    return seat;
+  }
+}
+
+/**
+ * When to claim the next batch, so that it is prepared when the first of these runs ends; negative infinity
+ * while nobody knows what they take.
+ */
+export function nextClaimAtMs(
+  running: readonly RunningView[],
+  prepareMs: number | undefined,
+): number {
+  return claimAheadAtMs({ slotsFree: 0, running, prepareMs }, aheadPolicy, -Infinity);
+}
+
+/**
+ * Runs at a time on a device that has so many slots, by class: as many as the machine has cores, or one
+ * class has slots, unless `wanted` says otherwise. Infinity where all of them fit.
+ */
+export function capacityOf(
+  slots: readonly number[],
+  { cores, wanted }: { readonly cores: number; readonly wanted: number | null },
+): number {
+  const capacity = wanted ?? Math.max(cores, ...slots);
+  const together = slots.reduce((sum, count) => sum + count, 0);
+  return together <= capacity ? Infinity : capacity;
+}

@@ -1,0 +1,79 @@
+/**
+ * What was learned of a model's run times, kept in the queue for the next worker with such a device, so
+ * that it need not learn anew. Of use, not needed: a queue that is away costs a second at the start.
+ */
+import { createHash } from 'node:crypto';
+import type { ClassId } from '@inferry/contracts';
+import type { JobQueue } from '@inferry/queue';
+import type { Clock } from '@inferry/runtime';
+import { type LatencyModel, type LatencySnapshot, parseLatencySnapshot } from '@inferry/scheduling';
+import type { LoadedModel } from './load-models.ts';
+import { within } from './within.ts';
+
+export interface StoredProfilesDeps {
+  readonly queue: Pick<JobQueue, 'loadProfile' | 'saveProfile'>;
+  readonly clock: Clock;
+  /** What computes in this process, such as the name of its processor. */
+  readonly hardware: string;
+}
+
+/** The wait for stored profiles at the start, for all models together. */
+const loadMsMax = 1_000;
+
+interface Kept {
+  readonly key: string;
+  readonly latency: Pick<LatencyModel, 'snapshot' | 'measured'>;
+  /** As it was last saved; null before. */
+  text: string | null;
+}
+
+export class StoredProfiles {
+  readonly #deps: StoredProfilesDeps;
+  #kept: Kept[] = [];
+
+  constructor(deps: StoredProfilesDeps) {
+    this.#deps = deps;
+  }
+
+  /** What is stored of these models; a model of which nothing is, or that cannot be read, is left out. */
+  async load(models: readonly LoadedModel[]): Promise<ReadonlyMap<ClassId, LatencySnapshot>> {
+    const { clock, hardware, queue } = this.#deps;
+    const found = new Map<ClassId, LatencySnapshot>();
+    const loading = models.map(async (model) => {
+      const text = await queue.loadProfile(profileKey(model, hardware));
+      const snapshot = text === null ? null : parseLatencySnapshot(text);
+      if (snapshot !== null) found.set(model.cls, snapshot);
+    });
+    await within(clock, loadMsMax, Promise.allSettled(loading));
+    // What arrives later is for nobody.
+    return new Map(found);
+  }
+
+  /** What `latency` learns is saved from now on. */
+  keep(model: LoadedModel, latency: Kept['latency']): void {
+    const key = profileKey(model, this.#deps.hardware);
+    this.#kept.push({ key, latency, text: null });
+  }
+
+  /** Saves what has changed; throws when the queue could not be reached. */
+  async save(): Promise<void> {
+    const saving = this.#kept.map(async (kept) => {
+      if (kept.latency.measured().length === 0) return;
+      const text = JSON.stringify(kept.latency.snapshot());
+      if (text === kept.text) return;
+      await this.#deps.queue.saveProfile(kept.key, text);
+      kept.text = text;
+    });
+    await Promise.all(saving);
+  }
+}
+
+/** The same for all workers whose runs of the model take the same time. */
+function profileKey({ instances, manifest }: LoadedModel, hardware: string): string {
+  const { graphOptimization, intraOpThreads } = manifest.session;
+  const provider = instances[0]?.provider ?? 'cpu';
+  const runs = [provider, hardware, instances.length, graphOptimization, intraOpThreads];
+  return createHash('sha256')
+    .update(JSON.stringify([manifest.digest, ...runs]))
+    .digest('hex');
+}
