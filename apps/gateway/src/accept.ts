@@ -1,20 +1,26 @@
 /**
  * From a request that was understood to a job in the queue: admit, encode, enqueue. Both surfaces use
- * it. Counts every decision.
+ * it. Counts what it accepts.
  */
 import {
   classOf,
   encodeInput,
+  type ErrorCode,
   type Failure,
   type JobEnvelope,
   type JobId,
   type JobInput,
   type JobRecord,
+  type Limits,
   type ModelManifest,
+  type Priority,
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
+import { flowWeight } from '@inferry/scheduling';
 
 import { admit } from './admission/admit.ts';
+import type { Tenant } from './admission/tenants.ts';
+import { termsOf, type WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
 
 export interface Work {
@@ -23,12 +29,16 @@ export interface Work {
   /** When the headers of the request were read. */
   readonly startedAtMs: number;
   readonly manifest: ModelManifest;
+  readonly tenant: Tenant;
+  readonly priority: Priority;
   readonly input: JobInput;
   readonly rows: number;
   /** Whether the caller may come back for the result with the id of the job. */
   readonly mode: JobEnvelope['mode'];
   /** A caller waits on the open request. */
   readonly isHeld: boolean;
+  /** Matters where `isHeld`. */
+  readonly whenLate: WhenLate;
   readonly deadlineMs: number;
   readonly queueTimeoutMs: number;
   readonly executionTimeoutMs: number;
@@ -37,38 +47,75 @@ export interface Work {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+export interface Accepted {
+  readonly record: JobRecord;
+  /** Nobody is to wait for it on the open request: the answer would be late. */
+  readonly isDeferred: boolean;
+}
+
+/** What a request is refused with because its answer would be late, or is not known to come. */
+const lateCodes: ReadonlySet<ErrorCode> = new Set([
+  'deadline_infeasible',
+  'model_unavailable',
+  'quota_exceeded',
+]);
+
 /**
- * The job as it was accepted. Errors: `draining`, `queue_full`, `storage_exhausted`, `queue_unavailable`.
- * A job whose id exists already is not added again; what has become of it is not told here.
+ * The job as it was accepted. Errors: `draining`, `queue_full`, `quota_exceeded`, `deadline_infeasible`,
+ * `model_unavailable`, `storage_exhausted`, `queue_unavailable`; the queue holds nothing of the job then,
+ * except that after the last one nobody knows. A job whose id exists already is not added again; what has
+ * become of it is not told here.
  */
-export async function accept(work: Work, parts: GatewayParts): Promise<Result<JobRecord, Failure>> {
-  const { queue, limits, clock, load } = parts;
-  const { manifest } = work;
-  const admission = admit(load, limits);
+export async function accept(work: Work, parts: GatewayParts): Promise<Result<Accepted, Failure>> {
+  const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
   const payload = encodeInput(work.input);
-  const job = envelopeOf(work, payload.length, clock.nowMs() - work.startedAtMs, parts.gatewayId);
-  const enqueued = await queue.enqueue(job, payload, {
-    depthMax: Math.min(manifest.queueDepthMax, limits.queueDepthPerClassMax),
-    bytesMax: limits.queueBytesPerClassMax,
+  const asked = await enqueue(work, payload, parts);
+  if (asked.ok) return ok({ record: asked.value, isDeferred: false });
+  if (!work.isHeld || work.whenLate !== 'defer' || !lateCodes.has(asked.error.code)) return asked;
+  const deferred = await enqueue(deferredWork(work, parts.limits), payload, parts);
+  return deferred.ok ? ok({ record: deferred.value, isDeferred: true }) : deferred;
+}
+
+/** The same as a job to come back for, which nobody waits for on the open request. */
+export function deferredWork(work: Work, limits: Limits): Work {
+  const retentionMs = work.mode === 'async' ? work.retentionMs : limits.retentionMsAsync;
+  return { ...work, mode: 'async', isHeld: false, retentionMs };
+}
+
+async function enqueue(
+  work: Work,
+  payload: Uint8Array,
+  { queue, limits, tenants, clock, gatewayId, telemetry, log }: GatewayParts,
+): Promise<Result<JobRecord, Failure>> {
+  const { manifest, tenant, priority, deadlineMs } = work;
+  const usedMs = clock.nowMs() - work.startedAtMs;
+  const job = envelopeOf(work, payload.length, usedMs, gatewayId);
+  const terms = termsOf({
+    manifest,
+    limits,
+    flowWeight: flowWeight(tenant.weight, priority),
+    hasTenants: tenants !== undefined,
+    held: work.isHeld && work.whenLate !== 'hold' ? { usedMs, deadlineMs } : null,
   });
+  const enqueued = await queue.enqueue(job, payload, terms);
   if (!enqueued.ok) return err(enqueued.error);
-  parts.telemetry.accepted(manifest.name, manifest.version, payload.length);
-  const { ahead } = enqueued.value;
-  parts.log.debug(
-    { request_id: work.requestId, job_id: job.id, class: job.class, ahead },
-    'accepted',
-  );
+  telemetry.accepted(manifest.name, manifest.version, payload.length);
+  const { ahead, enqueuedAtMs, deadlineAtMs, isAheadApproximate, estimate } = enqueued.value;
+  const { id, class: cls } = job;
+  log.debug({ request_id: work.requestId, job_id: id, class: cls, ahead }, 'accepted');
   return ok({
     job,
     status: 'queued',
     attempt: 0,
-    enqueuedAtMs: enqueued.value.enqueuedAtMs,
+    enqueuedAtMs,
     startedAtMs: null,
     settledAtMs: null,
-    deadlineAtMs: enqueued.value.deadlineAtMs,
+    deadlineAtMs,
     expiresAtMs: null,
     ahead,
+    isAheadApproximate,
+    etaAtMs: estimate === null ? null : enqueuedAtMs + estimate.readyInMs,
     outcome: null,
   });
 }
@@ -83,6 +130,8 @@ function envelopeOf(
     v: 1,
     id: work.id,
     class: classOf(work.manifest.name, work.manifest.version),
+    tenant: work.tenant.name,
+    priority: work.priority,
     rows: work.rows,
     payloadBytes,
     mode: work.mode,

@@ -1,4 +1,10 @@
-import { classOf, defaultLimits, newJobId, type WorkerAnnouncement } from '@inferry/contracts';
+import {
+  classOf,
+  defaultLimits,
+  defaultTenant,
+  newJobId,
+  type WorkerAnnouncement,
+} from '@inferry/contracts';
 import { ModelCatalogue } from '@inferry/models';
 import { createMemoryQueue } from '@inferry/queue';
 import { seededRandom, VirtualClock } from '@inferry/runtime';
@@ -8,12 +14,13 @@ import { expect, test } from 'vitest';
 import { createBackground } from './background.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
+import { rules } from './gateway-fixture.test.ts';
 import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
 import { iris } from './models-fixture.test.ts';
 
 function setUp() {
   const clock = new VirtualClock();
-  const queue = createMemoryQueue({ clock });
+  const queue = createMemoryQueue({ clock, rules });
   const metrics = createMetrics('gateway', { version: '0', revision: '', onnxruntime: 'none' });
   const lines: string[] = [];
   const base = {
@@ -51,13 +58,15 @@ const worker: WorkerAnnouncement = {
 };
 
 const cls = classOf('iris', '1');
-const depth = { depthMax: 10, bytesMax: 1000 };
+const terms = { depthMax: 10, bytesMax: 1000, tenantDepthMax: null, weight: 4, budget: null };
 
 function job(nowMs: number, deadlineMs: number) {
   return {
     v: 1,
     id: newJobId(nowMs, seededRandom(7)),
     class: cls,
+    tenant: defaultTenant,
+    priority: 'normal',
     rows: 1,
     payloadBytes: 1,
     mode: 'async',
@@ -76,7 +85,7 @@ function job(nowMs: number, deadlineMs: number) {
 test('a round learns the models from the workers, and sees the load', async () => {
   const { background, catalogue, queue, load, clock, metrics } = setUp();
   await queue.announce(worker);
-  await queue.enqueue(job(clock.nowMs(), 60_000), Uint8Array.of(1), depth);
+  await queue.enqueue(job(clock.nowMs(), 60_000), Uint8Array.of(1), terms);
   await background.round();
   expect(catalogue.list()).toMatchObject([{ name: 'iris', state: 'ready' }]);
   expect(load.waitingTotal).toBe(1);
@@ -90,7 +99,7 @@ test('jobs whose time ran out are ended and counted without anyone asking for th
   const { background, queue, clock, metrics } = setUp();
   await queue.announce(worker);
   const late = job(clock.nowMs(), 700);
-  await queue.enqueue(late, Uint8Array.of(1), depth);
+  await queue.enqueue(late, Uint8Array.of(1), terms);
   await background.round();
   background.start();
   await clock.advance(2_000);

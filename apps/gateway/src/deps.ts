@@ -21,6 +21,8 @@ export interface GatewayDeps {
   /** Names this process to the workers, so that outcomes find their way back. */
   readonly gatewayId: string;
   readonly version: string;
+  /** Weights of the tenants by name; undefined where all requests stand in one line. */
+  readonly tenants?: ReadonlyMap<string, number>;
   /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */
   readonly publicBaseUrl?: string;
 }

@@ -6,11 +6,19 @@ import {
   defaultLimits,
   type JobInput,
   type Limits,
+  type ModelManifest,
   type Outcome,
 } from '@inferry/contracts';
 import { ModelCatalogue } from '@inferry/models';
-import { type Claim, createMemoryQueue, type JobQueue } from '@inferry/queue';
+import {
+  type Claim,
+  type ClaimRequest,
+  createMemoryQueue,
+  type JobQueue,
+  type QueueRules,
+} from '@inferry/queue';
 import { systemClock, systemRandom } from '@inferry/runtime';
+import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
 import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
@@ -27,14 +35,34 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
+export const rules: QueueRules = { startTag, nextTag, timeAfter, serviceMs, estimate };
+
+export const claimRequest: ClaimRequest = {
+  workerId: 'w1',
+  rowsMax: 8,
+  rowsMin: 1,
+  takeSuspect: true,
+  freeInMs: [0],
+  agingMs: 60_000,
+};
+
 const classes: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1')];
 
-export function testGateway(limits: Partial<Limits> = {}): TestGateway {
-  const queue = createMemoryQueue({ clock: systemClock });
+export function testGateway(
+  limits: Partial<Limits> = {},
+  {
+    models = [digits, iris],
+    tenants,
+  }: {
+    readonly models?: readonly ModelManifest[];
+    readonly tenants?: ReadonlyMap<string, number>;
+  } = {},
+): TestGateway {
+  const queue = createMemoryQueue({ clock: systemClock, rules });
   const build = { version: '0', revision: '', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
-  catalogue.replaceLocal({ directory: '', models: [digits, iris], problems: [] });
+  catalogue.replaceLocal({ directory: '', models, problems: [] });
   const gateway = createGateway({
     queue,
     catalogue,
@@ -45,6 +73,7 @@ export function testGateway(limits: Partial<Limits> = {}): TestGateway {
     log: createLogger({ role: 'gateway', level: 'silent' }),
     gatewayId: 'gw',
     version: '9.9.9',
+    ...(tenants === undefined ? {} : { tenants }),
   });
   return {
     gateway,
@@ -87,12 +116,11 @@ export function startWorker(
 ): TestWorker {
   const stop = new AbortController();
   const seen: { claim: Claim; input: JobInput }[] = [];
-  const request = { workerId: 'w1', rowsMax: 8, rowsMin: 1, takeSuspect: true };
   const loop = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       let isIdle = true;
       for (const cls of classes) {
-        const { claims } = await queue.claim(cls, request);
+        const { claims } = await queue.claim(cls, claimRequest);
         for (const claim of claims) {
           isIdle = false;
           const input = decodeInput(claim.payload ?? new Uint8Array());

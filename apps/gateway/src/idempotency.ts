@@ -27,18 +27,19 @@ const patienceMs = 1_000;
 const lookEveryMs = 50;
 
 /**
- * `route` and `model` are those of the path, so that a key may be used again elsewhere. The fingerprint
- * is over raw bytes: a client that repeats a request repeats its bytes.
+ * `route` and `model` are those of the path, so that a key may be used again elsewhere, and each tenant
+ * has keys of its own. The fingerprint is over raw bytes: a client that repeats a request repeats its bytes.
  */
 export function keyedRequest(request: {
   readonly key: string;
+  readonly tenant: string;
   readonly route: string;
   readonly model: string;
   readonly contentType: string;
   readonly cancelAfter: string;
   readonly body: Uint8Array;
 }): KeyedRequest {
-  const scope = ['anonymous', 'POST', request.route, request.model, request.key].join('\n');
+  const scope = [request.tenant, 'POST', request.route, request.model, request.key].join('\n');
   const fingerprint = createHash('sha256')
     .update(`${request.contentType}\n`)
     .update(request.body)

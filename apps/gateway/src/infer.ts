@@ -1,6 +1,7 @@
 /**
  * The spine of `POST /v2/models/{model}/infer`: parse -> admit and enqueue -> await -> respond. The caller
- * gets no job to come back for, so a job that nobody waits for any more is canceled.
+ * gets no job to come back for, so a job that nobody waits for any more is canceled. Only where the answer
+ * would be late, and the caller prefers a job to a refusal, it gets one.
  */
 import {
   type Failure,
@@ -13,19 +14,33 @@ import {
   type Outcome,
   partsOf,
 } from '@inferry/contracts';
-import { inferResponse, type InferRequest, parseInferRequest } from '@inferry/protocols';
+import {
+  inferResponse,
+  type InferRequest,
+  parseInferRequest,
+  parsePrefer,
+} from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
-import { accept } from './accept.ts';
+import { accept, deferredWork, type Work } from './accept.ts';
 import { admit } from './admission/admit.ts';
+import { refuseEarly } from './admission/early.ts';
+import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
+import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
 import { answer, type GatewayContext, problem } from './http/exchange.ts';
 import { readBody } from './http/read-body.ts';
-import { resultHeaders, stageTiming } from './results/job-answer.ts';
+import { jobAnswer, resultHeaders, stageTiming } from './results/job-answer.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
 const pastDeadlineMs = 100;
 const retryAfterMs = 1_000;
+
+interface Arrived {
+  readonly request: InferRequest;
+  readonly tenant: Tenant;
+  readonly whenLate: WhenLate;
+}
 
 export async function inferTensors(
   c: GatewayContext,
@@ -34,20 +49,27 @@ export async function inferTensors(
 ): Promise<Response> {
   const manifest = parts.catalogue.resolve(model.name, model.version);
   if (!manifest.ok) return refuse(c, manifest.error, undefined, parts);
-  const request = await receive(c, manifest.value, parts); // 400 413 415 503
-  if (!request.ok) return refuse(c, request.error, manifest.value, parts);
+  const arrived = await receive(c, manifest.value, parts); // 400 413 415 429 503
+  if (!arrived.ok) return refuse(c, arrived.error, manifest.value, parts);
+  const { request, whenLate } = arrived.value;
+  const work = workOf(c, manifest.value, arrived.value, parts);
 
   const place = parts.held.reserve();
-  if (place === undefined) return refuse(c, tooManyHeld(parts), manifest.value, parts); // 503
+  if (place === undefined && whenLate !== 'defer') {
+    return refuse(c, tooManyHeld(parts), manifest.value, parts); // 503
+  }
   try {
-    const accepted = await accept(workOf(c, manifest.value, request.value, parts), parts); // 503
+    const placed = place === undefined ? deferredWork(work, parts.limits) : work;
+    const accepted = await accept(placed, parts); // 429 503
     if (!accepted.ok) return refuse(c, accepted.error, manifest.value, parts);
-    const record = await awaitRecord(c, accepted.value, parts); // 504
+    const { record: queued, isDeferred } = accepted.value;
+    if (place === undefined || isDeferred) return toComeBackFor(c, queued, parts);
+    const record = await awaitRecord(c, queued, parts); // 504
     return record.ok
-      ? respond(c, manifest.value, record.value, request.value)
-      : problem(c, record.error, { 'Job-Id': accepted.value.job.id });
+      ? respond(c, manifest.value, record.value, request)
+      : problem(c, record.error, { 'Job-Id': queued.job.id });
   } finally {
-    place.release();
+    place?.release();
   }
 }
 
@@ -55,7 +77,7 @@ async function receive(
   c: GatewayContext,
   manifest: ModelManifest,
   parts: GatewayParts,
-): Promise<Result<InferRequest, Failure>> {
+): Promise<Result<Arrived, Failure>> {
   const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
   if (c.req.header('inference-header-content-length') !== undefined) {
@@ -63,36 +85,56 @@ async function receive(
     const extras = { header: 'Inference-Header-Content-Length' };
     return err(failure('invalid_header', detail, { extras }));
   }
+  const tenant = tenantOf(c.req.header(tenantHeader), parts.tenants);
+  if (!tenant.ok) return tenant;
+  const whenLate = whenLateOf(c, manifest);
+  if (whenLate === 'refuse') {
+    const early = { manifest, tenant: tenant.value, deadlineMs: undefined };
+    const asked = await refuseEarly(c, early, parts);
+    if (!asked.ok) return asked;
+  }
   // The media type is not looked at: the clients of this protocol send all kinds with their JSON.
   const bytes = await readBody(c, parts);
   if (!bytes.ok) return bytes;
-  const request = parseInferRequest(bytes.value, manifest);
+  const request = parseInferRequest(bytes.value, manifest, {
+    hasPriorities: parts.tenants !== undefined,
+  });
   if (!request.ok) return request;
   const { timeoutMs } = request.value;
   if (timeoutMs !== undefined && timeoutMs > parts.limits.deadlineMsMax) {
     const detail = `Parameter "timeout" is ${timeoutMs} ms; it must be at most ${parts.limits.deadlineMsMax} ms.`;
     return err(failure('invalid_deadline', detail));
   }
-  return request;
+  return ok({ request: request.value, tenant: tenant.value, whenLate });
+}
+
+/** A caller that says nothing of coming back reads no job document: it waits, where the model lets it. */
+function whenLateOf(c: GatewayContext, { admission }: ModelManifest): WhenLate {
+  if (parsePrefer(c.req.header('prefer')).respondAsync) return 'defer';
+  return admission.onInfeasible === 'accept' ? 'hold' : 'refuse';
 }
 
 function workOf(
   c: GatewayContext,
   manifest: ModelManifest,
-  { input, rows, timeoutMs }: InferRequest,
+  { request, tenant, whenLate }: Arrived,
   { clock, random, limits }: GatewayParts,
-) {
+): Work {
   const { requestId, startedAtMs } = c.get('exchange');
+  const { input, rows, timeoutMs, priority } = request;
   const deadlineMs = timeoutMs ?? manifest.timeoutMs;
   return {
     id: newJobId(clock.nowMs(), random),
     requestId,
     startedAtMs,
     manifest,
+    tenant,
+    priority,
     input,
     rows,
-    mode: 'held' as const,
+    mode: 'held',
     isHeld: true,
+    whenLate,
     deadlineMs,
     queueTimeoutMs: deadlineMs,
     executionTimeoutMs: manifest.executionTimeoutMs,
@@ -142,6 +184,14 @@ async function abandon(id: JobId, why: string, { queue, telemetry }: GatewayPart
   if (record.status === 'canceled') telemetry.canceled(partsOf(record.job.class).model);
 }
 
+function toComeBackFor(c: GatewayContext, record: JobRecord, parts: GatewayParts): Response {
+  const headers = {
+    Location: `/v1/jobs/${record.job.id}`,
+    'Preference-Applied': 'respond-async',
+  };
+  return jobAnswer(c, record, parts, { status: 202, headers });
+}
+
 function respond(
   c: GatewayContext,
   manifest: ModelManifest,
@@ -178,6 +228,7 @@ function refuse(
   manifest: ModelManifest | undefined,
   parts: GatewayParts,
 ): Response {
-  parts.telemetry.rejected(manifest?.name, manifest?.version, reason.code);
+  const seconds = c.get('exchange').elapsedMs() / 1_000;
+  parts.telemetry.rejected({ model: manifest, code: reason.code, seconds });
   return problem(c, reason);
 }

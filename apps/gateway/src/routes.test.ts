@@ -3,6 +3,7 @@ import { isJobId } from '@inferry/contracts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import {
+  claimRequest,
   startWorker,
   succeeded,
   type TestGateway,
@@ -177,7 +178,7 @@ describe('a submit', () => {
     [
       'an unknown member',
       '/v1/models/iris/jobs',
-      post({ input: flower, priority: 1 }),
+      post({ input: flower, priorities: 1 }),
       422,
       'unknown_field',
     ],
@@ -408,12 +409,7 @@ describe('infer', () => {
     const answered = gateway.request('/v2/models/iris/infer', init);
     gone.abort();
     await expectProblem(await answered, 409, 'canceled_by_user');
-    const { claims } = await gateway.queue.claim('iris@1' as never, {
-      workerId: 'w',
-      rowsMax: 8,
-      rowsMin: 1,
-      takeSuspect: true,
-    });
+    const { claims } = await gateway.queue.claim('iris@1' as never, claimRequest);
     expect(claims).toEqual([]);
   });
 });

@@ -3,7 +3,12 @@ import { connect, type Socket } from 'node:net';
 import type { Limits } from '@inferry/contracts';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
-import { startWorker, type TestGateway, testGateway } from './gateway-fixture.test.ts';
+import {
+  claimRequest,
+  startWorker,
+  type TestGateway,
+  testGateway,
+} from './gateway-fixture.test.ts';
 
 let gateway: TestGateway;
 let close: (() => Promise<void>) | undefined;
@@ -237,8 +242,7 @@ async function waiting(count: number): Promise<void> {
 /** The id of the one job in the queue: it is claimed and given back. */
 async function enqueuedJob() {
   await waiting(1);
-  const request = { workerId: 'w', rowsMax: 1, rowsMin: 1, takeSuspect: true };
-  const { claims } = await gateway.queue.claim('iris@1' as never, request);
+  const { claims } = await gateway.queue.claim('iris@1' as never, claimRequest);
   const [claim] = claims;
   if (claim === undefined) throw new Error('no job waits');
   await gateway.queue.giveBack('iris@1' as never, claims, false);

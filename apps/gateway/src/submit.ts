@@ -2,7 +2,14 @@
  * The spine of `POST /v1/models/{model}/jobs` and `POST /v1/jobs`: parse -> reserve the key -> admit and
  * enqueue -> await -> respond. Every refusal has a code in the error registry.
  */
-import { type Failure, failure, isTerminal, type JobRecord, newJobId } from '@inferry/contracts';
+import {
+  type Failure,
+  failure,
+  isTerminal,
+  type JobRecord,
+  type ModelManifest,
+  newJobId,
+} from '@inferry/contracts';
 import {
   bindSubmit,
   parseCancelAfter,
@@ -16,6 +23,9 @@ import { err, ok, type Result } from '@inferry/runtime';
 
 import { accept } from './accept.ts';
 import { admit } from './admission/admit.ts';
+import { refuseEarly } from './admission/early.ts';
+import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
+import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
 import { type GatewayContext, problem } from './http/exchange.ts';
 import { readBody } from './http/read-body.ts';
@@ -29,6 +39,7 @@ interface SubmitHeaders {
   readonly waitMs: number;
   readonly cancelAfterMs: number | undefined;
   readonly idempotencyKey: string | undefined;
+  readonly tenant: Tenant;
 }
 
 interface Arrived extends SubmitHeaders {
@@ -41,6 +52,8 @@ interface Arrived extends SubmitHeaders {
 interface Placed {
   readonly record: JobRecord;
   readonly isReplay: boolean;
+  /** The answer would be late: the caller gets the job at once, to come back for. */
+  readonly isDeferred: boolean;
 }
 
 export async function submitJob(
@@ -55,11 +68,12 @@ export async function submitJob(
   // The place is taken before the job exists, so that it is known whether somebody will wait.
   const place = waitMs > 0 ? parts.held.reserve() : undefined;
   try {
-    const placed = await placeOnce(c, arrived.value, place !== undefined, parts); // 409 410 422 503
+    const placed = await placeOnce(c, arrived.value, place !== undefined, parts); // 409 410 422 429 503
     if (!placed.ok) return refuse(c, placed.error, reference, parts);
     let { record } = placed.value;
+    const isHeld = place !== undefined && !placed.value.isDeferred;
 
-    if (place !== undefined && !isTerminal(record.status)) {
+    if (isHeld && !isTerminal(record.status)) {
       const { signal } = c.req.raw;
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
       if (waited.end === 'outcome') record = waited.record;
@@ -69,7 +83,7 @@ export async function submitJob(
       status: isTerminal(record.status) ? 200 : 202,
       headers: {
         Location: `/v1/jobs/${record.job.id}`,
-        ...preferenceApplied(preference, place === undefined ? 0 : waitMs),
+        ...preferenceApplied(preference, isHeld ? waitMs : 0),
         ...(placed.value.isReplay ? { 'Idempotency-Replayed': 'true' } : {}),
       },
     });
@@ -91,6 +105,8 @@ async function receive(
   if (reference !== undefined) {
     const model = resolveReference(reference, parts.catalogue);
     if (!model.ok) return model;
+    const early = await checkEarly(c, headers.value, model.value, parts);
+    if (!early.ok) return early;
   }
   const bytes = await readBody(c, parts);
   if (!bytes.ok) return bytes;
@@ -99,7 +115,26 @@ async function receive(
   return ok({ ...headers.value, reference, bytes: bytes.value, body: body.value });
 }
 
-function readHeaders(c: GatewayContext, { limits }: GatewayParts): Result<SubmitHeaders, Failure> {
+/** A request with a key is heard out: it may be a replay, which the queue has no say in. */
+async function checkEarly(
+  c: GatewayContext,
+  { preference, waitMs, cancelAfterMs, idempotencyKey, tenant }: SubmitHeaders,
+  manifest: ModelManifest,
+  parts: GatewayParts,
+): Promise<Result<void, Failure>> {
+  const isHeld = waitMs > 0 && parts.held.hasPlace && idempotencyKey === undefined;
+  if (!isHeld || whenLate(preference, manifest) !== 'refuse') return ok(undefined);
+  return refuseEarly(c, { manifest, tenant, deadlineMs: cancelAfterMs }, parts);
+}
+
+function whenLate({ respondAsync }: Preference, { admission }: ModelManifest): WhenLate {
+  return respondAsync || admission.onInfeasible === 'accept' ? 'defer' : 'refuse';
+}
+
+function readHeaders(
+  c: GatewayContext,
+  { limits, tenants }: GatewayParts,
+): Result<SubmitHeaders, Failure> {
   const preference = parsePrefer(c.req.header('prefer'));
   const asked = preference.waitMs === 'default' ? limits.waitMsDefault : (preference.waitMs ?? 0);
   const cancelAfter = c.req.header('cancel-after');
@@ -114,8 +149,10 @@ function readHeaders(c: GatewayContext, { limits }: GatewayParts): Result<Submit
     const detail = 'Idempotency-Key must be 1 to 255 visible ASCII characters, quoted or not.';
     return err(failure('invalid_idempotency_key', detail));
   }
+  const tenant = tenantOf(c.req.header(tenantHeader), tenants);
+  if (!tenant.ok) return tenant;
   const waitMs = Math.min(asked, limits.waitMsMax);
-  return ok({ preference, waitMs, cancelAfterMs, idempotencyKey });
+  return ok({ preference, waitMs, cancelAfterMs, idempotencyKey, tenant: tenant.value });
 }
 
 /** Places the job, or finds the one that an earlier request with the same key placed. */
@@ -131,6 +168,7 @@ async function placeOnce(
   }
   const keyed = keyedRequest({
     key: arrived.idempotencyKey,
+    tenant: arrived.tenant.name,
     route: c.get('exchange').route,
     model: arrived.reference ?? '',
     contentType: c.req.header('content-type') ?? '',
@@ -140,7 +178,7 @@ async function placeOnce(
   const reservation = await reserveKey(keyed, parts);
   if (!reservation.ok) return reservation;
   if (reservation.value.do === 'replay') {
-    return ok({ record: reservation.value.record, isReplay: true });
+    return ok({ record: reservation.value.record, isReplay: true, isDeferred: false });
   }
   const placed = await place(c, arrived, { id: reservation.value.id, isHeld }, parts);
   await settleKey(keyed, placed, parts);
@@ -153,18 +191,20 @@ async function place(
   { id, isHeld }: { readonly id: JobRecord['job']['id']; readonly isHeld: boolean },
   parts: GatewayParts,
 ): Promise<Result<Placed, Failure>> {
-  const { reference, body, cancelAfterMs } = arrived;
+  const { reference, body, cancelAfterMs, preference, tenant } = arrived;
   const document = readSubmit(body, reference === undefined ? 'body' : 'path');
   if (!document.ok) return document;
   const model = resolveReference(reference ?? document.value.model ?? '', parts.catalogue);
   if (!model.ok) return model;
   const manifest = model.value;
-  const { limits } = parts;
-  const submission = bindSubmit(document.value, { manifest, limits, cancelAfterMs });
+  const { limits, tenants } = parts;
+  const hasPriorities = tenants !== undefined;
+  const context = { manifest, limits, cancelAfterMs, hasPriorities };
+  const submission = bindSubmit(document.value, context);
   if (!submission.ok) return submission;
   const { requestId, startedAtMs } = c.get('exchange');
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
-  const record = await accept(
+  const accepted = await accept(
     // Also where somebody waits: when the wait is over first, the job is asked for by its id.
     {
       ...submission.value,
@@ -172,13 +212,15 @@ async function place(
       requestId,
       startedAtMs,
       manifest,
+      tenant,
       mode: 'async',
       isHeld,
+      whenLate: whenLate(preference, manifest),
       retentionMs,
     },
     parts,
   );
-  return record.ok ? ok({ record: record.value, isReplay: false }) : record;
+  return accepted.ok ? ok({ ...accepted.value, isReplay: false }) : accepted;
 }
 
 function refuse(
@@ -188,8 +230,11 @@ function refuse(
   parts: GatewayParts,
 ): Response {
   const model = reference === undefined ? undefined : resolveReference(reference, parts.catalogue);
-  const known = model?.ok === true ? model.value : undefined;
-  parts.telemetry.rejected(known?.name, known?.version, reason.code);
+  parts.telemetry.rejected({
+    model: model?.ok === true ? model.value : undefined,
+    code: reason.code,
+    seconds: c.get('exchange').elapsedMs() / 1_000,
+  });
   const isMedia = reason.code === 'unsupported_media_type';
   return problem(c, reason, isMedia ? { 'Accept-Post': submitMediaTypes } : {});
 }

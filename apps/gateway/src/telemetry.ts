@@ -5,7 +5,7 @@
 import { classOf, type ErrorCode, errorRegistry, type Limits } from '@inferry/contracts';
 import type { ModelCatalogue } from '@inferry/models';
 import type { JobQueue } from '@inferry/queue';
-import { admissionReason, type GatewayMetrics } from '@inferry/telemetry';
+import { admissionReason, type GatewayMetrics, refusalReason } from '@inferry/telemetry';
 
 export interface GatewayTelemetry {
   requestOpened(): void;
@@ -17,8 +17,13 @@ export interface GatewayTelemetry {
     readonly seconds: number;
   }): void;
   accepted(model: string, version: string, payloadBytes: number): void;
-  /** `model` is undefined while it is not known, or when nobody knows it. */
-  rejected(model: string | undefined, version: string | undefined, code: ErrorCode): void;
+  rejected(request: {
+    /** Undefined while it is not known, or when nobody knows it. */
+    readonly model: { readonly name: string; readonly version: string } | undefined;
+    readonly code: ErrorCode;
+    /** Since its headers were read. */
+    readonly seconds: number;
+  }): void;
   held(change: 1 | -1): void;
   /** This gateway ended a live job, at the wish of its owner. */
   canceled(model: string): void;
@@ -41,13 +46,16 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       metrics.admission.add({ model, decision: 'accepted', reason: 'none' });
       metrics.requestPayload.observe({ model }, payloadBytes);
     },
-    rejected(model, version, code) {
-      if (model !== undefined && version !== undefined) {
-        metrics.declareModel(model, classOf(model, version));
+    rejected({ model, code, seconds }) {
+      if (model !== undefined) {
+        metrics.declareModel(model.name, classOf(model.name, model.version));
       }
-      const label = model ?? 'unknown';
+      const label = model?.name ?? 'unknown';
       const reason = admissionReason(code);
       metrics.admission.add({ model: label, decision: 'rejected', reason });
+      const loadReason = refusalReason(code);
+      if (loadReason !== undefined)
+        metrics.refusalDuration.observe({ reason: loadReason }, seconds);
       // Only what is the server's doing counts against it.
       const { class: cls } = errorRegistry[code];
       if (cls === 'refused' || cls === 'dependency' || cls === 'bug') {

@@ -31,6 +31,7 @@ export const problemSchema = z
       .number()
       .optional()
       .describe('Expected time to the answer, of a request that is refused because of it.'),
+    budget_ms: z.number().optional().describe('Within which it would have had to be there.'),
     errors: z
       .array(z.object({ pointer: z.string(), code: z.string(), detail: z.string() }))
       .optional(),

@@ -52,6 +52,8 @@ export function createNodeServer(
     },
     handle,
   );
+  // The body is asked for when it is read: what is refused before never has to be sent.
+  server.on('checkContinue', handle);
   // Without this, Node answers an expectation it does not know by itself, with a bare 417.
   server.on('checkExpectation', handle);
   server.on('connect', (_incoming, socket) => {

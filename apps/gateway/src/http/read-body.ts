@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Failure, failure, type Limits } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 
-import type { GatewayContext } from './exchange.ts';
+import type { GatewayContext, GatewayEnv } from './exchange.ts';
 
 const retryAfterMs = 1_000;
 
@@ -41,15 +41,18 @@ export async function readBody(
   }
   const declared = Number(c.req.header('content-length') ?? 0);
   if (declared > bytesMax) return err(tooLarge(bytesMax));
-  const incoming = incomingOf(c);
-  if (incoming !== undefined) return readIncoming(incoming, limits, arriving);
+  const { incoming, outgoing } = bindingsOf(c);
+  if (incoming !== undefined) {
+    if (incoming.headers.expect?.toLowerCase() === '100-continue') outgoing?.writeContinue();
+    return readIncoming(incoming, limits, arriving);
+  }
   return readStream(c.req.raw.body, bytesMax);
 }
 
-/** Node's message under the request; reading it directly costs less than a web stream around it. */
-function incomingOf(c: GatewayContext): IncomingMessage | undefined {
-  const env: Partial<GatewayContext['env']> | undefined = c.env;
-  return env?.incoming;
+/** Node's messages under the request; reading them directly costs less than a web stream around them. */
+function bindingsOf(c: GatewayContext): GatewayEnv['Bindings'] {
+  const env: GatewayEnv['Bindings'] | undefined = c.env;
+  return env ?? {};
 }
 
 function readIncoming(

@@ -41,9 +41,14 @@ export class HeldRequests {
     this.#deps = deps;
   }
 
+  /** A place is free now. */
+  get hasPlace(): boolean {
+    return this.#reserved < this.#deps.limits.heldRequestsMax;
+  }
+
   /** A place for one wait, or undefined when all are taken. `release` gives it back, once. */
   reserve(): { readonly release: () => void } | undefined {
-    if (this.#reserved >= this.#deps.limits.heldRequestsMax) return undefined;
+    if (!this.hasPlace) return undefined;
     this.#reserved += 1;
     this.#deps.telemetry.held(1);
     let isReleased = false;

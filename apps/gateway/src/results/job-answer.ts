@@ -1,30 +1,40 @@
 /** A job as an HTTP answer, with what its stages took in the headers. */
 import type { JobRecord, Outcome } from '@inferry/contracts';
-import { jobDocument, type Preference } from '@inferry/protocols';
+import { jobDocument, type Preference, remainingMs } from '@inferry/protocols';
+import type { Clock } from '@inferry/runtime';
 
 import { answer, type GatewayContext } from '../http/exchange.ts';
 
-/** Seconds until a live job is worth another look; nothing better is known of its end. */
-const retryAfter = '1';
+/** A look every minute costs nobody anything, and tells what became of an estimate that was too long. */
+const retryAfterMsMax = 60_000;
 
 export function jobAnswer(
   c: GatewayContext,
   record: JobRecord,
-  { publicBaseUrl }: { readonly publicBaseUrl?: string },
+  { clock, publicBaseUrl = '' }: { readonly clock: Clock; readonly publicBaseUrl?: string },
   { status, headers = {} }: { status: number; headers?: Readonly<Record<string, string>> },
 ): Response {
   const timing = stageTiming(record);
+  const nowMs = clock.nowMs();
   return answer(c, {
     status,
-    body: jobDocument(record, { baseUrl: publicBaseUrl ?? '' }),
+    body: jobDocument(record, { baseUrl: publicBaseUrl, nowMs }),
     headers: {
       'Content-Type': 'application/json',
       'Job-Id': record.job.id,
-      ...(record.outcome === null ? { 'Retry-After': retryAfter } : resultHeaders(record)),
+      ...(record.outcome === null
+        ? { 'Retry-After': retryAfter(record, nowMs) }
+        : resultHeaders(record)),
       ...headers,
     },
     ...(timing === undefined ? {} : { timing }),
   });
+}
+
+/** Seconds until a live job is worth another look, from 1 to 60; 1 where nothing is known of its end. */
+function retryAfter(record: JobRecord, nowMs: number): string {
+  const leftMs = Math.min(remainingMs(record, nowMs) ?? 0, retryAfterMsMax);
+  return String(Math.max(1, Math.ceil(leftMs / 1_000)));
 }
 
 /** `Preference-Applied`, when the caller asked for something. `waitMs` is 0 when no wait was granted. */
