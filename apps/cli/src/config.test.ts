@@ -60,6 +60,7 @@ describe('what counts', () => {
       INFERRY_MAX_BODY_BYTES: '2048',
       INFERRY_MAX_WAIT_MS: '2000',
       INFERRY_QUEUE_DEPTH: '7',
+      INFERRY_TENANT_QUEUE_DEPTH: '5',
       INFERRY_RETENTION_MS: '9000',
     };
     expect(accepted('serve', { env, directory: 'm' }).limits).toMatchObject({
@@ -69,6 +70,7 @@ describe('what counts', () => {
       waitMsMax: 2_000,
       waitMsDefault: 2_000,
       queueDepthPerClassMax: 7,
+      queueDepthPerTenantMax: 5,
       retentionMsAsync: 9_000,
     });
   });
@@ -150,6 +152,13 @@ test('the printed configuration names every setting of the role and no password'
   expect(JSON.stringify(shown)).not.toContain('hunter2');
   expect(shown['REDIS_URL']).toBe('redis://user:redacted@host:6379/1');
   expect(shown['INFERRY_DEVICE']).toBe('cpu:0');
+});
+
+test('tenants are printed as they are written', () => {
+  const env = { INFERRY_TENANTS: 'acme:4, beta' };
+  const config = accepted('serve', { directory: 'm', env });
+  expect(config.tenants?.get('beta')).toBe(1);
+  expect(describeConfig(config)['INFERRY_TENANTS']).toBe('acme:4,beta:1');
 });
 
 test('a slip in the name of a variable is noticed, other names are not', () => {

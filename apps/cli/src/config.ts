@@ -119,6 +119,7 @@ function limitsOf(values: Values): Limits {
     waitMsDefault: Math.min(defaultLimits.waitMsDefault, values.maxWaitMs),
     queueDepthPerClassMax: values.queueDepth,
     queueBytesPerClassMax: values.queueBytes,
+    queueDepthPerTenantMax: values.tenantQueueDepth,
     retentionMsAsync: values.retentionMs,
     leaseMs: values.leaseMs,
     drainMs: values.drainMs,
@@ -156,7 +157,10 @@ function isAboutRedis(problem: ConfigProblem): boolean {
 
 function shownValue(value: Config[Exclude<SettingName, 'models'>]): JsonObject[string] {
   if (value === null || typeof value !== 'object') return value;
-  return 'kind' in value ? `${value.kind}:${value.index}` : value.join(',');
+  if ('kind' in value) return `${value.kind}:${value.index}`;
+  return 'join' in value
+    ? value.join(',')
+    : [...value].map(([name, weight]) => `${name}:${weight}`).join(',');
 }
 
 function redactedUrl(text: string): string {

@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { defaultLimits, isModelName } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
+import { tenantWeights } from './tenants.ts';
 
 export type Role = 'serve' | 'gateway' | 'worker';
 
@@ -169,6 +170,24 @@ export const settings = {
     help: 'Most input bytes that may wait for one model version.',
     fallback: String(defaultLimits.queueBytesPerClassMax),
     parse: integer(mebibyte, 1024 * 1024 * mebibyte),
+  },
+  tenants: {
+    env: 'INFERRY_TENANTS',
+    flag: 'tenants',
+    roles: withGateway,
+    placeholder: 'NAME:WEIGHT,...',
+    help: 'Tenants that share each model by weight (1 to 100, default 1), as requests name them in Inferry-Tenant; requests that name none are of "default". Unset: one line for all.',
+    fallback: null,
+    parse: tenantWeights,
+  },
+  tenantQueueDepth: {
+    env: 'INFERRY_TENANT_QUEUE_DEPTH',
+    flag: 'tenant-queue-depth',
+    roles: withGateway,
+    placeholder: 'JOBS',
+    help: 'Most jobs of one tenant that may wait for one model version, where there are tenants.',
+    fallback: String(defaultLimits.queueDepthPerTenantMax),
+    parse: integer(1, 10_000_000),
   },
   retentionMs: {
     env: 'INFERRY_RETENTION_MS',

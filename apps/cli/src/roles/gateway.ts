@@ -57,7 +57,7 @@ export function wireGateway(
     metrics,
   }: OpenQueue & { readonly repository: Repository; readonly metrics: GatewayMetrics },
 ): Gateway {
-  const { limits, publicBaseUrl } = config;
+  const { limits, publicBaseUrl, tenants } = config;
   const catalogue = new ModelCatalogue();
   catalogue.replaceLocal(repository);
   collectQueueMetrics(metrics, { queue, catalogue, limits });
@@ -72,5 +72,6 @@ export function wireGateway(
     gatewayId: processId,
     version,
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
+    ...(tenants === null ? {} : { tenants }),
   });
 }

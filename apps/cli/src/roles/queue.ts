@@ -7,6 +7,7 @@ import {
   type PayloadReaderOptions,
 } from '@inferry/queue';
 import { type Clock, every, sleep } from '@inferry/runtime';
+import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
 import type { GatewayMetrics, Logger, WorkerMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import type { RoleDeps } from './role.ts';
@@ -25,7 +26,9 @@ export function openQueue(config: Config, { clock, random }: RoleDeps): OpenQueu
   const processId = newId(config.role, clock.nowMs(), random);
   const { leaseMs, sweepMs, inlinePayloadBytesMax, resultBytesPerClassMax, tombstoneMs } = limits;
   if (redisUrl === null) {
-    const queue = createMemoryQueue({ clock, leaseMs, resultBytesPerClassMax, tombstoneMs });
+    const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
+    const bounds = { leaseMs, resultBytesPerClassMax, tombstoneMs };
+    const queue = createMemoryQueue({ clock, random, rules, ...bounds });
     return { queue, processId, payloadReaderOptions: null };
   }
   const connection = { url: redisUrl, prefix: config.redisPrefix };
