@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   classOf,
+  type Estimate,
   isTerminal,
   type JobEnvelope,
   type JobId,
@@ -13,18 +14,39 @@ import {
   type JobStatus,
   newJobId,
   type Outcome,
+  type Priority,
+  type ServiceProfile,
 } from '@inferry/contracts';
-import { systemClock, systemRandom } from '@inferry/runtime';
+import { type Result, systemClock, systemRandom } from '@inferry/runtime';
+import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBullmqQueue } from './bullmq/bullmq-queue.ts';
 import { createMemoryQueue } from './memory/memory-queue.ts';
-import type { Claim, JobQueue } from './port.ts';
+import type {
+  Budget,
+  Change,
+  Claim,
+  Claimed,
+  Enqueued,
+  EnqueueRefusal,
+  EnqueueTerms,
+  JobQueue,
+} from './port.ts';
 
 /** Far longer than the test: no lease, deadline or retention ends within it. */
 const foreverMs = 600_000;
-const roomy = { depthMax: 1_000, bytesMax: 1_000_000 };
+const roomy: EnqueueTerms = {
+  depthMax: 1_000,
+  bytesMax: 1_000_000,
+  tenantDepthMax: null,
+  weight: 1,
+  budget: null,
+};
+/** Of runs, of what is left of them, and of budgets: next to it the time that a step takes is nothing. */
+const unitMs = 1_000_000;
+const toleranceMs = unitMs / 100;
 
 let redis: RedisServer;
 let memory: JobQueue;
@@ -32,7 +54,8 @@ let durable: JobQueue;
 
 beforeAll(async () => {
   redis = await startRedisServer();
-  memory = createMemoryQueue({ clock: systemClock, leaseMs: foreverMs });
+  const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
+  memory = createMemoryQueue({ clock: systemClock, rules, leaseMs: foreverMs });
   durable = createBullmqQueue({
     url: redis.url,
     prefix: `t${randomBytes(4).toString('hex')}`,
@@ -49,16 +72,39 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
+interface Flow {
+  readonly tenant: string;
+  readonly priority: Priority;
+  readonly weight: number;
+}
+const flows: readonly Flow[] = [
+  { tenant: 'a', priority: 'high', weight: 16 },
+  { tenant: 'a', priority: 'low', weight: 2 },
+  { tenant: 'b', priority: 'high', weight: 8 },
+  { tenant: 'b', priority: 'low', weight: 1 },
+];
+
 /** `pick` and `subset` choose among what there is when the command is run. */
 type Command =
-  | { readonly do: 'enqueue'; readonly rows: number; readonly bytes: number }
+  | {
+      readonly do: 'enqueue';
+      readonly flow: Flow;
+      readonly rows: number;
+      readonly bytes: number;
+      readonly tenantDepthMax: number | null;
+      readonly budget: Budget | null;
+    }
   | { readonly do: 'enqueueAgain'; readonly pick: number }
   | {
       readonly do: 'claim';
+      readonly workerId: string;
+      readonly freeInMs: readonly number[];
+      readonly agingMs: number;
       readonly rowsMax: number;
       readonly rowsMin: number;
       readonly takeSuspect: boolean;
     }
+  | { readonly do: 'offer'; readonly workerId: string; readonly profile: ServiceProfile | null }
   | { readonly do: 'settle'; readonly subset: number; readonly succeeds: boolean }
   | { readonly do: 'giveBack'; readonly subset: number; readonly suspects: number }
   | { readonly do: 'cancel'; readonly pick: number }
@@ -70,24 +116,54 @@ type Command =
 
 const pick = fc.nat(999);
 const subset = fc.nat(255);
+const workerId = fc.constantFrom('w1', 'w2', 'w3');
+const units = (min: number, max: number): fc.Arbitrary<number> =>
+  fc.integer({ min, max }).map((n) => n * unitMs);
+const profile: fc.Arbitrary<ServiceProfile> = fc.record({
+  rowsMax: fc.integer({ min: 1, max: 6 }),
+  points: fc
+    .tuple(units(1, 3), fc.array(units(0, 2), { maxLength: 2 }))
+    .map(([first, more]) =>
+      [1, 2, 4]
+        .slice(0, 1 + more.length)
+        .map((rows, i) => ({ rows, ms: more.slice(0, i).reduce((sum, ms) => sum + ms, first) })),
+    ),
+  tailFactor: fc.constantFrom(1, 1.5),
+});
+const budget: fc.Arbitrary<Budget> = fc.record({
+  usedMs: units(0, 2),
+  // Not a simple fraction of a unit, as most estimates are: no decision hangs on a millisecond.
+  budgetMs: units(1, 20).map((ms) => ms + 0.2937 * unitMs),
+  needsWorker: fc.constantFrom(false, false, true),
+});
 const commands: fc.Arbitrary<readonly Command[]> = fc.array(
   fc.oneof(
     {
       weight: 6,
       arbitrary: fc.record({
         do: fc.constant('enqueue'),
+        flow: fc.constantFrom(...flows),
         rows: fc.integer({ min: 1, max: 3 }),
         bytes: fc.nat(9),
+        tenantDepthMax: fc.constantFrom(null, 4, 100, 100),
+        budget: fc.oneof(fc.constant(null), budget),
       }),
     },
     {
       weight: 6,
       arbitrary: fc.record({
         do: fc.constant('claim'),
-        rowsMax: fc.integer({ min: 1, max: 4 }),
+        workerId,
+        freeInMs: fc.array(units(0, 5), { minLength: 1, maxLength: 2 }),
+        agingMs: fc.constantFrom(foreverMs, foreverMs, 0),
+        rowsMax: fc.integer({ min: 1, max: 9 }),
         rowsMin: fc.constantFrom(1, 1, 1, 2, 4),
         takeSuspect: fc.boolean(),
       }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant('offer'), workerId, profile: fc.option(profile) }),
     },
     {
       weight: 3,
@@ -127,17 +203,31 @@ class Twins {
   /** Jobs whose current state is that they were claimed, or that they ended after a claim. */
   readonly #taken = new Set<number>();
   #statuses: (JobStatus | 'gone')[] = [];
+  /** Waiting jobs in the order of their places. */
+  #line: readonly number[] = [];
   #open: Pair[] = [];
   readonly #closed: Pair[] = [];
   #outcomes = 0;
+  readonly #changes = [memory, durable].map((queue) => {
+    const changes: Change[] = [];
+    queue.events.on('changed', (change) => {
+      if (change.class === this.#cls) changes.push(change);
+    });
+    return changes;
+  });
 
   async run(command: Command): Promise<void> {
     switch (command.do) {
       case 'enqueue':
-        await this.#enqueue(this.#newJob(command.rows, command.bytes));
+        await this.#enqueue(command);
         break;
       case 'enqueueAgain':
-        if (this.#jobs.length > 0) await this.#enqueue(this.#jobAt(command.pick));
+        if (this.#jobs.length > 0) await this.#enqueueAgain(this.#jobAt(command.pick));
+        break;
+      case 'offer':
+        for (const queue of [memory, durable]) {
+          await queue.offer(command.workerId, this.#cls, command.profile);
+        }
         break;
       case 'claim':
         await this.#claim(command);
@@ -174,11 +264,13 @@ class Twins {
     await this.#compareStates();
   }
 
-  #newJob(rows: number, bytes: number): JobEnvelope {
-    const job: JobEnvelope = {
+  #newJob({ bytes, flow, rows }: Command & { do: 'enqueue' }): JobEnvelope {
+    return {
       v: 1,
-      id: newJobId(systemClock.nowMs(), systemRandom),
+      id: newJobId(0, systemRandom),
       class: this.#cls,
+      tenant: flow.tenant,
+      priority: flow.priority,
       rows,
       payloadBytes: bytes,
       mode: 'async',
@@ -192,8 +284,6 @@ class Twins {
       retentionMs: foreverMs,
       metadata: {},
     };
-    this.#indexOf.set(job.id, this.#jobs.push(job) - 1);
-    return job;
   }
 
   #jobAt(pick: number): JobEnvelope {
@@ -212,55 +302,101 @@ class Twins {
     return old === undefined ? [] : [old];
   }
 
-  async #enqueue(job: JobEnvelope): Promise<void> {
+  async #enqueue(command: Command & { do: 'enqueue' }): Promise<void> {
+    const { budget, flow, tenantDepthMax } = command;
+    const terms = { ...roomy, weight: flow.weight, tenantDepthMax, budget };
+    const job = this.#newJob(command);
+    const index = this.#jobs.length;
+    const payload = new Uint8Array(job.payloadBytes).fill(index);
+    const [quoteA, quoteB] = await Promise.all([
+      memory.quote(job, terms),
+      durable.quote(job, terms),
+    ]);
+    const [a, b] = await Promise.all([
+      memory.enqueue(job, payload, terms),
+      durable.enqueue(job, payload, terms),
+    ]);
+    if (!a.ok || !b.ok) {
+      const codes = [a, b, quoteA, quoteB].map((result) =>
+        result.ok ? 'taken' : result.error.code,
+      );
+      expect(new Set(codes).size, codes.join(' ')).toBe(1);
+      for (const result of [b, quoteA, quoteB]) expectSameRefusal(result, a);
+      return;
+    }
+    this.#indexOf.set(job.id, this.#jobs.push(job) - 1);
+    expect(placeOf(b.value)).toEqual(placeOf(a.value));
+    expect(a.value.isDuplicate).toBe(false);
+    for (const quote of [quoteA, quoteB]) {
+      expectSameEstimate(quote.ok ? quote.value : null, a.value.estimate);
+    }
+    expectSameEstimate(b.value.estimate, a.value.estimate);
+  }
+
+  async #enqueueAgain(job: JobEnvelope): Promise<void> {
     const index = this.#indexOf.get(job.id) ?? -1;
     // An erased id is free again; what becomes of it then is not said by the port.
     if (this.#statuses[index] === 'gone') return;
-    const payload = new Uint8Array(job.payloadBytes).fill(index);
     const [a, b] = await Promise.all([
-      memory.enqueue(job, payload, roomy),
-      durable.enqueue(job, payload, roomy),
+      memory.enqueue(job, new Uint8Array(job.payloadBytes), roomy),
+      durable.enqueue(job, new Uint8Array(job.payloadBytes), roomy),
     ]);
-    const seen = [a, b].map((result) =>
-      result.ok
-        ? {
-            seq: result.value.seq,
-            ahead: result.value.ahead,
-            isDuplicate: result.value.isDuplicate,
-          }
-        : result.error,
-    );
-    expect(seen[1]).toEqual(seen[0]);
-    expect(seen[0]).toMatchObject({ isDuplicate: index < this.#statuses.length });
+    if (!a.ok || !b.ok) throw new Error('a known job is refused');
+    expect(placeOf(b.value)).toEqual(placeOf(a.value));
+    expect(a.value).toMatchObject({ isDuplicate: true, estimate: null });
   }
 
   async #claim(command: Command & { do: 'claim' }): Promise<void> {
-    const { rowsMax, rowsMin, takeSuspect } = command;
-    const request = { workerId: 'w1', rowsMax, rowsMin, takeSuspect };
+    const { do: _, ...request } = command;
     const [a, b] = await Promise.all([
       memory.claim(this.#cls, request),
       durable.claim(this.#cls, request),
     ]);
-    const seen = [a, b].map(({ claims, waiting, rowsWaiting, suspectAhead, oldestAtMs }) => ({
+    expect(this.#sightOf(b)).toEqual(this.#sightOf(a));
+    // Only a claim that holds back looks at the others.
+    if (a.rowsWaiting > 0) expectSameMs(b.othersFreeInMs, a.othersFreeInMs);
+    const claimed = a.claims.map(({ job }) => this.#indexOf.get(job.id) ?? -1);
+    if (request.agingMs === foreverMs) expect(claimed).toEqual(this.#line.slice(0, claimed.length));
+    for (const [i, claim] of a.claims.entries()) {
+      const twin = b.claims[i];
+      if (twin === undefined) throw new Error('the queues took different numbers of jobs');
+      const index = claimed[i] ?? -1;
+      // Within a flow the oldest goes first, and is overtaken by those only that were taken while it was.
+      expect(this.#waitingOf(claim.job)[0]).toBe(index);
+      this.#statuses[index] = 'running';
+      const later = [...this.#taken].filter(
+        (other) => other > index && this.#isSameFlow(other, claim.job),
+      );
+      expect(claim.overtakenBy).toBe(later.length);
+      this.#taken.add(index);
+      this.#open.push({ memory: claim, durable: twin });
+      expectSameMs(startInMs(twin), startInMs(claim));
+    }
+  }
+
+  /** What a claim tells, but for instants. */
+  #sightOf(claimed: Claimed): unknown {
+    const { claims, suspectAhead, waiting, rowsWaiting, oldestAtMs, rowEveryMs } = claimed;
+    return {
       claims: claims.map((claim) => this.#facts(claim)),
       waiting,
       rowsWaiting,
       suspectAhead,
       isEmpty: oldestAtMs === null,
-    }));
-    expect(seen[1]).toEqual(seen[0]);
-    const waiting = this.#statuses.flatMap((status, i) => (status === 'queued' ? [i] : []));
-    const claimed = a.claims.map(({ job }) => this.#indexOf.get(job.id) ?? -1);
-    expect(claimed).toEqual(waiting.slice(0, claimed.length));
-    for (const [i, claim] of a.claims.entries()) {
-      const twin = b.claims[i];
-      if (twin === undefined) throw new Error('the queues took different numbers of jobs');
-      const index = claimed[i] ?? -1;
-      const later = [...this.#taken].filter((other) => other > index);
-      expect(claim.overtakenBy).toBe(later.length);
-      this.#taken.add(index);
-      this.#open.push({ memory: claim, durable: twin });
-    }
+      hasRate: rowEveryMs !== null,
+      hasArrivals: claimed.lastArrivalAtMs !== null,
+    };
+  }
+
+  #waitingOf(flow: JobEnvelope): readonly number[] {
+    return this.#jobs.flatMap((_, i) =>
+      this.#statuses[i] === 'queued' && this.#isSameFlow(i, flow) ? [i] : [],
+    );
+  }
+
+  #isSameFlow(index: number, { priority, tenant }: JobEnvelope): boolean {
+    const job = this.#jobs[index];
+    return job?.tenant === tenant && job.priority === priority;
   }
 
   #facts(claim: Claim): unknown {
@@ -271,6 +407,7 @@ class Twins {
       attempt: claim.attempt,
       isSuspect: claim.isSuspect,
       overtakenBy: claim.overtakenBy,
+      hasPromise: claim.promise !== null,
       payload: claim.payload === null ? null : [...claim.payload],
     };
   }
@@ -384,9 +521,17 @@ class Twins {
       waitingBytes: waiting?.reduce((sum, job) => sum + job.payloadBytes, 0),
     };
     expect([statsA[0], statsB[0]]).toMatchObject([sums, sums]);
-    expect(waiting?.map(({ id }) => aheadOf(a[this.#indexOf.get(id) ?? -1]))).toEqual(
-      waiting?.map((_, place) => place),
+    const places = this.#jobs.map((_, i) => aheadOf(a[i]) ?? Infinity);
+    this.#line = this.#jobs
+      .flatMap((_, i) => (this.#statuses[i] === 'queued' ? [i] : []))
+      .toSorted((x, y) => (places[x] ?? 0) - (places[y] ?? 0));
+    expect(this.#line.map((i) => places[i])).toEqual(this.#line.map((_, place) => place));
+    for (const [i, lookup] of b.entries()) expectSameMs(etaOf(lookup), etaOf(a[i]));
+    const [changes, twins] = this.#changes.map((all) =>
+      all.map(({ number, what, ids }) => ({ number, what, ids })),
     );
+    expect(twins).toEqual(changes);
+    expect(changes?.map(({ number }) => number)).toEqual(changes?.map((_, i) => i + 1));
     for (const [i, lookup] of b.entries()) this.#holdToFirstEnd(i, lookup);
   }
 
@@ -411,6 +556,47 @@ function aheadOf(lookup: Lookups[number] | undefined): number | null | undefined
   return recordOf(lookup)?.ahead;
 }
 
+function etaOf(lookup: Lookups[number] | undefined): number | null | undefined {
+  return recordOf(lookup)?.etaAtMs;
+}
+
+function placeOf({ ahead, isAheadApproximate, isDuplicate, seq }: Enqueued): unknown {
+  return { ahead, isAheadApproximate, isDuplicate, seq };
+}
+
+function startInMs({ enqueuedAtMs, promise }: Claim): number | null {
+  return promise === null ? null : promise.startByMs - enqueuedAtMs;
+}
+
+/** Instants and durations, which pass a little between the two queues. */
+function expectSameMs(
+  actual: number | null | undefined,
+  expected: number | null | undefined,
+): void {
+  if (typeof actual !== 'number' || typeof expected !== 'number') expect(actual).toBe(expected);
+  else expect(Math.abs(actual - expected), `${actual} and ${expected}`).toBeLessThan(toleranceMs);
+}
+
+function expectSameEstimate(actual: Estimate | null, expected: Estimate | null): void {
+  expectSameMs(actual?.readyInMs, expected?.readyInMs);
+  expectSameMs(actual?.startBoundMs, expected?.startBoundMs);
+}
+
+function expectSameRefusal(
+  actual: Result<unknown, EnqueueRefusal>,
+  expected: Result<unknown, EnqueueRefusal>,
+): void {
+  const [a, b] = [actual, expected].map((result) => (result.ok ? undefined : result.error));
+  expectSameMs(estimatedMs(a), estimatedMs(b));
+  expect(a?.extras?.['budget_ms']).toBe(b?.extras?.['budget_ms']);
+  // Where nothing is estimated the words are the same too.
+  if (estimatedMs(b) === undefined) expect(a).toEqual(b);
+}
+
+function estimatedMs(refusal: EnqueueRefusal | undefined): number | undefined {
+  return refusal?.extras?.['estimate_ms'] as number | undefined;
+}
+
 function statusOf(lookup: Lookups[number]): JobStatus | 'gone' {
   const record = recordOf(lookup);
   if (record !== undefined) return record.status;
@@ -422,12 +608,13 @@ function statusOf(lookup: Lookups[number]): JobStatus | 'gone' {
 function stateOf(lookup: Lookups[number]): unknown {
   const record = recordOf(lookup);
   if (record === undefined) return lookup;
-  const { job, status, attempt, ahead, outcome } = record;
+  const { job, status, attempt, ahead, isAheadApproximate, outcome } = record;
   return {
     job,
     status,
     attempt,
     ahead,
+    isAheadApproximate,
     outcome,
     hasStarted: record.startedAtMs !== null,
     hasSettled: record.settledAtMs !== null,
