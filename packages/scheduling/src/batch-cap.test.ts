@@ -20,7 +20,7 @@ function learned(timeMs: (rows: number) => number, sizes: readonly number[]): La
   const model = new LatencyModel();
   for (const rows of sizes) {
     for (let i = 0; i < 3; i += 1) {
-      model.record({ rows, durationMs: timeMs(rows), isFirst: false });
+      model.record({ rows, durationMs: timeMs(rows), isFirst: false, idleMs: 0 });
     }
   }
   return model;
@@ -121,7 +121,7 @@ function saturate(
   return Array.from({ length: runs }, () => {
     const rows = limit.rowsToClaim();
     limit.claimed(rows, 1_000);
-    model.record({ rows, durationMs: timeMs(rows), isFirst: false });
+    model.record({ rows, durationMs: timeMs(rows), isFirst: false, idleMs: 0 });
     limit.ran();
     return rows;
   });
@@ -185,7 +185,7 @@ describe('BatchLimit', () => {
       const { rows } = limit.cap;
       limit.claimed(rows, 0);
       const noise = i % 2 === 0 ? 1.01 : 0.99;
-      model.record({ rows, durationMs: heavyMs(rows) * noise, isFirst: false });
+      model.record({ rows, durationMs: heavyMs(rows) * noise, isFirst: false, idleMs: 0 });
       if (limit.ran() !== null) changes += 1;
     }
     expect(changes).toBeLessThanOrEqual(2);
@@ -211,7 +211,7 @@ describe('BatchLimit', () => {
     saturate(limit, model, () => 97, 300);
     expect(limit.cap.isFeasible).toBe(false);
     for (let i = 0; i < 300; i += 1) {
-      for (const rows of [1, 8]) model.record({ rows, durationMs: 60, isFirst: false });
+      for (const rows of [1, 8]) model.record({ rows, durationMs: 60, isFirst: false, idleMs: 0 });
       limit.ran();
     }
     expect(limit.cap).toEqual({ rows: 8, isFeasible: true });

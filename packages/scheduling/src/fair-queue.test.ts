@@ -1,6 +1,9 @@
 /** Fair queueing by example. */
 import { describe, expect, test } from 'vitest';
-import { flowWeight, nextTag, rowTag, startTag, timeAfter } from './fair-queue.ts';
+import { flowWeight, nextTag, startTag, timeAfter } from './fair-queue.ts';
+
+/** One row of a flow of weight 1. */
+const rowTag = nextTag(0, 1, 1);
 
 describe('fair queueing', () => {
   test('the weight of a flow is that of its tenant by 8, 4 or 1', () => {

@@ -14,7 +14,7 @@ import { invariant } from '@inferry/runtime';
  * One row of a flow of weight 1 in units of virtual time: divided by every weight up to 10 times every
  * priority it leaves a whole number. At 10,000 rows a second tags stay exact (below 2^53) for a year.
  */
-export const rowTag = 8 * 2_520;
+const rowTag = 8 * 2_520;
 
 const priorityWeights: Readonly<Record<Priority, number>> = { high: 8, normal: 4, low: 1 };
 

@@ -47,8 +47,9 @@ describe('LatencyModel', () => {
     fc.assert(
       fc.property(sizes, time, (rows, { fixedMs, rowMs, repeats }) => {
         const model = new LatencyModel();
-        const run = (n: number): void =>
+        const run = (n: number): void => {
           model.record({ rows: n, durationMs: fixedMs + rowMs * n, isFirst: false, idleMs: 0 });
+        };
         for (const n of rows) run(n);
         for (let i = 0; i < repeats; i += 1) run(rows[0] ?? 1);
         for (let n = 1; n <= 80; n += 1)

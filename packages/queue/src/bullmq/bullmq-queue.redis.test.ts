@@ -4,7 +4,7 @@ import { type ClassId, classOf, type JobId } from '@inferry/contracts';
 import { sleep, systemClock } from '@inferry/runtime';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { aJob, describeJobQueue, type Subject } from '../job-queue.contract.ts';
+import { aJob, describeJobQueue, type Subject, roomy } from '../job-queue.contract.ts';
 import type { JobQueue } from '../port.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
 
@@ -74,9 +74,16 @@ test('a claim whose reply is lost is repeated: its jobs come back once, as a fir
   for (let i = 0; i < 3; i += 1) {
     const job = aJob(cls);
     ids.push(job.id);
-    await queue.enqueue(job, new Uint8Array([1]), { depthMax: 9, bytesMax: 999 });
+    await queue.enqueue(job, new Uint8Array([1]), roomy);
   }
-  const claim = { workerId: 'w1', rowsMax: 2, rowsMin: 1, takeSuspect: false };
+  const claim = {
+    workerId: 'w1',
+    rowsMax: 2,
+    rowsMin: 1,
+    takeSuspect: false,
+    freeInMs: [0],
+    agingMs: 60_000,
+  };
   wire.loseReplies();
   const lost = await queue.claim(cls, claim).catch(() => undefined);
   wire.restore();

@@ -13,7 +13,7 @@
  *   x:q:<flow>     zset    id -> seq of the waiting jobs of a flow: order of arrival, rank, oldest
  *   x:heads        zset    flow -> seq of its oldest waiting job; the flows that have work
  *   x:dl           zset    id -> instant (ms) at which the job's time runs out
- *   x:stat         hash    seq: last sequence number given · ev: number of the last change · vt: virtual time ·
+ *   x:stat         hash    seq: last sequence number given · ev: number of the last change · vt: virtual time · taken: first claims ·
  *                          rows, bytes: waiting rows and payload bytes · resbytes: stored outcome bytes ·
  *                          every, last: mean time between two rows (us), last arrival (us) ·
  *                          q:<tenant> waiting jobs · n:<flow> jobs that arrived · d:<flow> jobs that left the
@@ -29,7 +29,7 @@
  *   x:cl:<worker>  string  fence of the worker's last claim
  *
  * Fields of a job's hash, besides BullMQ's own (`ats` is the attempt, `stc` counts lost workers):
- *   xs seq · xl flow · xc its number in its flow · xz start tag · xe enqueued (us) · xd deadline (ms) ·
+ *   xs seq · xl flow · xc its number in its flow · xz start tag, below all others from the first claim on · xe enqueued (us) · xd deadline (ms) ·
  *   xq queue deadline (ms) · xr rows · xv envelope version · xn payload bytes · xg gateway that waits ·
  *   xw further gateways that wait (`,` in front of each) · xm retention (ms) · xa attempts allowed ·
  *   xi inline payload · xf fence of the current claim · xk jobs that overtook it · xt first start (us) ·
@@ -265,9 +265,7 @@ local function returnJobs(ids)
     C('DEL', P..id..':lock')
     C('HDEL', P..id, 'xf', 'xo')
     C('HSET', P..id, 'xb', 1)
-    -- Virtual time has passed the tag of a job that was taken in its turn; one that was taken for its age
-    -- would otherwise wait for its turn again.
-    C('ZADD', P..'prioritized', int(math.min(tonumber(f[7]), stat('vt') - 1)), id)
+    C('ZADD', P..'prioritized', f[7], id)
     C('ZADD', P..'x:q:'..flow, f[1], id)
     C('ZADD', P..'x:dl', tonumber(f[8] or 0) > 0 and f[4] or f[3], id)
     bump('d:'..flow, -1)

@@ -132,7 +132,12 @@ while true do
     if overtaken > 0 then overtaken = overtaken - C('ZCOUNT', P..'x:skip:'..flow, '(' .. h.xs, '+inf') end
     leaveWaiting(id, flow, itemRows, tonumber(h.xn))
     if aged then agedRows = agedRows + itemRows
-    else bump('vt', math.max(0, tonumber(h.xz) + 1 - stat('vt'))) end
+    elseif not h.xb then bump('vt', math.max(0, tonumber(h.xz) + 1 - stat('vt'))) end
+    if not h.xb then
+      -- Should it come back, then before all that was never taken, and in the order of first takes.
+      bump('taken', 1)
+      C('HSET', P..id, 'xz', int(stat('taken') - 4503599627370496))
+    end
     C('ZADD', P..'x:dl', h.xd, id)
     C('HSET', P..id, 'xf', fence, 'xk', overtaken)
     C('HSETNX', P..id, 'xt', int(nowUs))

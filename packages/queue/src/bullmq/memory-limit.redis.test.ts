@@ -4,13 +4,19 @@ import { systemClock } from '@inferry/runtime';
 import { startRedisServer, waitFor } from '@inferry/testkit';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { aJob } from '../job-queue.contract.ts';
+import { aJob, roomy } from '../job-queue.contract.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
 
 const cls = classOf('m', '1');
 const payload = new Uint8Array([1]);
-const limits = { depthMax: 9, bytesMax: 999 };
-const one = { workerId: 'w1', rowsMax: 1, rowsMin: 1, takeSuspect: false };
+const one = {
+  workerId: 'w1',
+  rowsMax: 1,
+  rowsMin: 1,
+  takeSuspect: false,
+  freeInMs: [0],
+  agingMs: 60_000,
+};
 const outcome = {
   status: 'succeeded',
   output: { form: 'rows', rows: [{ label: 'cat' }] },
@@ -29,10 +35,10 @@ test('at the memory limit accepted jobs are still claimed, kept, given back, set
   await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
   const first = aJob(cls);
   const second = aJob(cls, { deadlineMs: 50, queueTimeoutMs: 50 });
-  for (const job of [first, second]) await queue.enqueue(job, payload, limits);
+  for (const job of [first, second]) await queue.enqueue(job, payload, roomy);
   await admin.config('SET', 'maxmemory', '1');
 
-  const refused = await queue.enqueue(aJob(cls), payload, limits);
+  const refused = await queue.enqueue(aJob(cls), payload, roomy);
   expect(refused).toMatchObject({ ok: false, error: { code: 'storage_exhausted' } });
   const { claims } = await queue.claim(cls, one);
   expect(await queue.renew('w1', cls, claims)).toEqual([]);

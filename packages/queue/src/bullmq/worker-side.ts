@@ -1,5 +1,6 @@
 /** The durable queue as a worker sees it: take a batch, keep it, settle it, look after the others. */
 import type { ClassId, ServiceProfile } from '@inferry/contracts';
+import { invariant } from '@inferry/runtime';
 import type {
   Claim,
   Claimed,
@@ -149,6 +150,7 @@ export function workerSide(
 
     async offer(workerId: string, cls: ClassId, profile: ServiceProfile | null): Promise<void> {
       const { rowsMax, tailFactor, points } = profile ?? {};
+      invariant(rowsMax === undefined || rowsMax >= 1, 'a batch holds at least one row');
       await run('offer', cls, [
         workerId,
         options.leaseMs,
