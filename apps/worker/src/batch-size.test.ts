@@ -3,7 +3,14 @@ import type { ModelManifest } from '@inferry/contracts';
 import type { InferenceBackend, Item } from '@inferry/inference';
 import { sleep, VirtualClock } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
-import { advance, type Fixture, fixtureOn, modelManifest, silent } from './worker.fixture.ts';
+import {
+  advance,
+  type Fixture,
+  fixtureOn,
+  modelManifest,
+  replacing,
+  silent,
+} from './worker.fixture.ts';
 
 const simulated = { runMs: 20, rowMs: 10, failOn: null, hangOn: null, crashOn: null };
 const model: ModelManifest = { ...modelManifest, maxBatchSize: 8, warmupRows: [1, 8], simulated };
@@ -14,6 +21,7 @@ interface Line {
 }
 
 function workerOn(manifest: ModelManifest, backendOf?: (clock: VirtualClock) => InferenceBackend) {
+  const offered: number[] = [];
   const clock = new VirtualClock();
   const lines: Line[] = [];
   const note = (fields: object, text = ''): void =>
@@ -21,12 +29,21 @@ function workerOn(manifest: ModelManifest, backendOf?: (clock: VirtualClock) => 
   const fixture = fixtureOn({
     clock,
     manifests: [manifest],
+    // Offers are renewed every 20 s.
+    limits: { leaseMs: 60_000 },
+    wrapQueue: (queue) =>
+      replacing(queue, {
+        offer: (workerId, cls, profile) => {
+          if (profile !== null) offered.push(profile.rowsMax);
+          return queue.offer(workerId, cls, profile);
+        },
+      }),
     deps: {
       logger: { ...silent, info: note, warn: note },
       ...(backendOf === undefined ? {} : { backend: backendOf(clock) }),
     },
   });
-  return { fixture, lines };
+  return { fixture, lines, offered };
 }
 
 /** Runs take `timeMs(rows)`; `sizes` were warmed. */
@@ -74,11 +91,11 @@ describe('the size of batches', () => {
     await fixture.worker.close();
   });
 
-  test('follows the target when runs turn out slower than the warm-up said', async () => {
+  test('follows the target when runs turn out slower than the warm-up said, and so do offers', async () => {
     const seen: number[] = [];
     let factor = 1;
     const timeMs = (rows: number): number => factor * (20 + 10 * rows);
-    const { fixture, lines } = workerOn({ ...model, latencyTargetMs: 250 }, (clock) =>
+    const { fixture, lines, offered } = workerOn({ ...model, latencyTargetMs: 250 }, (clock) =>
       backendThatTakes(clock, timeMs, [1, 4, 8], seen),
     );
     await fixture.worker.start();
@@ -89,6 +106,7 @@ describe('the size of batches', () => {
     const last = Number(limitsOf(fixture).at(-1));
     expect(2 * timeMs(last) + 2).toBeLessThanOrEqual(250);
     expect(Math.max(...seen.slice(-20))).toBe(last);
+    expect(offered).toEqual(limitsOf(fixture));
     expect(lines.map((line) => line.text)).toContain('batches have another size from now on');
     await fixture.worker.close();
   });

@@ -134,37 +134,30 @@ export class DeviceShare {
     return lookAtMs;
   }
 
-  /** Grants turns while the device has room; returns when to look again. */
+  /** The class that is furthest behind goes first; returns when to look again. */
   #grantInTurn(): number {
-    for (;;) {
-      const { first, lookAtMs } = this.#first();
-      if (first === null) return lookAtMs;
-      // Its last claim is about to be answered. Passing it over would take its place from it.
-      if (first.grant === null) return Infinity;
-      const opensAtMs = this.#opensAtMs(first.sharer);
-      if (opensAtMs > this.#clock.nowMs()) return Math.min(opensAtMs, lookAtMs);
-      first.grant(this.#begin(first));
-    }
-  }
-
-  /** Whose turn the next one is, of the classes whose own slots have room when the device has. */
-  #first(): { readonly first: Seat | null; readonly lookAtMs: number } {
     let lookAtMs = Infinity;
-    const nowMs = this.#clock.nowMs();
     for (const { grant, sharer } of this.#seats.values()) {
-      if (grant === null) continue;
+      if (grant !== null) this.#share.wants(sharer.cls);
+    }
+    for (;;) {
+      const cls = this.#share.next();
+      const seat = [...this.#seats.values()].find(({ sharer }) => sharer.cls === cls);
+      // A claim that is not answered yet keeps its class's place: it is about to ask again.
+      if (seat === undefined || seat.grant === null) return lookAtMs;
+      const { sharer } = seat;
+      const nowMs = this.#clock.nowMs();
+      const opensAtMs = this.#opensAtMs(sharer);
+      if (opensAtMs > nowMs) return Math.min(lookAtMs, opensAtMs);
       const atMs = sharer.claimAtMs();
-      if (atMs !== Infinity && atMs <= Math.max(nowMs, this.#opensAtMs(sharer))) {
-        this.#share.wants(sharer.cls);
+      if (atMs <= nowMs) {
+        seat.grant(this.#begin(seat));
       } else {
-        // Held up by its own slots and not by the others: nothing is owed to it.
+        // Held up by its own slots and not by the others: it is passed over, and nothing is owed to it.
         this.#share.rests(sharer.cls);
         lookAtMs = Math.min(lookAtMs, atMs);
       }
     }
-    const cls = this.#share.next();
-    const first = [...this.#seats.values()].find((seat) => seat.sharer.cls === cls) ?? null;
-    return { first, lookAtMs };
   }
 
   /** When the device has room for a batch of the class; see {@link Sharer.claimAtMs}. */

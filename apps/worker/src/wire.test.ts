@@ -1,10 +1,16 @@
 /** Start, drain and outages of a worker, on the memory queue. */
 import type { ModelManifest } from '@inferry/contracts';
-import type { JobQueue } from '@inferry/queue';
 import { systemClock } from '@inferry/runtime';
 import { waitFor } from '@inferry/testkit';
 import { describe, expect, test } from 'vitest';
-import { advance, answerOf, fixtureOn, modelManifest, virtualFixture } from './worker.fixture.ts';
+import {
+  advance,
+  answerOf,
+  fixtureOn,
+  modelManifest,
+  replacing,
+  virtualFixture,
+} from './worker.fixture.ts';
 
 const away = () => Promise.reject(new Error('away'));
 
@@ -200,15 +206,4 @@ describe('on the real clock, with threads', () => {
 /** A simulated model that does not say what to simulate. */
 function broken(name: string): ModelManifest {
   return { ...modelManifest, name, simulated: null };
-}
-
-/** The queue with some of its methods replaced: a link to it that fails now and then. */
-function replacing(queue: JobQueue, methods: Partial<JobQueue>): JobQueue {
-  const handler: ProxyHandler<JobQueue> = {
-    get(target, name) {
-      const value: unknown = Reflect.get(name in methods ? methods : target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  };
-  return new Proxy(queue, handler);
 }

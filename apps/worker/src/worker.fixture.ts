@@ -63,11 +63,12 @@ export const claimByOther: ClaimRequest = {
   agingMs: 60_000,
 };
 
-const rules = { startTag, nextTag, timeAfter, estimate, serviceMs };
+/** What the memory queue needs. */
+export const rules = { startTag, nextTag, timeAfter, estimate, serviceMs };
 
 /** Takes whatever fits. */
-const terms: EnqueueTerms = {
-  depthMax: 1_000,
+export const takesAll: EnqueueTerms = {
+  depthMax: 100_000,
   bytesMax: 1e9,
   tenantDepthMax: null,
   weight: 1,
@@ -166,7 +167,7 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
       const id = newJobId(clock.nowMs(), random);
       const payload = encodeInput({ form: 'tensors', tensors: [tensorOf(value, job.rows)] });
       const envelope = { ...envelopeOf(id, payload.length), ...job };
-      const enqueued = await queue.enqueue(envelope, payload, terms);
+      const enqueued = await queue.enqueue(envelope, payload, takesAll);
       invariant(enqueued.ok, 'the queue has room');
       return id;
     },
@@ -183,6 +184,17 @@ export function virtualFixture(
   options: Omit<FixtureOptions<VirtualClock>, 'clock'> = {},
 ): Fixture<VirtualClock> {
   return fixtureOn({ ...options, clock: new VirtualClock() });
+}
+
+/** The queue with some of its methods replaced: a link to it that fails now and then, or is listened to. */
+export function replacing(queue: JobQueue, methods: Partial<JobQueue>): JobQueue {
+  const handler: ProxyHandler<JobQueue> = {
+    get(target, name) {
+      const value: unknown = Reflect.get(name in methods ? methods : target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  };
+  return new Proxy(queue, handler);
 }
 
 /** Moves the clock in steps of a millisecond, letting everything that became due happen in between. */

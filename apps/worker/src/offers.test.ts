@@ -1,0 +1,313 @@
+/** What a worker tells the queue of its speed, and what becomes of the estimates made from it. */
+import {
+  classOf,
+  defaultTenant,
+  type Estimate,
+  type ModelManifest,
+  type ServiceProfile,
+} from '@inferry/contracts';
+import type { Claim, ClaimRequest, JobQueue } from '@inferry/queue';
+import type { VirtualClock } from '@inferry/runtime';
+import { describe, expect, test } from 'vitest';
+import { ServiceWatch } from './service-watch.ts';
+import {
+  advance,
+  claimByOther,
+  type Fixture,
+  modelManifest,
+  replacing,
+  takesAll,
+  virtualFixture,
+} from './worker.fixture.ts';
+
+const echo = classOf('echo', '1');
+const warm: ModelManifest = { ...modelManifest, warmupRows: [1, 4] };
+const simulated = { runMs: 20, rowMs: 10, failOn: null, hangOn: null, crashOn: null };
+
+async function quoteOf({ queue }: Pick<Fixture<never>, 'queue'>): Promise<Estimate | null> {
+  const outline = { rows: 1, tenant: defaultTenant, priority: 'normal', payloadBytes: 1 } as const;
+  const quote = await queue.quote({ class: echo, ...outline }, takesAll);
+  if (!quote.ok) throw new Error(quote.error.detail);
+  return quote.value;
+}
+
+interface Told {
+  readonly offers: (ServiceProfile | null)[];
+  readonly requests: ClaimRequest[];
+  readonly wrapQueue: (queue: JobQueue) => JobQueue;
+}
+
+/** Notes what a worker tells. */
+function listening(): Told {
+  const offers: (ServiceProfile | null)[] = [];
+  const requests: ClaimRequest[] = [];
+  const wrapQueue = (queue: JobQueue): JobQueue =>
+    replacing(queue, {
+      offer: (workerId, cls, profile) => {
+        offers.push(profile);
+        return queue.offer(workerId, cls, profile);
+      },
+      claim: (cls, request) => {
+        requests.push(request);
+        return queue.claim(cls, request);
+      },
+    });
+  return { offers, requests, wrapQueue };
+}
+
+async function submitMany(fixture: Pick<Fixture<never>, 'submit'>, jobs: number): Promise<void> {
+  for (let i = 0; i < jobs; i += 1) await fixture.submit(i);
+}
+
+async function close({ clock, worker }: Fixture<VirtualClock>): Promise<void> {
+  const closed = worker.close();
+  await advance(clock, 300);
+  await closed;
+}
+
+describe('offers', () => {
+  test('are there before the first claim, as long as the worker claims, and no longer', async () => {
+    const fixture = virtualFixture({ manifests: [warm] });
+    expect(await quoteOf(fixture)).toBeNull();
+    await fixture.worker.start();
+    // A run of 20 ms, and the exchanges around it.
+    expect((await quoteOf(fixture))?.readyInMs).toBeCloseTo(22, 0);
+    await advance(fixture.clock, 12_000);
+    expect(await quoteOf(fixture)).not.toBeNull();
+    const drained = fixture.worker.drain();
+    await advance(fixture.clock, 1);
+    expect(await quoteOf(fixture)).toBeNull();
+    await drained;
+    await advance(fixture.clock, 6_000);
+    expect(await quoteOf(fixture)).toBeNull();
+    await fixture.worker.close();
+  });
+
+  test('are withdrawn before the process is replaced', async () => {
+    const fixture = virtualFixture({ manifests: [warm], limits: { stuckRunGraceMs: 100 } });
+    await fixture.submit(777);
+    await fixture.worker.start();
+    await advance(fixture.clock, 1_090);
+    expect(await quoteOf(fixture)).not.toBeNull();
+    await advance(fixture.clock, 20);
+    expect(fixture.kills()).toBe(1);
+    expect(await quoteOf(fixture)).toBeNull();
+  });
+
+  test('that fail are made again with the next renewal', async () => {
+    let failures = 2;
+    const fixture = virtualFixture({
+      manifests: [warm],
+      wrapQueue: (queue) =>
+        replacing(queue, {
+          offer: (...args) => {
+            failures -= 1;
+            return failures >= 0 ? Promise.reject(new Error('away')) : queue.offer(...args);
+          },
+        }),
+    });
+    await fixture.worker.start();
+    await advance(fixture.clock, 1_700);
+    expect(await quoteOf(fixture)).toBeNull();
+    await advance(fixture.clock, 1_700);
+    expect(await quoteOf(fixture)).not.toBeNull();
+    await fixture.worker.close();
+  });
+
+  test('say nothing while nothing is known of runs', async () => {
+    const told = listening();
+    const fixture = virtualFixture({ wrapQueue: told.wrapQueue });
+    await fixture.worker.start();
+    expect(told.offers).toEqual([]);
+    // The first run of a size teaches nothing.
+    await fixture.submit(1);
+    await advance(fixture.clock, 50);
+    await fixture.submit(2);
+    await advance(fixture.clock, 2_000);
+    expect(told.offers.at(-1)?.points[0]).toMatchObject({ rows: 1 });
+    await fixture.worker.close();
+  });
+
+  test('stretch by what other models of the worker take', async () => {
+    const told = listening();
+    const fixture = virtualFixture({
+      manifests: [warm, { ...warm, name: 'other', weight: 3 }],
+      deps: { concurrentRuns: 1 },
+      wrapQueue: told.wrapQueue,
+    });
+    for (let i = 0; i < 3_000; i += 1) {
+      await fixture.submit(1);
+      await fixture.submit(1, { class: classOf('other', '1') });
+    }
+    await fixture.worker.start();
+    const [alone] = told.offers;
+    expect(alone?.points[0]?.ms).toBeCloseTo(22, 0);
+    await advance(fixture.clock, 1_700);
+    const [weak, strong] = told.offers.slice(-2).map((offer) => offer?.points[0]?.ms ?? 0);
+    expect([weak, strong].map((ms) => Math.round((ms ?? 0) / 20))).toEqual([4, 1]);
+    await close(fixture);
+  });
+});
+
+describe('free times', () => {
+  test('of slots are what is left of their runs, with what was claimed ahead', async () => {
+    const told = listening();
+    const fixture = virtualFixture({
+      manifests: [{ ...warm, instances: [{ kind: 'cpu', count: 2 }], simulated, agingMs: 7 }],
+      wrapQueue: told.wrapQueue,
+    });
+    await fixture.worker.start();
+    await submitMany(fixture, 4);
+    await advance(fixture.clock, 20);
+    await submitMany(fixture, 12);
+    await advance(fixture.clock, 80);
+    const free = told.requests.map(({ agingMs, freeInMs }) => {
+      expect(agingMs).toBe(7);
+      return freeInMs.map(Math.round);
+    });
+    // Idle; a batch of 4 rows, of 60 ms, claimed and not started; 20 ms old, and then one of a row, of
+    // 30 ms; the last are claimed just before a run ends.
+    expect(free.slice(0, 4)).toEqual([
+      [0, 0],
+      [0, 0],
+      [60, 0],
+      [40, 0],
+    ]);
+    expect(free.slice(4)).toEqual([
+      [8, 18],
+      [57, 7],
+    ]);
+    await close(fixture);
+  });
+});
+
+describe('promises', () => {
+  const claim: Claim = {
+    ...({} as Claim),
+    attempt: 1,
+    enqueuedAtMs: 1_000,
+    claimedAtMs: 1_050,
+    promise: { readyAtMs: 1_200, startByMs: 1_100 },
+  };
+
+  function watched() {
+    const told: [string, number][] = [];
+    const watch = new ServiceWatch('echo', {
+      promiseEnded: (_, seconds) => void told.push(['ended', seconds]),
+      waitBound: (_, ratio) => void told.push(['bound', ratio]),
+    });
+    return { told, watch };
+  }
+
+  test('that were missed make the next ones more careful, for a while', () => {
+    const { told, watch } = watched();
+    watch.settled(claim, 1_300);
+    watch.tick();
+    expect(watch.safety).toBeCloseTo(1.1);
+    watch.settled(claim, 1_150);
+    watch.tick();
+    expect(watch.safety).toBeLessThan(1.1);
+    expect(told).toEqual([
+      ['ended', 0.1],
+      ['ended', -0.05],
+    ]);
+  });
+
+  test('are compared with the wait of jobs that no worker was lost under', () => {
+    const { told, watch } = watched();
+    watch.claimed(claim);
+    watch.claimed({ ...claim, attempt: 2 });
+    watch.claimed({ ...claim, promise: null });
+    watch.settled({ ...claim, promise: null }, 2_000);
+    expect(told).toEqual([['bound', 0.5]]);
+  });
+
+  test('rest on what batches cost beside their runs, outages left out', () => {
+    const { watch } = watched();
+    expect(watch.overheadMs).toBe(2);
+    for (let i = 0; i < 200; i += 1) {
+      watch.started(30);
+      watch.stored(5);
+    }
+    watch.started(60_000);
+    watch.stored(60_000);
+    expect(watch.overheadMs).toBeCloseTo(35);
+  });
+
+  test('of jobs that were accepted with an estimate are told', async () => {
+    const fixture = virtualFixture({ manifests: [warm] });
+    await fixture.worker.start();
+    const ended = () => fixture.events.filter(({ name }) => name === 'promiseEnded');
+    await submitMany(fixture, 12);
+    await advance(fixture.clock, 100);
+    expect(ended()).toHaveLength(12);
+    // The runs took what was expected of them, and exchanges with this queue take no time.
+    expect(ended().every(({ args }) => Number(args[1]) <= 0)).toBe(true);
+    const bounds = fixture.events.filter(({ name }) => name === 'waitBound');
+    expect(bounds).toHaveLength(12);
+    expect(bounds.every(({ args }) => Number(args[1]) <= 1)).toBe(true);
+    const ratios = fixture.events.filter(({ name }) => name === 'latencyRatio');
+    expect(ratios.map(({ args }) => args[1])).toEqual([1, 1, 1]);
+    await fixture.worker.close();
+  });
+
+  test('no run time is learned, and no ratio told, of a device that did nothing for long', async () => {
+    const fixture = virtualFixture({ manifests: [warm] });
+    await fixture.worker.start();
+    await advance(fixture.clock, 6_000);
+    await fixture.submit(1);
+    await advance(fixture.clock, 50);
+    expect(fixture.countOf('latencyRatio')).toBe(0);
+    await fixture.submit(1);
+    await advance(fixture.clock, 50);
+    expect(fixture.countOf('latencyRatio')).toBe(1);
+    await fixture.worker.close();
+  });
+});
+
+describe('linger', () => {
+  const lingering = (mode: 'auto' | 'none' | 'defer'): ModelManifest => ({
+    ...warm,
+    linger: { mode, maxMs: 16 },
+  });
+
+  /** One job every `everyMs`, 60 of them. */
+  async function arrive(fixture: Fixture<VirtualClock>, everyMs: number): Promise<void> {
+    for (let i = 0; i < 60; i += 1) {
+      await fixture.submit(1);
+      await advance(fixture.clock, everyMs);
+    }
+  }
+
+  test.each([
+    ['auto', 6, true],
+    ['auto', 45, false],
+    ['none', 6, false],
+    ['defer', 45, true],
+  ] as const)('%s, a job every %i ms: waits for company %s', async (mode, everyMs, waits) => {
+    const told = listening();
+    const { wrapQueue } = told;
+    const fixture = virtualFixture({ manifests: [lingering(mode)], wrapQueue });
+    await fixture.worker.start();
+    await arrive(fixture, everyMs);
+    const asked = new Set(told.requests.slice(-20).map(({ rowsMin }) => rowsMin));
+    expect(asked.has(4)).toBe(waits);
+    await advance(fixture.clock, 100);
+    const stats = await fixture.queue.stats([echo]);
+    expect(stats.map(({ active, waiting }) => active + waiting)).toEqual([0]);
+    await fixture.worker.close();
+  });
+
+  test('is not for a job that came back', async () => {
+    const fixture = virtualFixture({ manifests: [lingering('defer')] });
+    const [, second] = [await fixture.submit(1), await fixture.submit(2)];
+    const { claims } = await fixture.queue.claim(echo, claimByOther);
+    await fixture.queue.giveBack(echo, claims, false);
+    await fixture.worker.start();
+    await advance(fixture.clock, 2);
+    expect(fixture.runs.map(({ values }) => values)).toEqual([[1, 2]]);
+    await advance(fixture.clock, 30);
+    expect((await fixture.record(second)).status).toBe('succeeded');
+    await fixture.worker.close();
+  });
+});
