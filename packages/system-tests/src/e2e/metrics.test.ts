@@ -143,6 +143,15 @@ test('start, idle, traffic', async () => {
   expect((await canceled).body['status']).toBe('canceled');
 });
 
+test('refusal: a queue of one job is asked to take a second', async () => {
+  const models = await writeSimulatedModel('slow', {}, { queue: '{max_depth: 1}' });
+  directories.push(models);
+  const gateway = await system.start('gateway', models);
+  expect((await submitSlow(gateway)).status).toBe(202);
+  expect((await submitSlow(gateway)).body['code']).toBe('queue_full');
+  await expectToMove('gateway', gateway.metricsUrl, movedBy('refusal', 'gateway'));
+});
+
 test('late_result: the result of a job that was canceled while it ran', async () => {
   const models = await slowModels();
   const gateway = await system.start('gateway', models);
