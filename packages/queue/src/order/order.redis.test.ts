@@ -90,7 +90,7 @@ test('flows share by their weights, and none is passed by more than its share', 
 });
 
 test('flows with jobs of many rows, some of them old before their turn', async () => {
-  const replay = await play({ flows: many, rowsMax: 4, agingMs: 30, hurries: 0.1, seed: 4 });
+  const replay = await play({ flows: many, rowsMax: 4, agingMs: 5, hurries: 0.1, seed: 4 });
   expect(replay.overtakes).toBe(0);
   expect(replay.agedClaims).toBeGreaterThan(0);
 });
@@ -99,4 +99,10 @@ test('flows with jobs of many rows, claims given back and workers that die', asy
   const disturbed = { crashes: 0.01, returns: 0.05, hurries: 0.1 };
   const replay = await play({ flows: many, rowsMax: 4, ...disturbed, seed: 5 });
   expect(replay.returns).toBeGreaterThan(0);
+});
+test('flows with old jobs, some of which come back', async () => {
+  const disturbed = { crashes: 0.01, returns: 0.1 };
+  const replay = await play({ flows: many, rowsMax: 4, agingMs: 5, ...disturbed, seed: 6 });
+  expect(replay.returns).toBeGreaterThan(0);
+  expect(replay.agedClaims).toBeGreaterThan(0);
 });

@@ -16,7 +16,9 @@ interface Waiter {
   readonly aheadOfItsFlow: number;
   claims: number;
   rowsMaxLeast: number;
+  /** Jobs that came back, and how often some did. */
   returned: number;
+  returns: number;
   suspects: number;
   /** Jobs of each other flow that were claimed. */
   readonly passes: Map<string, number>;
@@ -95,6 +97,7 @@ export class Replay {
       claims: 0,
       rowsMaxLeast: Infinity,
       returned: 0,
+      returns: 0,
       suspects: before.filter(({ workersLost }) => workersLost > 0).length,
       passes: new Map(),
     });
@@ -155,8 +158,9 @@ export class Replay {
   #holdToBounds(waiter: Waiter): void {
     const { job, ahead, aheadOfItsFlow, claims, rowsMaxLeast, returned, suspects, passes } = waiter;
     if (this.#isUniform) {
-      // A suspect runs alone, and the claim before it is cut short.
-      const bound = Math.ceil((ahead + 1 + returned) / rowsMaxLeast) + 2 * suspects;
+      // A suspect runs alone, and the claim before it is cut short: again when others come back before it.
+      const cut = suspects > 0 ? 2 * suspects + waiter.returns : 0;
+      const bound = Math.ceil((ahead + 1 + returned) / rowsMaxLeast) + cut;
       this.tightest = Math.max(this.tightest, claims / bound);
       check(
         claims <= bound,
@@ -190,9 +194,11 @@ export class Replay {
   }
 
   #watchReturn(ids: readonly JobId[], areSuspects: boolean): void {
+    if (ids.length === 0) return;
     this.returns += ids.length;
     for (const waiter of this.#waiters.values()) {
       waiter.returned += ids.length;
+      waiter.returns += 1;
       if (ids.some((id) => this.model.job(id).workersLost > 0) || areSuspects) {
         waiter.suspects += ids.length;
       }
