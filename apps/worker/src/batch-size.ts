@@ -31,7 +31,8 @@ export class BatchSize {
   readonly latency: LatencyModel;
   readonly #cls: ClassId;
   readonly #manifest: ModelManifest;
-  readonly #servers: number;
+  readonly #instances: number;
+  #servers: number;
   readonly #deps: BatchSizeDeps;
   readonly #limit: BatchLimit;
   #hasSaidInfeasible = false;
@@ -41,7 +42,8 @@ export class BatchSize {
     const { cls, instances, manifest } = loaded;
     this.#cls = cls;
     this.#manifest = manifest;
-    // Other workers are not known here; fewer servers than there are make a smaller batch, never a late one.
+    this.#instances = instances.length;
+    // Other workers are known from the first claim on; fewer servers than there are make a smaller batch.
     this.#servers = instances.length;
     this.#deps = deps;
     const { stored } = deps;
@@ -73,8 +75,13 @@ export class BatchSize {
     return this.#limit.rowsToClaim();
   }
 
-  /** To be told of every claim that took something: its rows, and the jobs it left waiting. */
-  claimed(rows: number, waiting: number): void {
+  /**
+   * To be told of every claim that took something: its rows, the jobs it left waiting, and the workers that
+   * serve the class, which are taken to be like this one.
+   */
+  claimed(rows: number, waiting: number, workers: number): void {
+    this.#servers = this.#instances * Math.max(1, workers);
+    this.#limit.serve(this.#servers);
     this.#limit.claimed(rows, waiting);
   }
 

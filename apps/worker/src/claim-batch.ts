@@ -89,7 +89,7 @@ function batchOf(
   reason: ReleaseReason,
   lane: LaneContext,
 ): BatchClaim {
-  const { claims, rowEveryMs, suspectAhead, waiting } = claimed;
+  const { claims, rowEveryMs, suspectAhead, waiting, workers } = claimed;
   const model = lane.manifest.name;
   for (const claim of claims) {
     lane.telemetry.jobStarted(model);
@@ -98,7 +98,7 @@ function batchOf(
     if (claim.attempt > 1) lane.telemetry.retried(model, 'worker_lost');
   }
   const rows = claims.reduce((sum, claim) => sum + claim.job.rows, 0);
-  if (claims.length > 0) lane.batchSize.claimed(rows, waiting);
+  if (claims.length > 0) lane.batchSize.claimed(rows, waiting, workers);
   const hasReturned = claims.some((claim) => claim.attempt > 1);
   const shown = rows >= rowsMax ? 'full' : hasReturned ? 'returned' : reason;
   const jobs = claims.length === 0 ? [] : lane.leases.hold(lane.cls, claims);

@@ -141,22 +141,21 @@ export class DeviceShare {
       if (grant !== null) this.#share.wants(sharer.cls);
     }
     for (;;) {
-      const cls = this.#share.next();
-      const seat = [...this.#seats.values()].find(({ sharer }) => sharer.cls === cls);
+      const nowMs = this.#clock.nowMs();
+      // Who is held up by its own slots, and not by the others, is passed over.
+      const cls = this.#share.next((name) => {
+        const seat = this.#seats.get(name as ClassId);
+        if (seat === undefined || seat.grant === null) return true;
+        const atMs = seat.sharer.claimAtMs();
+        if (atMs > nowMs) lookAtMs = Math.min(lookAtMs, atMs);
+        return atMs <= nowMs;
+      });
+      const seat = cls === null ? undefined : this.#seats.get(cls as ClassId);
       // A claim that is not answered yet keeps its class's place: it is about to ask again.
       if (seat === undefined || seat.grant === null) return lookAtMs;
-      const { sharer } = seat;
-      const nowMs = this.#clock.nowMs();
-      const opensAtMs = this.#opensAtMs(sharer);
+      const opensAtMs = this.#opensAtMs(seat.sharer);
       if (opensAtMs > nowMs) return Math.min(lookAtMs, opensAtMs);
-      const atMs = sharer.claimAtMs();
-      if (atMs <= nowMs) {
-        seat.grant(this.#begin(seat));
-      } else {
-        // Held up by its own slots and not by the others: it is passed over, and nothing is owed to it.
-        this.#share.rests(sharer.cls);
-        lookAtMs = Math.min(lookAtMs, atMs);
-      }
+      seat.grant(this.#begin(seat));
     }
   }
 

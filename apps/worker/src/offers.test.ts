@@ -187,15 +187,19 @@ describe('promises', () => {
     attempt: 1,
     enqueuedAtMs: 1_000,
     claimedAtMs: 1_050,
-    promise: { readyAtMs: 1_200, startByMs: 1_100 },
+    promise: { readyAtMs: 1_200, startByMs: 1_100, dueAtMs: 1_250 },
   };
 
   function watched() {
-    const told: [string, number][] = [];
-    const watch = new ServiceWatch('echo', {
-      promiseEnded: (_, seconds) => void told.push(['ended', seconds]),
-      waitBound: (_, ratio) => void told.push(['bound', ratio]),
-    });
+    const told: [string, ...(number | boolean)[]][] = [];
+    const linger = { mode: 'none', maxMs: 20 } as const;
+    const watch = new ServiceWatch(
+      { name: 'echo', linger },
+      {
+        promiseEnded: (_, seconds, isMissed) => void told.push(['ended', seconds, isMissed]),
+        waitBound: (_, ratio) => void told.push(['bound', ratio]),
+      },
+    );
     return { told, watch };
   }
 
@@ -208,9 +212,26 @@ describe('promises', () => {
     watch.tick();
     expect(watch.safety).toBeLessThan(1.1);
     expect(told).toEqual([
-      ['ended', 0.1],
-      ['ended', -0.05],
+      ['ended', 0.1, true],
+      ['ended', -0.05, false],
     ]);
+  });
+
+  test('that were a little late, but within the budget, are no reason for care', () => {
+    const { told, watch } = watched();
+    watch.settled(claim, 1_240);
+    watch.tick();
+    expect(watch.safety).toBe(1);
+    expect(told).toEqual([['ended', 0.04, false]]);
+  });
+
+  test('without a budget are missed when the estimate is', () => {
+    const { told, watch } = watched();
+    const promise = { readyAtMs: 1_200, startByMs: 1_100, dueAtMs: null };
+    watch.settled({ ...claim, promise }, 1_240);
+    watch.tick();
+    expect(watch.safety).toBe(1);
+    expect(told).toEqual([['ended', 0.04, true]]);
   });
 
   test('are compared with the wait of jobs that no worker was lost under', () => {

@@ -2,6 +2,7 @@
  * What the offers of a class rest on beside its run times: what a batch costs around its run, and whether
  * the estimates that jobs were accepted with came true.
  */
+import type { ModelManifest } from '@inferry/contracts';
 import type { Claim } from '@inferry/queue';
 import { PromiseWatch } from '@inferry/scheduling';
 import type { WorkerTelemetry } from './telemetry.ts';
@@ -16,12 +17,17 @@ const sampleMsMax = 10_000;
 export class ServiceWatch {
   readonly #model: string;
   readonly #telemetry: Pick<WorkerTelemetry, 'promiseEnded' | 'waitBound'>;
+  readonly #lingerMs: number;
   readonly #promises = new PromiseWatch();
   #startMs = exchangeMs;
   #settleMs = exchangeMs;
 
-  constructor(model: string, telemetry: Pick<WorkerTelemetry, 'promiseEnded' | 'waitBound'>) {
-    this.#model = model;
+  constructor(
+    { linger, name }: Pick<ModelManifest, 'linger' | 'name'>,
+    telemetry: Pick<WorkerTelemetry, 'promiseEnded' | 'waitBound'>,
+  ) {
+    this.#model = name;
+    this.#lingerMs = linger.mode === 'none' ? 0 : linger.maxMs;
     this.#telemetry = telemetry;
   }
 
@@ -37,16 +43,19 @@ export class ServiceWatch {
 
   /** A job was claimed. A worker that was lost under it is no matter of the wait that was promised. */
   claimed({ attempt, claimedAtMs, enqueuedAtMs, promise }: Claim): void {
-    const boundMs = (promise?.startByMs ?? enqueuedAtMs) - enqueuedAtMs;
-    if (attempt > 1 || boundMs <= 0) return;
+    if (attempt > 1 || promise === null) return;
+    const boundMs = promise.startByMs - enqueuedAtMs + this.#lingerMs;
+    if (boundMs <= 0) return;
     this.#telemetry.waitBound(this.#model, (claimedAtMs - enqueuedAtMs) / boundMs);
   }
 
   settled({ promise }: Claim, settledAtMs: number): void {
     if (promise === null) return;
-    const errorMs = settledAtMs - promise.readyAtMs;
-    this.#promises.observe(errorMs);
-    this.#telemetry.promiseEnded(this.#model, errorMs / 1_000);
+    const { dueAtMs, readyAtMs } = promise;
+    // An estimate that is off by a little either way is no harm: the budget is what was promised.
+    if (dueAtMs !== null) this.#promises.observe(settledAtMs - dueAtMs);
+    const isMissed = settledAtMs > (dueAtMs ?? readyAtMs);
+    this.#telemetry.promiseEnded(this.#model, (settledAtMs - readyAtMs) / 1_000, isMissed);
   }
 
   /** To be called once a second. */

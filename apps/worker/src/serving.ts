@@ -57,7 +57,7 @@ export class Serving {
     setMaxListeners(0, this.#halt.signal);
     const classes = loaded.map((model) => model.cls);
     const watches = new Map(
-      loaded.map(({ cls, manifest }) => [cls, new ServiceWatch(manifest.name, telemetry)]),
+      loaded.map(({ cls, manifest }) => [cls, new ServiceWatch(manifest, telemetry)]),
     );
     const queueClock = new QueueClock(clock);
     const leases = new Leases({ queue, workerId, classes, telemetry });
@@ -87,7 +87,7 @@ export class Serving {
         slots: this.#slotsOf(model, idleTime),
         device,
         batchSize,
-        watch: watches.get(cls) ?? new ServiceWatch(manifest.name, telemetry),
+        watch: watches.get(cls) ?? new ServiceWatch(manifest, telemetry),
         prepareDurations: new LatencyModel(),
       };
     });

@@ -56,8 +56,11 @@ export interface WorkerTelemetry {
   latencyRatio(model: string, ratio: number): void;
   /** What a job waited by the longest wait it was accepted with. */
   waitBound(model: string, ratio: number): void;
-  /** A job ended so much later than it was accepted with; negative when earlier. */
-  promiseEnded(model: string, errorSeconds: number): void;
+  /**
+   * A job ended so much later than estimated when it was accepted; negative when earlier. `isMissed`: after the
+   * end of its budget, or after the estimate where it had none.
+   */
+  promiseEnded(model: string, errorSeconds: number, isMissed: boolean): void;
 
   stage(model: string, stage: WorkerStage, seconds: number): void;
   /** Request headers read to result stored. */

@@ -94,9 +94,17 @@ export interface Claim {
   /** Later jobs of its flow that were claimed before it. */
   readonly overtakenBy: number;
   /** The estimate it was accepted with, as instants; null where there was none. */
-  readonly promise: { readonly readyAtMs: number; readonly startByMs: number } | null;
+  readonly promise: ClaimPromise | null;
   /** The payload where it travelled with the job; otherwise {@link PayloadReader} has it. */
   readonly payload: Uint8Array | null;
+}
+
+export interface ClaimPromise {
+  readonly readyAtMs: number;
+  /** The latest start that the guarantee allows. */
+  readonly startByMs: number;
+  /** The end of its budget; null when it was accepted without one. */
+  readonly dueAtMs: number | null;
 }
 
 export interface ClaimRequest {
@@ -136,6 +144,8 @@ export interface Claimed {
    * when `rowsMin` kept the call from taking.
    */
   readonly othersFreeInMs: number | null;
+  /** Workers that serve the class, as they told by {@link JobQueue.offer}. */
+  readonly workers: number;
   /** The next job is a suspect and `takeSuspect` was false. */
   readonly suspectAhead: boolean;
   readonly nowMs: number;

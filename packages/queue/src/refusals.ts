@@ -41,14 +41,6 @@ export function lateRefusal(
   return { ...failure(code, detail, { retryAfterMs: Math.ceil(late.retryAfterMs), extras }), code };
 }
 
-/**
- * When a request that comes `lateMs` after its budget may be sent again: then, spread over a quarter
- * more so that those refused together do not return together. `unit` is random in [0, 1).
- */
-export function retryAfterLateMs(lateMs: number, unit: number): number {
-  return Math.max(1, lateMs) * (1 + unit / 4);
-}
-
 export function modelUnavailable(cls: ClassId): EnqueueRefusal {
   const detail = `No worker serves ${cls} at present.`;
   return {

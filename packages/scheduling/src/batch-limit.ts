@@ -24,7 +24,7 @@ export interface BatchLimitChange {
 
 export class BatchLimit {
   readonly #latency: LatencyModel;
-  readonly #policy: BatchCapPolicy;
+  #policy: BatchCapPolicy;
   #cap: BatchCap;
   /** Runs in succession that asked for another cap: positive for a higher, negative for a lower one. */
   #asked = 0;
@@ -41,6 +41,11 @@ export class BatchLimit {
 
   get cap(): BatchCap {
     return this.#cap;
+  }
+
+  /** Sessions that share the queue of this class from now on, at least 1. */
+  serve(servers: number): void {
+    if (servers !== this.#policy.servers) this.#policy = { ...this.#policy, servers };
   }
 
   /** Most rows of the next claim: the cap, or the size of a trial that is due. */

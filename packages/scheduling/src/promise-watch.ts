@@ -1,6 +1,6 @@
 /**
- * Watches whether answers come when they were promised, and says how much more careful promises have to
- * be. Careful soon, trusting again slowly; like CoDel it judges by whole windows and not by one answer,
+ * Watches whether answers come within the budgets they were accepted with, and says how much more careful
+ * estimates have to be. Careful soon, trusting again slowly; like CoDel it judges by whole windows and not by one answer,
  * and unlike CoDel nothing that waits is dropped: only new promises change.
  *
  * Source: Nichols, Jacobson, "Controlling Queue Delay" (ACM Queue, 2012), for the window.
@@ -17,7 +17,7 @@ export class PromiseWatch {
   #answers = 0;
   #missed = 0;
 
-  /** To be told of every answer that was promised: how much later it came, ms; negative when it was early. */
+  /** To be told of every answer that had a budget: how much later it came, ms; negative when in time. */
   observe(errorMs: number): void {
     this.#answers += 1;
     if (errorMs > 0) this.#missed += 1;

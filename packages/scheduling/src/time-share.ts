@@ -54,12 +54,15 @@ export class TimeShare {
     share.asked = null;
   }
 
-  /** Whose turn it is; null when none wants. Changes nothing: who takes the turn is charged for it. */
-  next(): string | null {
+  /**
+   * Whose turn it is, of those that want and `can` have it; null when there is none. Changes nothing: who
+   * takes the turn is charged for it, and who was passed over keeps its place.
+   */
+  next(can: (cls: string) => boolean = () => true): string | null {
     let first: { readonly cls: string; readonly virtualMs: number; readonly asked: number } | null =
       null;
     for (const [cls, { asked, virtualMs }] of this.#shares) {
-      if (asked === null) continue;
+      if (asked === null || !can(cls)) continue;
       const isBefore =
         first === null ||
         virtualMs < first.virtualMs ||

@@ -108,7 +108,7 @@ export const jobCatalogue = {
   promisesMissed: {
     name: 'promises_missed_total',
     type: 'counter',
-    help: 'Jobs that ended later than estimated when they were accepted.',
+    help: 'Jobs that ended after the budget they were accepted with; those without one, after the estimate.',
     labels: { model: 'model' },
     buckets: [],
     roles: worker,

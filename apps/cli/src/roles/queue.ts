@@ -28,7 +28,7 @@ export function openQueue(config: Config, { clock, random }: RoleDeps): OpenQueu
   if (redisUrl === null) {
     const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
     const bounds = { leaseMs, resultBytesPerClassMax, tombstoneMs };
-    const queue = createMemoryQueue({ clock, random, rules, ...bounds });
+    const queue = createMemoryQueue({ clock, rules, ...bounds });
     return { queue, processId, payloadReaderOptions: null };
   }
   const connection = { url: redisUrl, prefix: config.redisPrefix };

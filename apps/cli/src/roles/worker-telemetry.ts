@@ -41,10 +41,10 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       metrics.batchIsolations.add({ model, kind: kind === 'bisect' ? 'bisect' : 'solo' }),
     latencyRatio: (model, ratio) => metrics.latencyRatio.observe({ model }, ratio),
     waitBound: (model, ratio) => metrics.waitBoundRatio.observe({ model }, ratio),
-    promiseEnded(model, errorSeconds) {
+    promiseEnded(model, errorSeconds, isMissed) {
       const direction = errorSeconds > 0 ? 'under' : 'over';
       metrics.promiseError.observe({ model, direction }, Math.abs(errorSeconds));
-      if (errorSeconds > 0) metrics.promisesMissed.add({ model });
+      if (isMissed) metrics.promisesMissed.add({ model });
     },
 
     stage: (model, stage, seconds) => metrics.stageDuration.observe({ model, stage }, seconds),

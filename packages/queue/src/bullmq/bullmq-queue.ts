@@ -4,7 +4,6 @@
  * replies out.
  */
 import { defaultLimits } from '@inferry/contracts';
-import { systemRandom } from '@inferry/runtime';
 import type { JobQueue } from '../port.ts';
 import { BullmqKeys } from './bullmq-keys.ts';
 import { waitingConnection } from './connection.ts';
@@ -25,7 +24,6 @@ export function createBullmqQueue(
     inlinePayloadBytesMax: defaultLimits.inlinePayloadBytesMax,
     resultBytesPerClassMax: defaultLimits.resultBytesPerClassMax,
     tombstoneMs: defaultLimits.tombstoneMs,
-    random: systemRandom,
     scripts: {},
     ...given,
   };

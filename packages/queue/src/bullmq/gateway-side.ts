@@ -12,10 +12,11 @@ import type {
 } from '../port.ts';
 import { decodeRecord } from '../record.ts';
 import { queueFull, storageExhausted, unavailable } from '../refusals.ts';
+import { RetryPace } from '../retry-pace.ts';
 import { causeOf } from './connection.ts';
 import { asBuffer, guard, type QueueContext } from './queue-context.ts';
 import { estimateOf, liveRecord, refusalOf } from './replies.ts';
-import { type Argument, asBytes, asInteger, asList } from './script-runner.ts';
+import { type Argument, asBytes, asInteger, asList, type Reply } from './script-runner.ts';
 
 /** BullMQ's event stream is for its tools only: keep it short. */
 const streamLengthMax = 1_000;
@@ -29,6 +30,17 @@ export function gatewaySide(
   const { options, names, commands, blobs, run, waiters, subscribe, changed } = context;
   const preparedClasses = new Set<ClassId>();
   const fullUntilMs = new Map<ClassId, number>();
+  const paces = new Map<string, RetryPace>();
+
+  /** Paces those who are told to come back, all of a class together or those of a tenant. */
+  function refused(reply: readonly Reply[], job: JobOutline, terms: EnqueueTerms): EnqueueRefusal {
+    return refusalOf(reply, job, terms, (tenant, lateMs, turnMs) => {
+      const name = `${job.class} ${tenant}`;
+      const pace = paces.get(name) ?? new RetryPace();
+      paces.set(name, pace);
+      return pace.retryAfterMs(lateMs, turnMs, options.clock.nowMs());
+    });
+  }
 
   /** What a refused enqueue wrote before it was refused. */
   function discard(job: JobEnvelope, isInline: boolean): void {
@@ -77,7 +89,7 @@ export function gatewaySide(
     terms: EnqueueTerms,
   ): Promise<Result<Estimate | null, EnqueueRefusal>> {
     const reply = asList(await run('quote', job.class, outlineOf(job, terms)));
-    if (reply[0] === 0) return err(refusalOf(reply, job, terms, options.random));
+    if (reply[0] === 0) return err(refused(reply, job, terms));
     return ok(estimateOf(reply[1], reply[2]));
   }
 
@@ -132,7 +144,7 @@ export function gatewaySide(
         ]);
         const reply = asList(answer);
         if (reply[0] === 0) {
-          const refusal = refusalOf(reply, job, terms, options.random);
+          const refusal = refused(reply, job, terms);
           if (asBytes(reply[1]).toString() === 'depth') {
             fullUntilMs.set(job.class, nowMs + fullMemoryMs);
           }

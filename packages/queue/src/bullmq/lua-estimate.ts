@@ -88,4 +88,13 @@ local function rowsOfFirst(ahead, waiting)
 end
 
 local function us(ms) return math.floor(ms * 1000 + 0.5) end
+
+-- What serving so many rows takes of the time of all servers.
+local function turnUs(rows, servers)
+  local rate = 0
+  for _, server in ipairs(servers) do
+    rate = rate + server.p.rows / math.max(serviceMs(server.p, server.p.rows), 0.001)
+  end
+  return us(rows / rate)
+end
 `;

@@ -37,13 +37,13 @@ local function decide()
   local leftMs = tonumber(ARGV[10]) - tonumber(ARGV[9])
   if ready <= leftMs then return nil, ready, bound end
   if ARGV[8] ~= '' and estimate(rowsOfFirst(aheadOf(stat('vt')), waiting), rows, servers) <= leftMs then
-    return {0, 'share', us(ready)}
+    return {0, 'share', us(ready), turnUs(rows, servers)}
   end
-  return {0, 'late', us(ready)}
+  return {0, 'late', us(ready), turnUs(rows, servers)}
 end
 `;
 
-/** ARGV as above -> {1, ready us | -1, latest start us} would be added · {0, why, ready us} */
+/** ARGV as above -> {1, ready us | -1, latest start us} would be added · {0, why, ready us, turn us} */
 export const quoteScript = `${prelude}${estimating}${deciding}
 local refusal, ready, bound = decide()
 if refusal then return refusal end
@@ -55,7 +55,7 @@ return {1, ready and us(ready) or -1, bound and us(bound) or -1}
  *      retentionMs, attemptsMax, version
  * ->   {1, seq, nowUs, ahead, deadlineMs, flows that wait, ready us | -1, latest start us | -1, change} added ·
  *      {2, seq, enqueuedUs, ahead, deadlineMs, 0, -1, -1, 0} was there ·
- *      {0, 'depth'|'bytes'|'tenant'|'worker'|'share'|'late', ready us} refused, nothing changed
+ *      {0, 'depth'|'bytes'|'tenant'|'worker'|'share'|'late', ready us, turn us} refused, nothing changed
  */
 export const enqueueScript = `${prelude}${estimating}${waitingJobs}${bullAdd}${deciding}
 local id, data = ARGV[12], ARGV[13]
@@ -87,7 +87,10 @@ C('HSET', jobKey, 'xs', int(seq), 'xl', flow, 'xc', int(stat('n:'..flow)), 'xz',
   'xd', deadline, 'xq', queueDeadline, 'xr', rows, 'xv', ARGV[21], 'xn', payloadBytes, 'xg', ARGV[18],
   'xm', ARGV[19], 'xa', ARGV[20])
 if ARGV[15] == '0' then C('HSET', jobKey, 'xi', ARGV[14]) end
-if ready then C('HSET', jobKey, 'xp', int(nowUs + us(ready)), 'xu', int(nowUs + us(bound))) end
+if ready then
+  C('HSET', jobKey, 'xp', int(nowUs + us(ready)), 'xu', int(nowUs + us(bound)))
+  if ARGV[9] ~= '' then C('HSET', jobKey, 'xy', int(nowUs + us(tonumber(ARGV[10]) - tonumber(ARGV[9])))) end
+end
 C('ZADD', P..'x:q:'..flow, int(seq), id)
 C('ZADD', P..'x:dl', queueDeadline, id)
 countWaiting(flow, 1, rows, payloadBytes)

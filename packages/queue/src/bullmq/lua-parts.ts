@@ -34,7 +34,7 @@
  *   xw further gateways that wait (`,` in front of each) · xm retention (ms) · xa attempts allowed ·
  *   xi inline payload · xf fence of the current claim · xk jobs that overtook it · xt first start (us) ·
  *   xb it came back · xo when the lock was first seen missing (ms) ·
- *   xp, xu expected answer and latest start (us), as estimated when it was accepted
+ *   xp, xu expected answer and latest start (us), as estimated when it was accepted · xy end of its budget (us)
  */
 import { createRequire } from 'node:module';
 import { invariant } from '@inferry/runtime';

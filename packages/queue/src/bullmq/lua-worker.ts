@@ -14,16 +14,16 @@ import { bullTake, ending, evenWhenFull, prelude, returning, waitingJobs } from 
  * same jobs again: otherwise they would stay claimed by a worker that does not know them.
  *
  * ->   {nowUs, waiting, rowsWaiting, next in turn enqueued us, suspectAhead, us between rows | -1,
- *       last arrival us, others free in us | -1, change | 0,
- *       {id, data, attempt, suspect, seq, enqueuedUs, deadlineMs, overtaken, inline|false, ready us, latest start us},
+ *       last arrival us, others free in us | -1, change | 0, workers,
+ *       {id, data, attempt, suspect, seq, enqueuedUs, deadlineMs, overtaken, inline|false, ready us, latest start us, due us},
  *       ...}
  */
 export const claimScript = `${prelude}${evenWhenFull}${estimating}${bullTake}${ending}
 local fence, worker, rowsMax, rowsMin = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local resultBytesMax, agingUs = tonumber(ARGV[8]), tonumber(ARGV[10]) * 1000
 local packed = cmsgpack.pack({token = fence, lockDuration = tonumber(ARGV[5]), name = worker})
-local headLength = 9
-local out, rows, suspectAhead, late = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0}, 0, 0, 0
+local headLength = 10
+local out, rows, suspectAhead, late = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0}, 0, 0, 0
 
 -- What this worker's slots have before them, with the rows it takes now.
 local function keepServing(rowsTaken)
@@ -48,12 +48,13 @@ local function answer(rowsTaken)
   out[2] = C('ZCARD', P..'prioritized')
   out[4] = oldest and tonumber(C('HGET', P..oldest, 'xe') or 0) or 0
   out[5] = suspectAhead
+  out[10] = C('HLEN', P..'x:serve')
   return out
 end
 
 local function entry(id, h, suspect, overtaken)
   return {id, h.data, tonumber(h.ats), suspect and 1 or 0, tonumber(h.xs), tonumber(h.xe), tonumber(h.xd),
-    overtaken, h.xi or false, tonumber(h.xp or 0), tonumber(h.xu or 0)}
+    overtaken, h.xi or false, tonumber(h.xp or 0), tonumber(h.xu or 0), tonumber(h.xy or 0)}
 end
 local function fields(flat)
   local h = {}

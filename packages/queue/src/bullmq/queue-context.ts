@@ -1,6 +1,6 @@
 /** What the sides of the durable queue share: one process's connections and settings. */
 import type { ClassId, JobId } from '@inferry/contracts';
-import { type Clock, Emitter, err, ok, type Random, type Result } from '@inferry/runtime';
+import { type Clock, Emitter, err, ok, type Result } from '@inferry/runtime';
 import type { Redis } from 'ioredis';
 import type { Change, QueueEvents, Unavailable } from '../port.ts';
 import { unavailable } from '../refusals.ts';
@@ -17,8 +17,6 @@ import { type RunScript, scriptRunner, type Scripts } from './script-runner.ts';
 
 export interface BullmqQueueOptions extends ConnectionOptions {
   readonly clock: Clock;
-  /** Spreads the instants at which refused callers are told to come back. */
-  readonly random: Random;
   /** Names this process's outcome channel; unique among all processes on this Redis. */
   readonly processId: string;
   readonly leaseMs: number;

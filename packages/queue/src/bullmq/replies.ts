@@ -1,19 +1,13 @@
 /** What the scripts answer, as the values of the port. */
 import type { Estimate, JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
-import { invariant, type Random } from '@inferry/runtime';
+import { invariant } from '@inferry/runtime';
 import type { Claim, EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
-import {
-  lateRefusal,
-  modelUnavailable,
-  queueFull,
-  quotaExceeded,
-  retryAfterLateMs,
-} from '../refusals.ts';
+import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
 import { asBytes, asInteger, asList, type Reply } from './script-runner.ts';
 
 export function claimOf(entry: readonly Reply[], fence: string, claimedAtMs: number): Claim {
   const [, data, attempt, suspect, seq, enqueuedUs, deadlineAtMs, overtaken, inline] = entry;
-  const [readyUs = 0, startByUs = 0] = entry.slice(9).map(asInteger);
+  const [readyUs = 0, startByUs = 0, dueUs = 0] = entry.slice(9).map(asInteger);
   return {
     job: JSON.parse(asBytes(data).toString()) as JobEnvelope,
     fence,
@@ -24,7 +18,14 @@ export function claimOf(entry: readonly Reply[], fence: string, claimedAtMs: num
     claimedAtMs,
     deadlineAtMs: asInteger(deadlineAtMs),
     overtakenBy: asInteger(overtaken),
-    promise: readyUs === 0 ? null : { readyAtMs: readyUs / 1_000, startByMs: startByUs / 1_000 },
+    promise:
+      readyUs === 0
+        ? null
+        : {
+            readyAtMs: readyUs / 1_000,
+            startByMs: startByUs / 1_000,
+            dueAtMs: dueUs === 0 ? null : dueUs / 1_000,
+          },
     payload: inline === null || inline === undefined ? null : asBytes(inline),
   };
 }
@@ -67,12 +68,15 @@ export function estimateOf(
   return { readyInMs: ready / 1_000, startBoundMs: startBound / 1_000 };
 }
 
-/** What the deciding scripts mean by `{0, why, ready us}`. */
+/** When a refused caller of a tenant may come back, as of now. */
+export type RetryAfter = (tenant: string, lateMs: number, turnMs: number) => number;
+
+/** What the deciding scripts mean by `{0, why, ready us, turn us}`. */
 export function refusalOf(
-  [, why, readyUs]: readonly Reply[],
+  [, why, readyUs, turnUs]: readonly Reply[],
   job: JobOutline,
   terms: EnqueueTerms,
-  random: Random,
+  retryAfter: RetryAfter,
 ): EnqueueRefusal {
   const reason = asBytes(why).toString();
   switch (reason) {
@@ -88,7 +92,9 @@ export function refusalOf(
       const { budgetMs, usedMs } = terms.budget;
       const estimateMs = usedMs + asInteger(readyUs) / 1_000;
       const code = reason === 'share' ? 'quota_exceeded' : 'deadline_infeasible';
-      const retryAfterMs = retryAfterLateMs(estimateMs - budgetMs, random.unit());
+      const tenant = code === 'quota_exceeded' ? job.tenant : '';
+      const turnMs = asInteger(turnUs) / 1_000;
+      const retryAfterMs = retryAfter(tenant, estimateMs - budgetMs, turnMs);
       return lateRefusal(job.class, code, { estimateMs, budgetMs, retryAfterMs });
     }
   }

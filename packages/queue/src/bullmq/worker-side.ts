@@ -18,7 +18,7 @@ import { asInteger, asList } from './script-runner.ts';
 import type { WorkSignal } from './work-signal.ts';
 
 /** What the claim script says before the jobs it took. */
-const headLength = 9;
+const headLength = 10;
 /** Envelope versions this code understands. */
 const versionMax = 1;
 
@@ -68,6 +68,7 @@ export function workerSide(
         lastArrivalUs = 0,
         othersFreeUs = -1,
         change = 0,
+        workers = 0,
       ] = reply.slice(0, headLength).map(asInteger);
       const claimedAtMs = nowUs / 1_000;
       const claims = reply
@@ -88,6 +89,7 @@ export function workerSide(
         rowEveryMs: rowEveryUs < 0 ? null : rowEveryUs / 1_000,
         lastArrivalAtMs: lastArrivalUs === 0 ? null : lastArrivalUs / 1_000,
         othersFreeInMs: othersFreeUs < 0 ? null : othersFreeUs / 1_000,
+        workers,
         suspectAhead: suspectAhead === 1,
         nowMs: claimedAtMs,
       };

@@ -1,14 +1,9 @@
 /** Whether a class takes a job, and what is known of its wait: the same for one that is only asked about. */
 import type { Estimate } from '@inferry/contracts';
-import { err, ok, type Random, type Result } from '@inferry/runtime';
+import { type Clock, err, ok, type Result } from '@inferry/runtime';
 import type { EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
-import {
-  lateRefusal,
-  modelUnavailable,
-  queueFull,
-  quotaExceeded,
-  retryAfterLateMs,
-} from '../refusals.ts';
+import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
+import { RetryPace } from '../retry-pace.ts';
 import type { QueueRules } from '../rules.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Servers } from './servers.ts';
@@ -19,7 +14,8 @@ export interface ClassView {
   readonly servers: Servers;
   readonly arrivals: Arrivals;
   readonly rules: QueueRules;
-  readonly random: Random;
+  /** When a refused caller of a tenant may come back. */
+  readonly retryAfter: (tenant: string, lateMs: number, turnMs: number) => number;
 }
 
 export interface Admitted {
@@ -27,7 +23,17 @@ export interface Admitted {
   readonly estimate: Estimate | null;
 }
 
-/** Bounds first, then the budget. Changes nothing. */
+/** Paces those who are told to come back, all of the class together or those of a tenant. */
+export function pacing(clock: Clock): ClassView['retryAfter'] {
+  const paces = new Map<string, RetryPace>();
+  return (tenant, lateMs, turnMs) => {
+    const pace = paces.get(tenant) ?? new RetryPace();
+    paces.set(tenant, pace);
+    return pace.retryAfterMs(lateMs, turnMs, clock.nowMs());
+  };
+}
+
+/** Bounds first, then the budget. Changes nothing that is stored. */
 export function admit(
   view: ClassView,
   job: JobOutline,
@@ -51,11 +57,13 @@ export function admit(
   const leftMs = budget.budgetMs - budget.usedMs;
   if (estimate.readyInMs <= leftMs) return ok({ ahead, estimate });
   const lateMs = estimate.readyInMs - leftMs;
+  const code = isOwnDoing() ? 'quota_exceeded' : 'deadline_infeasible';
+  const tenant = code === 'quota_exceeded' ? job.tenant : '';
   return err(
-    lateRefusal(job.class, isOwnDoing() ? 'quota_exceeded' : 'deadline_infeasible', {
+    lateRefusal(job.class, code, {
       estimateMs: budget.usedMs + estimate.readyInMs,
       budgetMs: budget.budgetMs,
-      retryAfterMs: retryAfterLateMs(lateMs, view.random.unit()),
+      retryAfterMs: view.retryAfter(tenant, lateMs, view.servers.turnMs(job.rows)),
     }),
   );
 

@@ -9,7 +9,7 @@ import {
   type Outcome,
   type ServiceProfile,
 } from '@inferry/contracts';
-import { type Clock, ok, type Random, type Result } from '@inferry/runtime';
+import { type Clock, ok, type Result } from '@inferry/runtime';
 import type {
   Change,
   Claim,
@@ -25,7 +25,7 @@ import type {
   SweepReport,
 } from '../port.ts';
 import type { QueueRules } from '../rules.ts';
-import { admit, type ClassView, estimateOf } from './admission.ts';
+import { admit, type ClassView, estimateOf, pacing } from './admission.ts';
 import { Arrivals } from './arrivals.ts';
 import {
   claimOf,
@@ -45,7 +45,6 @@ import { WaitLine } from './wait-line.ts';
 
 export interface ClassQueueDeps {
   readonly clock: Clock;
-  readonly random: Random;
   readonly rules: QueueRules;
   readonly leaseMs: number;
   readonly resultBytesMax: number;
@@ -70,14 +69,15 @@ export class ClassQueue {
   #changes = 0;
 
   constructor(cls: ClassId, deps: ClassQueueDeps) {
-    const { clock, leaseMs, onForgotten, random, resultBytesMax, rules } = deps;
+    const { clock, leaseMs, onForgotten, resultBytesMax, rules } = deps;
     this.#cls = cls;
     this.#deps = deps;
     this.#line = new WaitLine(rules);
     this.#servers = new Servers(clock, leaseMs, rules.serviceMs);
     this.#outcomes = new Outcomes({ clock, bytesMax: resultBytesMax, onForgotten });
     const servers = this.#servers;
-    this.#view = { line: this.#line, servers, arrivals: this.#arrivals, rules, random };
+    const retryAfter = pacing(clock);
+    this.#view = { line: this.#line, servers, arrivals: this.#arrivals, rules, retryAfter };
   }
 
   get hasWork(): boolean {
@@ -100,7 +100,13 @@ export class ClassQueue {
     const { ahead, estimate } = admitted.value;
     this.#lastSeq += 1;
     const place = this.#line.arrive(job, terms.weight);
-    const added = newJob(job, payload, { seq: this.#lastSeq, nowMs, place, estimate });
+    const added = newJob(job, payload, {
+      seq: this.#lastSeq,
+      nowMs,
+      place,
+      estimate,
+      budget: terms.budget,
+    });
     this.#live.set(job.id, added);
     this.#line.add(added);
     this.#arrivals.note(nowMs, job.rows);
@@ -222,6 +228,7 @@ export class ClassQueue {
       rowEveryMs: this.#arrivals.rowEveryMs,
       lastArrivalAtMs: this.#arrivals.lastAtMs,
       othersFreeInMs: this.#servers.othersFreeInMs(workerId),
+      workers: this.#servers.count,
       nowMs: this.#nowMs(),
     };
   }

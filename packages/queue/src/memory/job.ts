@@ -8,7 +8,7 @@ import type {
   Outcome,
   TerminalStatus,
 } from '@inferry/contracts';
-import type { Claim, Enqueued } from '../port.ts';
+import type { Budget, Claim, Enqueued } from '../port.ts';
 import type { Lease } from './lease.ts';
 import type { Flow, Place } from './wait-line.ts';
 
@@ -39,13 +39,14 @@ export interface Arrival {
   readonly nowMs: number;
   readonly place: Place;
   readonly estimate: Estimate | null;
+  readonly budget: Budget | null;
 }
 
 /** A job as it is when it arrives. */
 export function newJob(
   envelope: JobEnvelope,
   payload: Uint8Array,
-  { seq, nowMs, place, estimate }: Arrival,
+  { seq, nowMs, place, estimate, budget }: Arrival,
 ): Job {
   return {
     envelope,
@@ -58,6 +59,7 @@ export function newJob(
     promise: estimate && {
       readyAtMs: nowMs + estimate.readyInMs,
       startByMs: nowMs + estimate.startBoundMs,
+      dueAtMs: budget && nowMs + budget.budgetMs - budget.usedMs,
     },
     attempt: 0,
     workersLost: 0,

@@ -13,7 +13,7 @@ import {
   type ServiceProfile,
   type WorkerAnnouncement,
 } from '@inferry/contracts';
-import { type Clock, Emitter, ok, type Random, type Result, systemRandom } from '@inferry/runtime';
+import { type Clock, Emitter, ok, type Result } from '@inferry/runtime';
 import type {
   Claim,
   Claimed,
@@ -38,7 +38,6 @@ import { MemoryKeys } from './memory-keys.ts';
 export interface MemoryQueueOptions {
   readonly clock: Clock;
   readonly rules: QueueRules;
-  readonly random: Random;
   readonly leaseMs: number;
   readonly resultBytesPerClassMax: number;
   readonly tombstoneMs: number;
@@ -56,7 +55,6 @@ export function createMemoryQueue(
   options: Pick<MemoryQueueOptions, 'clock' | 'rules'> & Partial<MemoryQueueOptions>,
 ): JobQueue {
   return new MemoryQueue({
-    random: systemRandom,
     leaseMs: defaultLimits.leaseMs,
     resultBytesPerClassMax: defaultLimits.resultBytesPerClassMax,
     tombstoneMs: defaultLimits.tombstoneMs,
@@ -253,10 +251,9 @@ class MemoryQueue implements JobQueue {
   #class(cls: ClassId): ClassQueue {
     let queue = this.#classes.get(cls);
     if (queue === undefined) {
-      const { clock, leaseMs, random, resultBytesPerClassMax, rules } = this.#options;
+      const { clock, leaseMs, resultBytesPerClassMax, rules } = this.#options;
       queue = new ClassQueue(cls, {
         clock,
-        random,
         rules,
         leaseMs,
         resultBytesMax: resultBytesPerClassMax,

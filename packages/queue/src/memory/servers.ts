@@ -55,6 +55,20 @@ export class Servers {
       );
   }
 
+  /** What serving so many rows takes of the time of all servers, ms. */
+  turnMs(rows: number): number {
+    let rate = 0;
+    for (const { freeAtMs, profile } of this.#live().values()) {
+      const runMs = Math.max(this.#serviceMs(profile, profile.rowsMax), 0.001);
+      rate += (freeAtMs.length * profile.rowsMax) / runMs;
+    }
+    return rows / rate;
+  }
+
+  get count(): number {
+    return this.#live().size;
+  }
+
   /** Until a slot of another worker is free; null when there is no other worker. */
   othersFreeInMs(workerId: string): number | null {
     let leastMs = Infinity;

@@ -101,6 +101,7 @@ class Counted {
       nowMs: seq,
       place,
       estimate: null,
+      budget: null,
     });
     this.#line.add(job);
     this.#jobs.push(job);

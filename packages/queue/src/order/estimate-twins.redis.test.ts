@@ -127,16 +127,14 @@ interface Seen {
 
 /** What is found where the durable queue has these scripts in place of its own; undefined for nothing. */
 async function difference(wrong: Partial<Scripts>, seen: Seen): Promise<string | undefined> {
-  const random = { ...seededRandom(1), unit: () => 0.5 };
   const time = new RedisTime();
-  const memory = createMemoryQueue({ clock: time, rules, random, leaseMs });
+  const memory = createMemoryQueue({ clock: time, rules, leaseMs });
   const durable = createBullmqQueue({
     url: redis.url,
     prefix: `t${randomBytes(4).toString('hex')}`,
     clock: systemClock,
     processId: 'p1',
     leaseMs,
-    random,
     scripts: wrong,
   });
   await waitFor(async () => (await durable.ping()) !== undefined, { timeoutMs: 5_000 });

@@ -76,7 +76,6 @@ export class Ours implements Policy {
     this.queue = createMemoryQueue({
       clock: engine,
       rules,
-      random: world.draws.random,
       tombstoneMs: 1,
     });
     const { latencyTargetMs, linger, weights } = options;

@@ -58,7 +58,6 @@ export class SimWorker {
       }
       if (rows === rowsMax) break;
     }
-    // As in apps/worker: a worker knows of its own sessions only.
     const policy = { rowsMax, latencyTargetMs, servers: 1, overheadMs: 0, seeksKnee: false };
     this.#limit = new BatchLimit(this.#latency, policy);
     world.engine.every(1_000, () => this.#watch.tick());
@@ -115,6 +114,7 @@ export class SimWorker {
   #found(rowsMax: number, claimed: Claimed): Look {
     const { claims, waiting } = claimed;
     this.#deps.onClaimed(this.index, rowsMax, claimed);
+    this.#limit.serve(Math.max(1, claimed.workers));
     this.#limit.claimed(claims.length, waiting);
     return { found: 'batch', claims };
   }
@@ -133,7 +133,8 @@ export class SimWorker {
     const nowMs = world.engine.nowMs();
     this.#idleSinceMs = nowMs;
     for (const { promise } of claims) {
-      if (promise !== null) this.#watch.observe(nowMs - promise.readyAtMs);
+      const dueAtMs = promise?.dueAtMs ?? null;
+      if (dueAtMs !== null) this.#watch.observe(nowMs - dueAtMs);
     }
     await queue.settle(
       cls,
