@@ -99,7 +99,7 @@ export interface Claim {
   readonly payload: Uint8Array | null;
 }
 
-export interface ClaimPromise {
+interface ClaimPromise {
   readonly readyAtMs: number;
   /** The latest start that the guarantee allows. */
   readonly startByMs: number;
