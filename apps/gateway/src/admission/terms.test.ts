@@ -34,11 +34,19 @@ describe('the terms', () => {
   test.each([
     ['off', null, null],
     ['depth', null, null],
-    ['timeout', null, { usedMs: 3, budgetMs: 1_000, needsWorker: false }],
+    ['timeout', null, { usedMs: 0, budgetMs: 1_000, needsWorker: false }],
     ['target', 200, { usedMs: 3, budgetMs: 200, needsWorker: true }],
-    ['target', 5_000, { usedMs: 3, budgetMs: 1_000, needsWorker: true }],
+    ['target', 1_002, { usedMs: 3, budgetMs: 1_002, needsWorker: true }],
+    ['target', 5_000, { usedMs: 0, budgetMs: 1_000, needsWorker: true }],
   ] as const)('of mode %s with a budget of %s give a held request %j', (mode, budgetMs, budget) => {
     expect(terms(mode, { held }, { budgetMs }).budget).toEqual(budget);
+  });
+
+  test('count a time limit from acceptance, however long the body took, and a budget from the headers', () => {
+    const slow = { held: { usedMs: 1_500, deadlineMs: 1_000 } };
+    expect(terms('timeout', slow).budget).toMatchObject({ usedMs: 0, budgetMs: 1_000 });
+    const target = terms('target', slow, { budgetMs: 2_000 });
+    expect(target.budget).toMatchObject({ usedMs: 1_500, budgetMs: 2_000 });
   });
 
   test.each(['off', 'depth', 'timeout', 'target'] as const)(

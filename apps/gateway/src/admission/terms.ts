@@ -18,7 +18,7 @@ export interface TermsView {
   readonly held: {
     /** Since its headers were read. */
     readonly usedMs: number;
-    /** Its own time limit. */
+    /** Its own time limit, which begins when it is accepted. */
     readonly deadlineMs: number;
   } | null;
 }
@@ -38,14 +38,17 @@ export function termsOf(view: TermsView): EnqueueTerms {
 
 function budgetOf({ manifest, held }: TermsView): Budget | null {
   if (held === null) return null;
-  const { usedMs, deadlineMs } = held;
-  switch (manifest.admission.mode) {
+  const { mode, budgetMs } = manifest.admission;
+  // What was spent before acceptance, on a slow body above all, is no part of it.
+  const ownLimit = { usedMs: 0, budgetMs: held.deadlineMs };
+  switch (mode) {
     case 'target': {
-      const budgetMs = Math.min(manifest.admission.budgetMs ?? deadlineMs, deadlineMs);
-      return { usedMs, budgetMs, needsWorker: true };
+      const { usedMs } = held;
+      const isNearer = budgetMs !== null && budgetMs - usedMs <= held.deadlineMs;
+      return { ...(isNearer ? { usedMs, budgetMs } : ownLimit), needsWorker: true };
     }
     case 'timeout':
-      return { usedMs, budgetMs: deadlineMs, needsWorker: false };
+      return { ...ownLimit, needsWorker: false };
     case 'depth':
     case 'off':
       return null;
