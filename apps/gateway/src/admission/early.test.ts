@@ -9,7 +9,6 @@ import { iris } from '../models-fixture.test.ts';
 
 const cls = classOf('iris', '1');
 const large = 100_000;
-const body = `{"input":{"length":5,"width":2}}${' '.repeat(large)}`;
 
 let gateway: TestGateway;
 let close: (() => Promise<void>) | undefined;
@@ -29,7 +28,7 @@ async function open({
   readonly tenants?: ReadonlyMap<string, number>;
 } = {}): Promise<{ readonly asked: () => number }> {
   const spec = { mode: 'target', budgetMs: 250, onInfeasible: 'refuse', ...admission } as const;
-  const model: ModelManifest = { ...iris, admission: spec };
+  const model: ModelManifest = { ...iris, admission: spec, queueDepthMax: 100 };
   gateway = testGateway(limits, { models: [model], ...(tenants === undefined ? {} : { tenants }) });
   close = () => gateway.close();
   const points = [{ rows: 1, ms: 1_000 }];
@@ -43,10 +42,19 @@ async function open({
   return { asked: () => asked };
 }
 
-function submit(headers: Readonly<Record<string, string>>, path = '/v1/models/iris/jobs') {
-  const length = String(body.length);
+function submit(
+  headers: Readonly<Record<string, string>>,
+  path = '/v1/models/iris/jobs',
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Response> {
+  const text = JSON.stringify({ input: { length: 5, width: 2 }, ...more }).padEnd(large);
+  const length = String(text.length);
   const all = { 'Content-Type': 'application/json', 'Content-Length': length, ...headers };
-  return gateway.request(path, { method: 'POST', body, headers: all });
+  return gateway.request(path, { method: 'POST', body: text, headers: all });
+}
+
+function retryAfterMs(response: Response): number {
+  return Number(response.headers.get('retry-after-ms'));
 }
 
 /** Sends the head of a request and nothing of its body; resolves with the first that is answered. */
@@ -96,13 +104,40 @@ describe('a large body', () => {
     expect([(await submit(wait)).status, fair.asked()]).toEqual([503, 3]);
   });
 
+  test('is sent back for one turn, by the line of those that name no priority', async () => {
+    await open({ tenants: new Map([['acme', 1]]), admission: { budgetMs: 250 } });
+    for (let i = 0; i < 3; i += 1) {
+      await submit({ 'Content-Length': '100' }, '/v1/models/iris/jobs', { priority: 'low' });
+    }
+    const told = [];
+    for (let i = 0; i < 2; i += 1) {
+      const response = await submit(wait);
+      const { code, estimate_ms } = (await response.json()) as Record<string, unknown>;
+      told.push({ code, estimate: Number(estimate_ms), ms: retryAfterMs(response) });
+    }
+    const [first, second] = told;
+    // One of the three that wait goes before it: the tag of the first of them is as small as its own.
+    expect(first).toMatchObject({ code: 'deadline_infeasible' });
+    expect(first?.estimate).toBeLessThan(2_500);
+    expect(first?.ms).toBeLessThanOrEqual(1_900);
+    expect(Number(second?.ms) - Number(first?.ms)).toBeGreaterThan(800);
+    expect(Number(second?.ms) - Number(first?.ms)).toBeLessThanOrEqual(1_000);
+  });
+
+  test('that is too large is told so, and not to come back', async () => {
+    await open({ limits: { bodyBytesMax: 80_000 } });
+    expect((await submit(wait)).status).toBe(413);
+    const infer = await submit({}, '/v2/models/iris/infer');
+    expect(infer.status).toBe(413);
+  });
+
   test('is heard out where a more urgent request would be in time', async () => {
     const tenants = new Map([['acme', 1]]);
     const { asked } = await open({ tenants, admission: { budgetMs: 2_500 } });
     for (let i = 0; i < 2; i += 1) await submit({ 'Content-Length': '100' });
     const response = await submit(wait);
     const document = (await response.json()) as Record<string, unknown>;
-    expect([document['code'], asked()]).toEqual(['quota_exceeded', 1]);
+    expect([document['code'], asked()]).toEqual(['quota_exceeded', 2]);
   });
 
   test.each([

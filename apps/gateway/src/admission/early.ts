@@ -3,7 +3,8 @@
  * where the answer would be late; so the queue is asked first what it would say to the most modest job that
  * the request can turn out to be.
  */
-import { classOf, type Failure, type ModelManifest, priorities } from '@inferry/contracts';
+import { classOf, type Failure, type ModelManifest, type Priority } from '@inferry/contracts';
+import type { EnqueueTerms } from '@inferry/queue';
 import { ok, type Result } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
 
@@ -17,7 +18,7 @@ const largeBodyBytes = 64 * 1024;
 
 /**
  * For a held request that is refused when it would be late. `deadlineMs` where the headers give one. Errors:
- * those of the queue; none of them would have been spared the request after its body.
+ * those of the queue, for normal priority; none of them would have been spared the request after its body.
  */
 export async function refuseEarly(
   c: GatewayContext,
@@ -28,29 +29,43 @@ export async function refuseEarly(
   },
   { queue, limits, tenants }: GatewayParts,
 ): Promise<Result<void, Failure>> {
-  if (Number(c.req.header('content-length') ?? 0) <= largeBodyBytes) return ok(undefined);
+  const bodyBytes = Number(c.req.header('content-length') ?? 0);
+  // One that is too large is told that it need not come back.
+  if (bodyBytes <= largeBodyBytes || bodyBytes > limits.bodyBytesMax) return ok(undefined);
   const { manifest, tenant } = request;
   const hasTenants = tenants !== undefined;
   const held = {
     usedMs: c.get('exchange').elapsedMs(),
     deadlineMs: request.deadlineMs ?? limits.deadlineMsMax,
   };
-  // The body says how urgent it is; each priority waits in a line of its own.
-  let refusal: Result<void, Failure> = ok(undefined);
-  for (const priority of hasTenants ? priorities : (['normal'] as const)) {
-    const weight = flowWeight(tenant.weight, priority);
-    const terms = termsOf({ manifest, limits, flowWeight: weight, hasTenants, held });
-    if (terms.budget === null) return ok(undefined);
-    const outline = {
-      class: classOf(manifest.name, manifest.version),
-      tenant: tenant.name,
-      priority,
-      rows: 1,
-      payloadBytes: 0,
-    };
-    const quoted = await queue.quote(outline, terms);
-    if (quoted.ok) return ok(undefined);
-    refusal = quoted;
+  const termsFor = (priority: Priority): EnqueueTerms =>
+    termsOf({
+      manifest,
+      limits,
+      flowWeight: flowWeight(tenant.weight, priority),
+      hasTenants,
+      held,
+    });
+  const { budget } = termsFor('normal');
+  if (budget === null) return ok(undefined);
+  const outline = {
+    class: classOf(manifest.name, manifest.version),
+    tenant: tenant.name,
+    rows: 1,
+    payloadBytes: 0,
+  };
+  const normal = await queue.quote({ ...outline, priority: 'normal' }, termsFor('normal'));
+  if (normal.ok) return ok(undefined);
+  if (!hasTenants) return normal;
+  // The body says how urgent it is; each priority waits in a line of its own. These are asked without a
+  // budget, because each refusal gives away a turn to come back, and the caller comes back once.
+  for (const priority of ['high', 'low'] as const) {
+    const terms = { ...termsFor(priority), budget: null };
+    const quoted = await queue.quote({ ...outline, priority }, terms);
+    const readyInMs = quoted.ok ? quoted.value?.readyInMs : undefined;
+    if (readyInMs !== undefined && budget.usedMs + readyInMs <= budget.budgetMs) {
+      return ok(undefined);
+    }
   }
-  return refusal;
+  return normal;
 }
