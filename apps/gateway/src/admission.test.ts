@@ -204,6 +204,17 @@ describe('a caller that can come back', () => {
     });
   });
 
+  test('whose wait is over first is told how its job is by then', async () => {
+    await open({ mode: 'depth', budgetMs: null });
+    const accepted = new Promise((resolve) => gateway.queue.events.on('changed', resolve));
+    const response = submit({ Prefer: 'wait=30' });
+    await accepted;
+    const [job] = await claimed();
+    await gateway.gateway.drain();
+    const { status, id, queue } = await read(await response);
+    expect({ status, id, queue }).toEqual({ status: 'running', id: job?.id, queue: null });
+  });
+
   test('and need not is held as ever', async () => {
     await open({ runMs: 100 });
     worker = startWorker(gateway.queue, () => ({ ...succeeded, output: tensors }));

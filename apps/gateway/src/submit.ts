@@ -76,7 +76,7 @@ export async function submitJob(
     if (isHeld && !isTerminal(record.status)) {
       const { signal } = c.req.raw;
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
-      if (waited.end === 'outcome') record = waited.record;
+      record = waited.end === 'outcome' ? waited.record : await asOfNow(record, parts);
     }
 
     return jobAnswer(c, record, parts, {
@@ -90,6 +90,12 @@ export async function submitJob(
   } finally {
     place?.release();
   }
+}
+
+/** What has become of it since it was accepted; as it was then, where nobody can say. */
+async function asOfNow(record: JobRecord, { queue }: GatewayParts): Promise<JobRecord> {
+  const found = await queue.find(record.job.id);
+  return found.ok && found.value.found === 'record' ? found.value.record : record;
 }
 
 /** Headers and body, read and within their limits. The cheapest checks come first. */
