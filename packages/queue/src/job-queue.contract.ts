@@ -634,6 +634,49 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(idsOf(await take())).toEqual([b[0], a[0], b[1], a[1]]);
     });
 
+    test('a flow is not charged for jobs that ended before they were taken', async () => {
+      const canceled = await addOf('a', 20);
+      for (const id of canceled) await queue.cancel(id, 'not needed');
+      for (let i = 0; i < 20; i += 1) await add({ tenant: 'a', queueTimeoutMs: 100 });
+      await subject.pass(150);
+      expect(await take()).toEqual([]);
+      const [a, b] = [await addOf('a', 3), await addOf('b', 3)];
+      const pairs = [0, 1, 2].map((i) => [a[i]!, b[i]!].toSorted());
+      expect(idsOf(await take())).toEqual(pairs.flat());
+    });
+
+    test('a job keeps its place when those before it end, and whoever comes then stands behind it', async () => {
+      const a = await addOf('a', 4, 1);
+      for (const id of [a[0]!, a[1]!, a[3]!]) await queue.cancel(id, 'not needed');
+      const [last] = await addOf('a', 1, 1);
+      const b = await addOf('b', 5, 1);
+      const turns = [[b[0]!], [b[1]!], [a[2]!, b[2]!].toSorted(), [last!, b[3]!].toSorted()];
+      expect(idsOf(await take())).toEqual([...turns.flat(), b[4]]);
+    });
+
+    test.each([1, 3])(
+      'a flow of weight %i that cancels what it asked for gets no more than its share',
+      async (weight) => {
+        const patient = new Set(await addOf('b', 40));
+        let own = 0;
+        let others = 0;
+        for (let cycle = 0; cycle < 20; cycle += 1) {
+          const [wanted, spare] = await addOf('a', 2, weight);
+          for (;;) {
+            const id = (await take({ rowsMax: 1 }))[0]!.job.id;
+            if (id === wanted) break;
+            expect(patient.has(id)).toBe(true);
+            others += 1;
+          }
+          own += 1;
+          await queue.cancel(spare!, 'not needed');
+          expect(own).toBeLessThanOrEqual(weight * others + 1);
+          // And no less: it pays for what it was given only.
+          expect(others).toBeLessThanOrEqual(own / weight + 1);
+        }
+      },
+    );
+
     test('jobs that come back go before those of all flows, in the order in which they were taken', async () => {
       await addOf('a', 3);
       await addOf('b', 3);

@@ -5,7 +5,8 @@
  *
  * Order: `seq` is given at enqueue and defines arrival. Jobs of one tenant and priority are a flow, and a
  * claim takes each flow in order of arrival; between flows the smallest start tag goes first (fair queueing,
- * see rules.ts). With one flow a claim is a prefix of the waiting jobs. Jobs that come back (given back, or
+ * see rules.ts). A flow is charged for its jobs that were taken or wait, and not for those that ended before.
+ * With one flow a claim is a prefix of the waiting jobs. Jobs that come back (given back, or
  * their worker died) re-enter at their old place, before all others.
  *
  * Ownership: a claim carries a fence. Only the holder of the current fence settles the job; a job

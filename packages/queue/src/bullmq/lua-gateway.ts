@@ -15,7 +15,11 @@ const deciding = `
 local tenant, rows, payloadBytes, weight = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local flow = tenant .. '/' .. ARGV[2]
 local waiting = C('ZCARD', P..'prioritized')
-local tag = math.max(stat('vt'), stat('f:'..flow))
+-- Behind those of its flow that were taken or still wait. What jobs were charged that ended before they
+-- were taken is given back once none waits behind them.
+local lastOfFlow = C('ZRANGE', P..'x:q:'..flow, -1, -1)[1]
+local tag = math.max(stat('vt'), stat('c:'..flow),
+  lastOfFlow and tonumber(C('HGET', P..lastOfFlow, 'xh') or 0) or 0)
 local function aheadOf(tag)
   if waiting == 0 then return 0 end
   return C('ZCOUNT', P..'prioritized', '-inf', int(tag))
@@ -73,7 +77,6 @@ bump('seq', 1)
 bump('n:'..flow, 1)
 local seq = stat('seq')
 local nextTag = tag + math.max(1, math.floor(rows * ${rowTag} / weight))
-bump('f:'..flow, nextTag - stat('f:'..flow))
 if stat('last') > 0 then
   local apartUs = math.min(nowUs - stat('last'), 10000000) / rows
   local every = stat('every')
@@ -83,7 +86,7 @@ bump('last', nowUs - stat('last'))
 
 local deadline, queueDeadline = nowMs + tonumber(ARGV[16]), nowMs + tonumber(ARGV[17])
 bullAdd(id, data, tag)
-C('HSET', jobKey, 'xs', int(seq), 'xl', flow, 'xc', int(stat('n:'..flow)), 'xz', int(tag), 'xe', int(nowUs),
+C('HSET', jobKey, 'xs', int(seq), 'xl', flow, 'xc', int(stat('n:'..flow)), 'xz', int(tag), 'xh', int(nextTag), 'xe', int(nowUs),
   'xd', deadline, 'xq', queueDeadline, 'xr', rows, 'xv', ARGV[21], 'xn', payloadBytes, 'xg', ARGV[18],
   'xm', ARGV[19], 'xa', ARGV[20])
 if ARGV[15] == '0' then C('HSET', jobKey, 'xi', ARGV[14]) end

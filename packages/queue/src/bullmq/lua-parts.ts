@@ -17,7 +17,8 @@
  *                          rows, bytes: waiting rows and payload bytes · resbytes: stored outcome bytes ·
  *                          every, last: mean time between two rows (us), last arrival (us) ·
  *                          q:<tenant> waiting jobs · n:<flow> jobs that arrived · d:<flow> jobs that left the
- *                          wait (returned ones subtracted) · f:<flow> earliest tag of its next job
+ *                          wait (returned ones subtracted) · c:<flow> earliest tag
+ *                          behind those of its jobs that were taken
  *   x:serve        hash    worker -> what its runs take, when its slots are free, until when that is believed
  *   x:skip:<flow>  zset    seq -> seq of jobs that ended while they waited: they left, but overtook nobody.
  *                          Kept while a job with a lower seq lives; the sweep removes the rest
@@ -29,7 +30,8 @@
  *   x:cl:<worker>  string  fence of the worker's last claim
  *
  * Fields of a job's hash, besides BullMQ's own (`ats` is the attempt, `stc` counts lost workers):
- *   xs seq · xl flow · xc its number in its flow · xz start tag, below all others from the first claim on · xe enqueued (us) · xd deadline (ms) ·
+ *   xs seq · xl flow · xc its number in its flow · xz start tag, below all others from the first claim on · xh earliest tag of
+ *   the job of its flow behind it · xe enqueued (us) · xd deadline (ms) ·
  *   xq queue deadline (ms) · xr rows · xv envelope version · xn payload bytes · xg gateway that waits ·
  *   xw further gateways that wait (`,` in front of each) · xm retention (ms) · xa attempts allowed ·
  *   xi inline payload · xf fence of the current claim · xk jobs that overtook it · xt first start (us) ·

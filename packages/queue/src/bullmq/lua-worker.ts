@@ -137,6 +137,7 @@ while true do
     if not h.xb then
       -- Should it come back, then before all that was never taken, and in the order of first takes.
       bump('taken', 1)
+      bump('c:'..flow, math.max(0, tonumber(h.xh or 0) - stat('c:'..flow)))
       C('HSET', P..id, 'xz', int(stat('taken') - 4503599627370496))
     end
     C('ZADD', P..'x:dl', h.xd, id)

@@ -21,6 +21,8 @@ export interface Job {
   readonly number: number;
   /** Where it stands among the waiting jobs, with its id where tags are equal. */
   tag: number;
+  /** The earliest tag of the job of its flow behind it. */
+  readonly nextTag: number;
   readonly enqueuedAtMs: number;
   readonly deadlineAtMs: number;
   readonly queueDeadlineAtMs: number;

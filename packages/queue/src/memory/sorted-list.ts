@@ -19,6 +19,10 @@ export class SortedList<T> {
     return this.#items[0];
   }
 
+  get last(): T | undefined {
+    return this.#items.at(-1);
+  }
+
   add(item: T): void {
     const last = this.#items.at(-1);
     if (last === undefined || this.#compare(last, item) < 0) this.#items.push(item);

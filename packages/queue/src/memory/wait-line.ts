@@ -7,13 +7,14 @@ import { SortedList } from './sorted-list.ts';
 /** The jobs of one tenant and priority. */
 export interface Flow {
   readonly tenant: string;
-  /** The earliest tag of its next job. */
-  nextTag: number;
+  /** The earliest tag behind those of its jobs that were taken. */
+  takenUntilTag: number;
   /** Jobs that arrived so far: the next one's number is one more. */
   arrived: number;
   /** Jobs that left the line so far, returned ones subtracted. */
   left: number;
-  waiting: number;
+  /** Those that wait, in order of arrival. */
+  readonly waiting: SortedList<Job>;
   /** Numbers of jobs that ended while they waited, as long as an older job lives: they overtook nobody. */
   skipped: number[];
 }
@@ -24,15 +25,19 @@ export interface Place {
   /** Its number in its flow, from 1. */
   readonly number: number;
   readonly tag: number;
+  /** The earliest tag of the job of its flow behind it. */
+  readonly nextTag: number;
 }
 
 /** Tags of arrivals are 0 or more, those of jobs that were taken are less: they go before all others. */
 const takenTag = -(2 ** 52);
 
+const byArrival = (a: Job, b: Job): number => a.seq - b.seq;
+
 export class WaitLine {
   readonly #rules: QueueRules;
   readonly #byTurn = new SortedList<Job>((a, b) => a.tag - b.tag || compareIds(a, b));
-  readonly #byAge = new SortedList<Job>((a, b) => a.seq - b.seq);
+  readonly #byAge = new SortedList<Job>(byArrival);
   readonly #flows = new Map<string, Flow>();
   readonly #jobsOfTenant = new Map<string, number>();
   #flowsWaiting = 0;
@@ -80,9 +85,14 @@ export class WaitLine {
     return this.#jobsOfTenant.get(tenant) ?? 0;
   }
 
-  /** The tag that a job of the flow would get now. */
+  /**
+   * The tag that a job of the flow would get now: behind those of its jobs that were taken or still wait.
+   * What jobs were charged that ended before they were taken is given back once none waits behind them.
+   */
   tagOf(job: Pick<JobEnvelope, 'tenant' | 'priority'>): number {
-    return this.#rules.startTag(this.#virtualTime, this.#flows.get(keyOf(job))?.nextTag ?? 0);
+    const flow = this.#flows.get(keyOf(job));
+    const flowTag = Math.max(flow?.takenUntilTag ?? 0, flow?.waiting.last?.nextTag ?? 0);
+    return this.#rules.startTag(this.#virtualTime, flowTag);
   }
 
   /** Jobs that would go before one that arrives now and gets `tag`. */
@@ -105,14 +115,16 @@ export class WaitLine {
   arrive(job: Pick<JobEnvelope, 'tenant' | 'priority' | 'rows'>, weight: number): Place {
     const tag = this.tagOf(job);
     const flow = this.#flowOf(job);
-    flow.nextTag = this.#rules.nextTag(tag, job.rows, weight);
     flow.arrived += 1;
-    return { flow, number: flow.arrived, tag };
+    const nextTag = this.#rules.nextTag(tag, job.rows, weight);
+    return { flow, number: flow.arrived, tag, nextTag };
   }
 
   add(job: Job): void {
     this.#byTurn.add(job);
     this.#byAge.add(job);
+    job.flow.waiting.add(job);
+    if (job.flow.waiting.length === 1) this.#flowsWaiting += 1;
     this.#count(job, 1);
   }
 
@@ -136,6 +148,7 @@ export class WaitLine {
     this.#leave(job);
     if (job.wasTaken) return;
     if (isInTurn) this.#virtualTime = this.#rules.timeAfter(this.#virtualTime, job.tag);
+    job.flow.takenUntilTag = Math.max(job.flow.takenUntilTag, job.nextTag);
     this.#taken += 1;
     job.tag = takenTag + this.#taken;
     job.wasTaken = true;
@@ -168,7 +181,7 @@ export class WaitLine {
     for (const [key, flow] of this.#flows) {
       const least = oldest.get(flow);
       if (least !== undefined) flow.skipped = flow.skipped.filter((number) => number > least);
-      else if (flow.nextTag <= this.#virtualTime) this.#flows.delete(key);
+      else if (flow.takenUntilTag <= this.#virtualTime) this.#flows.delete(key);
       else flow.skipped = [];
     }
   }
@@ -176,18 +189,17 @@ export class WaitLine {
   #leave(job: Job): void {
     this.#byTurn.remove(job);
     this.#byAge.remove(job);
+    job.flow.waiting.remove(job);
+    if (job.flow.waiting.length === 0) this.#flowsWaiting -= 1;
     this.#count(job, -1);
     job.flow.left += 1;
   }
 
   #count(job: Job, sign: 1 | -1): void {
-    const { flow } = job;
-    if (flow.waiting === 0) this.#flowsWaiting += 1;
-    flow.waiting += sign;
-    if (flow.waiting === 0) this.#flowsWaiting -= 1;
-    const jobs = this.jobsOf(flow.tenant) + sign;
-    if (jobs === 0) this.#jobsOfTenant.delete(flow.tenant);
-    else this.#jobsOfTenant.set(flow.tenant, jobs);
+    const { tenant } = job.flow;
+    const jobs = this.jobsOf(tenant) + sign;
+    if (jobs === 0) this.#jobsOfTenant.delete(tenant);
+    else this.#jobsOfTenant.set(tenant, jobs);
     this.#rows += sign * job.envelope.rows;
     this.#bytes += sign * job.payload.length;
   }
@@ -196,7 +208,14 @@ export class WaitLine {
     const key = keyOf(job);
     let flow = this.#flows.get(key);
     if (flow === undefined) {
-      flow = { tenant: job.tenant, nextTag: 0, arrived: 0, left: 0, waiting: 0, skipped: [] };
+      flow = {
+        tenant: job.tenant,
+        takenUntilTag: 0,
+        arrived: 0,
+        left: 0,
+        waiting: new SortedList(byArrival),
+        skipped: [],
+      };
       this.#flows.set(key, flow);
     }
     return flow;

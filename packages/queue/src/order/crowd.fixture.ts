@@ -103,7 +103,8 @@ async function arrive(crowd: Crowd, recorder: Recorder, random: Random): Promise
     });
     taken.push(id);
     if (random.unit() < crowd.cancels) {
-      const canceled = taken[Math.floor(random.unit() * taken.length)];
+      // Often the newest: the next of its flow then stands where it stood.
+      const canceled = random.unit() < 0.5 ? id : taken[Math.floor(random.unit() * taken.length)];
       if (canceled !== undefined) await recorder.cancel(canceled);
     }
     if (random.unit() < 0.1) await recorder.sweep();

@@ -88,7 +88,7 @@ function meddled(name: keyof Scripts, lua: string): Partial<Scripts> {
   return redis.call(unpack(a))
 end
 `;
-  return { [name]: scripts[name].replace(honest, meddling) };
+  return { [name]: scripts[name].replace(honest, () => meddling) };
 }
 
 test('the scripts as they are have no fault, meddled with or not', async () => {
@@ -124,6 +124,12 @@ test('a claim of more rows than asked for is found', async () => {
 test('weights that do not count are found', async () => {
   const enqueue = scripts.enqueue.replace('local C =', "ARGV[5] = '1'\nlocal C =");
   expect(await fault(two, { enqueue })).toMatch(/^claim \d+ of|ahead instead of/u);
+});
+
+test('a flow that is not charged for what it was given is found', async () => {
+  const lua = `if a[1] == 'HINCRBY' and string.sub(a[3], 1, 2) == 'c:' then a[4] = 0 end`;
+  const found = await fault(two, meddled('claim', lua));
+  expect(found).toMatch(/^claim \d+ of|ahead instead of/u);
 });
 
 test('old jobs that are not served first are found', async () => {

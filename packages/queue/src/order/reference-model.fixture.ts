@@ -25,6 +25,8 @@ export interface ModelJob extends Arrival {
   readonly seq: number;
   readonly enqueuedAtMs: number;
   readonly tag: number;
+  /** The earliest tag of the job of its flow behind it. */
+  readonly nextTag: number;
   /** The how manieth to be taken of all jobs, when it was taken first; null before. */
   takenAs: number | null;
   /** Claims that were not taken back. */
@@ -56,20 +58,24 @@ export interface ModelClaimed {
 
 export class ReferenceModel {
   readonly #jobs: ModelJob[] = [];
-  readonly #flowTags = new Map<string, number>();
   #virtualTime = 0;
   #taken = 0;
 
   enqueue(arrival: Arrival, atMs: number): ModelJob {
     if (this.#jobs.some(({ id }) => id === arrival.id)) throw new Error(`${arrival.id} came twice`);
-    const tag = Math.max(this.#virtualTime, this.#flowTags.get(arrival.flow) ?? 0);
+    // Jobs that ended without having been taken were no service: the flow is not charged for them.
+    const charged = this.#jobs.filter(
+      ({ flow, state, takenAs }) =>
+        flow === arrival.flow && (takenAs !== null || state === 'waiting'),
+    );
+    const tag = Math.max(this.#virtualTime, ...charged.map(({ nextTag }) => nextTag));
     const step = Math.floor((arrival.rows * rowTag) / arrival.weight);
-    this.#flowTags.set(arrival.flow, tag + Math.max(1, step));
     const job: ModelJob = {
       ...arrival,
       seq: this.#jobs.length + 1,
       enqueuedAtMs: atMs,
       tag,
+      nextTag: tag + Math.max(1, step),
       takenAs: null,
       attempt: 0,
       workersLost: 0,

@@ -38,8 +38,6 @@ export class Replay {
   #isSingle = true;
   #isUniform = true;
   #lastClaimedSeq = 0;
-  /** Jobs of a flow that ended while they waited: their share of virtual time is not given again. */
-  readonly #unserved = new Map<string, number>();
   readonly #waiters = new Map<JobId, Waiter>();
 
   apply({ change, call }: Entry): void {
@@ -93,7 +91,7 @@ export class Replay {
     this.#waiters.set(job.id, {
       job: arrival,
       ahead: before.length,
-      aheadOfItsFlow: before.filter((other) => other.flow === flow).length,
+      aheadOfItsFlow: this.#chargedBefore(arrival),
       claims: 0,
       rowsMaxLeast: Infinity,
       returned: 0,
@@ -107,7 +105,7 @@ export class Replay {
     if (call.do !== 'claim') throw new Error(`a ${call.do} made a claim`);
     const { request, answer } = call;
     const expected = this.model.claim(request, atMs);
-    for (const id of expected.late) this.#unwatch(id);
+    for (const id of expected.late) this.#waiters.delete(id);
     const got = answer.claims.map(({ job, seq, attempt, isSuspect, overtakenBy }) =>
       describe({ id: job.id, seq, attempt, isSuspect, overtakenBy }),
     );
@@ -170,11 +168,18 @@ export class Replay {
     if (!this.#isSingle || this.returns > 0 || this.agedClaims > 0) return;
     for (const [flow, count] of passes) {
       const weight = this.model.jobs.find((other) => other.flow === flow)?.weight ?? 1;
-      const before = aheadOfItsFlow + (this.#unserved.get(job.flow) ?? 0);
-      const bound = Math.floor(((before + 1) * weight) / job.weight) + 1;
+      const bound = Math.floor(((aheadOfItsFlow + 1) * weight) / job.weight) + 1;
       this.tightestShare = Math.max(this.tightestShare, count / bound);
       check(count <= bound, `${count} of ${flow} passed ${job.id}, the bound is ${bound}`);
     }
+  }
+
+  /** Jobs of its flow that wait before it, and those among them that ended: who waits keeps his place. */
+  #chargedBefore({ flow, id }: ModelJob): number {
+    const own = this.model.jobs.filter((job) => job.flow === flow && job.id !== id);
+    const from = own.findLastIndex(({ takenAs }) => takenAs !== null) + 1;
+    const to = own.findLastIndex(({ state }) => state === 'waiting') + 1;
+    return Math.max(0, to - from);
   }
 
   #giveBack({ ids }: Change, call: Call): void {
@@ -206,14 +211,8 @@ export class Replay {
   }
 
   #end(id: JobId, end: () => void): void {
-    if (this.model.job(id).state === 'waiting') this.#unwatch(id);
-    end();
-  }
-
-  #unwatch(id: JobId): void {
-    const { flow } = this.model.job(id);
-    this.#unserved.set(flow, (this.#unserved.get(flow) ?? 0) + 1);
     this.#waiters.delete(id);
+    end();
   }
 }
 
