@@ -157,6 +157,70 @@ describe('models that share a device', () => {
   });
 });
 
+/** A lane as the device sees it, moved by hand. */
+function byHand(name: string, rest: Partial<Sharer> = {}): Sharer {
+  return {
+    cls: classOf(name, '1'),
+    weight: 1,
+    slots: 1,
+    claimAtMs: () => -Infinity,
+    prepareMs: () => 0,
+    running: () => [],
+    expectedMs: () => 10,
+    ...rest,
+  };
+}
+
+describe('turns', () => {
+  const { signal } = new AbortController();
+
+  /** Notes who has a turn, in order. */
+  function asking(device: DeviceShare) {
+    const had: string[] = [];
+    const ask = ({ cls }: Sharer): void => {
+      void device.turn(cls, signal).then(() => had.push(cls));
+    };
+    return { had, ask };
+  }
+
+  test('are not taken from a class by one that would claim earlier because it prepares longer', async () => {
+    const clock = new VirtualClock();
+    const device = new DeviceShare(1, clock);
+    const run = { startedAtMs: clock.nowMs(), expectedMs: 100 };
+    const claimAtMs = clock.nowMs() + 88;
+    // Its own slot is busy: it claims when the device is about to be free, and no earlier.
+    const quick = byHand('quick', { running: () => [run], claimAtMs: () => claimAtMs });
+    const slow = byHand('slow', { prepareMs: () => 50, expectedMs: () => 1_000 });
+    device.join(quick);
+    device.join(slow);
+    const { ask, had } = asking(device);
+    device.exclusiveTurn(quick.cls);
+    ask(quick);
+    ask(slow);
+    await clock.advance(87);
+    expect(had).toEqual([]);
+    await clock.advance(1);
+    expect(had).toEqual([quick.cls]);
+  });
+
+  test('are there while the device has room, though a class has claimed ahead of its own slot', async () => {
+    const clock = new VirtualClock();
+    const device = new DeviceShare(2, clock);
+    const run = { startedAtMs: clock.nowMs(), expectedMs: 100 };
+    const claimAtMs = (): number => (had.length < 2 ? -Infinity : Infinity);
+    const busy = byHand('busy', { running: () => [run], claimAtMs });
+    const other = byHand('other');
+    device.join(busy);
+    device.join(other);
+    const { ask, had } = asking(device);
+    for (const sharer of [busy, busy, busy, other]) {
+      ask(sharer);
+      await clock.advance(0);
+    }
+    expect(had).toEqual([busy.cls, busy.cls, other.cls]);
+  });
+});
+
 describe('capacity', () => {
   test.each([
     [[1, 1], 2, null, Infinity],
@@ -214,6 +278,7 @@ class Served {
     return {
       cls,
       weight,
+      slots,
       claimAtMs: () => (this.unfinished < slots ? -Infinity : Infinity),
       prepareMs: () => 0,
       running,

@@ -1,8 +1,9 @@
 /**
  * The device of a worker, as its classes share it. A class asks for a turn before it claims; whose turn it
  * is follows from the run time each has had (TimeShare), so that a model with long runs gets no more of the
- * device than one with short ones. At most `capacity` batches run at a time, in order of claim, and at most
- * one more is claimed: the jobs of all the others wait in the queue, where any worker can take them.
+ * device than one with short ones. At most `capacity` batches run at a time, in order of claim. A class
+ * claims one batch more than it has slots, and where as many are claimed as run, one more is claimed in
+ * all: the jobs of the others wait in the queue, where any worker can take them.
  *
  * Where all slots fit on the device nobody is kept waiting: a turn then comes when a class's own slots ask
  * for it.
@@ -19,6 +20,8 @@ export interface Sharer {
   readonly cls: ClassId;
   /** Share of the device's time against the other classes, while all have work. */
   readonly weight: number;
+  /** Its slots: most of its batches that run at a time. */
+  readonly slots: number;
   /**
    * When its own slots ask for the next batch: negative infinity when one is free, infinity until something
    * changes.
@@ -47,6 +50,8 @@ export interface Turn {
 
 interface Seat {
   readonly sharer: Sharer;
+  /** Its turns granted and not ended. */
+  unfinished: number;
   /** Set while the class waits for a turn. */
   grant: ((turn: Turn | undefined) => void) | null;
 }
@@ -56,8 +61,6 @@ export class DeviceShare {
   readonly #clock: Clock;
   readonly #seats = new Map<ClassId, Seat>();
   readonly #share: TimeShare;
-  /** Turns granted and not ended. */
-  #unfinished = 0;
   #turns = 0;
   #runs = 0;
   /** Batches that are ready to run, in order of claim. */
@@ -72,8 +75,8 @@ export class DeviceShare {
   }
 
   join(sharer: Sharer): void {
-    this.#share.join(sharer.cls, sharer.weight);
-    this.#seats.set(sharer.cls, { sharer, grant: null });
+    this.#share.join(sharer.cls, sharer.weight, sharer.slots);
+    this.#seats.set(sharer.cls, { sharer, unfinished: 0, grant: null });
   }
 
   /** The class claims nothing more. */
@@ -142,40 +145,51 @@ export class DeviceShare {
     }
     for (;;) {
       const nowMs = this.#clock.nowMs();
-      // Who is held up by its own slots, and not by the others, is passed over.
+      // Who is held up by its own slots for longer than by the device is passed over.
       const cls = this.#share.next((name) => {
         const seat = this.#seats.get(name as ClassId);
         if (seat === undefined || seat.grant === null) return true;
         const atMs = seat.sharer.claimAtMs();
         if (atMs > nowMs) lookAtMs = Math.min(lookAtMs, atMs);
-        return atMs <= nowMs;
+        return atMs <= Math.max(nowMs, this.#opensAtMs(seat.sharer));
       });
       const seat = cls === null ? undefined : this.#seats.get(cls as ClassId);
       // A claim that is not answered yet keeps its class's place: it is about to ask again.
       if (seat === undefined || seat.grant === null) return lookAtMs;
       const opensAtMs = this.#opensAtMs(seat.sharer);
       if (opensAtMs > nowMs) return Math.min(lookAtMs, opensAtMs);
+      this.#share.takes(seat.sharer.cls);
       seat.grant(this.#begin(seat));
     }
   }
 
   /** When the device has room for a batch of the class; see {@link Sharer.claimAtMs}. */
   #opensAtMs(sharer: Sharer): number {
-    if (this.#unfinished < this.#capacity) return -Infinity;
+    const seats = [...this.#seats.values()];
+    // A batch claimed ahead of its class's slots leaves the room to others until one of those is free.
+    const busy = seats.reduce((sum, seat) => sum + Math.min(seat.unfinished, seat.sharer.slots), 0);
+    if (busy < this.#capacity) return -Infinity;
     if (this.#unfinished > this.#capacity) return Infinity;
-    const running = [...this.#seats.values()].flatMap((seat) => seat.sharer.running());
+    const running = seats.flatMap((seat) => seat.sharer.running());
     // A batch is still being prepared: its run, once it starts, says when the next is due.
     if (running.length < this.#unfinished) return Infinity;
     return nextClaimAtMs(running, sharer.prepareMs());
   }
 
-  #begin({ sharer }: Seat): Turn {
+  get #unfinished(): number {
+    let sum = 0;
+    for (const { unfinished } of this.#seats.values()) sum += unfinished;
+    return sum;
+  }
+
+  #begin(seat: Seat): Turn {
+    const { sharer } = seat;
     const { cls } = sharer;
     const share = this.#share;
     const foundIdle = this.#unfinished === 0;
     this.#turns += 1;
     const order = this.#turns;
-    this.#unfinished += 1;
+    seat.unfinished += 1;
     let chargedMs = 0;
     const chargeInAll = (ms: number): void => {
       share.charge(cls, ms - chargedMs);
@@ -188,7 +202,7 @@ export class DeviceShare {
       giveBack: () => {
         chargeInAll(0);
         share.rests(cls);
-        this.#unfinished -= 1;
+        seat.unfinished -= 1;
         this.changed();
       },
       claimed: (rows) => chargeInAll(sharer.expectedMs(rows)),
@@ -199,7 +213,7 @@ export class DeviceShare {
       end: () => {
         chargeInAll(startedAtMs === null ? 0 : this.#clock.nowMs() - startedAtMs);
         if (startedAtMs !== null) this.#runs -= 1;
-        this.#unfinished -= 1;
+        seat.unfinished -= 1;
         this.#startReady();
         this.changed();
       },

@@ -52,6 +52,7 @@ export class Lane {
     device.join({
       cls,
       weight: manifest.weight,
+      slots: slots.all.length,
       claimAtMs: () => this.#claimAtMs(),
       prepareMs: () => prepareDurations.meanMs(batchSize.rowsMax),
       running: () => this.#running(),

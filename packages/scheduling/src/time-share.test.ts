@@ -79,6 +79,20 @@ describe('TimeShare', () => {
     expect(turns(share, 6, { a: 50, b: 10 }).join('')).toBe('bbbbba');
   });
 
+  test('nor is one that was held up by itself while others had their turns', () => {
+    const share = shared(2, { held: 10, busy: 1, late: 1 });
+    share.wants('held');
+    share.wants('busy');
+    for (let i = 0; i < 100; i += 1) {
+      share.takes('busy');
+      share.charge('busy', 10);
+    }
+    // Neither it nor those that come later, and start where it is, may now keep the others waiting.
+    share.wants('late');
+    share.rests('held');
+    expect(turns(share, 4, { busy: 10, late: 10 }).join('')).toBe('latebusylatebusy');
+  });
+
   test('a run that was shorter than expected is given back', () => {
     const share = shared(1, { a: 1, b: 1 });
     share.wants('a');
@@ -101,6 +115,22 @@ describe('TimeShare', () => {
     expect(share.stretch('a')).toBe(2);
     share.rests('a');
     expect(share.stretch('a')).toBe(2);
+  });
+
+  test('runs of a class with several slots seem longer, for they share its part', () => {
+    const share = new TimeShare(2);
+    share.join('two', 1, 2);
+    share.join('one', 1);
+    share.join('many', 1, 5);
+    share.wants('two');
+    expect(share.stretch('two')).toBe(1);
+    share.wants('one');
+    expect(share.stretch('two')).toBe(2);
+    expect(share.stretch('one')).toBe(1);
+    // Two of its five run at a time.
+    share.rests('one');
+    share.rests('two');
+    expect(share.stretch('many')).toBe(1);
   });
 
   test('a class that is asked for before it joined is a bug', () => {

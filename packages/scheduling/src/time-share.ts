@@ -12,6 +12,8 @@ import { invariant } from '@inferry/runtime';
 
 interface Share {
   readonly weight: number;
+  /** Most runs at a time. */
+  readonly slots: number;
   /** Run time by weight, ms. */
   virtualMs: number;
   /** The place among those that ask; null while it wants nothing. */
@@ -32,9 +34,11 @@ export class TimeShare {
   }
 
   /** Adds a class that wants nothing yet; a class that joins again begins anew. */
-  join(cls: string, weight: number): void {
+  join(cls: string, weight: number, slots = 1): void {
     invariant(weight > 0 && Number.isFinite(weight), 'a weight is positive');
-    this.#shares.set(cls, { weight, virtualMs: 0, asked: null });
+    invariant(slots >= 1, 'a class has a slot');
+    const runsMax = Math.min(slots, this.#capacity);
+    this.#shares.set(cls, { weight, slots: runsMax, virtualMs: 0, asked: null });
   }
 
   /** The class has work. It starts where the others are, unless it is ahead of them. */
@@ -54,10 +58,7 @@ export class TimeShare {
     share.asked = null;
   }
 
-  /**
-   * Whose turn it is, of those that want and `can` have it; null when there is none. Changes nothing: who
-   * takes the turn is charged for it, and who was passed over keeps its place.
-   */
+  /** Whose turn it is, of those that want and `can` have it; null when there is none. Changes nothing. */
   next(can: (cls: string) => boolean = () => true): string | null {
     let first: { readonly cls: string; readonly virtualMs: number; readonly asked: number } | null =
       null;
@@ -72,6 +73,17 @@ export class TimeShare {
     return first?.cls ?? null;
   }
 
+  /**
+   * The class takes its turn. Who was passed over could not have it, and is owed nothing: what it missed
+   * would add up, and one day keep all others waiting.
+   */
+  takes(cls: string): void {
+    const { virtualMs } = this.#share(cls);
+    for (const share of this.#shares.values()) {
+      if (share.asked !== null) share.virtualMs = Math.max(share.virtualMs, virtualMs);
+    }
+  }
+
   /** The class had the device for so long, or is expected to; a later correction may be negative. */
   charge(cls: string, ms: number): void {
     const share = this.#share(cls);
@@ -80,14 +92,17 @@ export class TimeShare {
     if (share.asked !== null) share.asked = this.#place();
   }
 
-  /** How much longer than they are its runs seem while it shares the device with those that want it; at least 1. */
+  /**
+   * How much longer than they are its runs seem in each of its slots, while it shares the device with those
+   * that want it; at least 1.
+   */
   stretch(cls: string): number {
     const own = this.#share(cls);
     let weight = 0;
     for (const share of this.#shares.values()) {
       if (share === own || share.asked !== null) weight += share.weight;
     }
-    return Math.max(1, weight / (own.weight * this.#capacity));
+    return Math.max(1, (own.slots * weight) / (own.weight * this.#capacity));
   }
 
   /** The least virtual time of those that want. */
