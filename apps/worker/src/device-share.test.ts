@@ -139,6 +139,19 @@ describe('models that share a device', () => {
     await close(fixture);
   });
 
+  test('leave their jobs in the queue while a run is late', async () => {
+    const manifests = [model('echo', 20), model('other', 20)];
+    const limits = { stuckRunGraceMs: 5_000 };
+    const fixture = virtualFixture({ manifests, deps: one, limits });
+    await fixture.submit(777, { executionTimeoutMs: 15 });
+    await fixture.worker.start();
+    await advance(fixture.clock, 16);
+    await backlog(fixture, 'other', 8);
+    await advance(fixture.clock, 200);
+    const [stats] = await fixture.queue.stats([classOf('other', '1')]);
+    expect(stats).toMatchObject({ active: 0, waiting: 8 });
+  });
+
   test('finish what they hold when the worker drains', async () => {
     const manifests = ['a', 'b', 'c'].map((name) => model(name, 30));
     const fixture = virtualFixture({ manifests, deps: one });

@@ -74,8 +74,13 @@ export class DeviceShare {
     this.#share = new TimeShare(capacity);
   }
 
+  /** Most runs at a time of a class with so many slots. */
+  runsOf(slots: number): number {
+    return Math.min(slots, this.#capacity);
+  }
+
   join(sharer: Sharer): void {
-    this.#share.join(sharer.cls, sharer.weight, sharer.slots);
+    this.#share.join(sharer.cls, sharer.weight, this.runsOf(sharer.slots));
     this.#seats.set(sharer.cls, { sharer, unfinished: 0, grant: null });
   }
 

@@ -110,24 +110,26 @@ export class Lane {
     return nextClaimAtMs(running, prepareDurations.meanMs(batchSize.rowsMax));
   }
 
+  /** A run that is overdue is not among them: nobody knows when it ends. */
   #running(): readonly RunningView[] {
     const { batchSize, slots } = this.#context;
     return slots.all
-      .flatMap((slot) => slot.running ?? [])
+      .flatMap((slot) => (slot.isOverdue ? [] : (slot.running ?? [])))
       .map(({ startedAtMs, rows }) => ({
         startedAtMs,
         expectedMs: batchSize.latency.meanMs(rows),
       }));
   }
 
-  /** For each slot the expected time until it is free of all that was claimed for it, ms. */
+  /** For each run that the class may have at a time: when its slot is free of all that was claimed for it, ms. */
   #freeInMs(): readonly number[] {
-    const { batchSize, clock, slots } = this.#context;
+    const { batchSize, clock, device, slots } = this.#context;
     const expectedMs = (rows: number): number => batchSize.latency.meanMs(rows) ?? 0;
     const nowMs = clock.nowMs();
-    const freeInMs = slots.all.map(({ running }) =>
-      running === null ? 0 : Math.max(0, running.startedAtMs + expectedMs(running.rows) - nowMs),
-    );
+    const freeInMs = slots.all
+      .flatMap(({ running }) => running ?? [])
+      .map(({ rows, startedAtMs }) => Math.max(0, startedAtMs + expectedMs(rows) - nowMs));
+    while (freeInMs.length < device.runsOf(slots.all.length)) freeInMs.push(0);
     for (const { rows } of this.#ahead) {
       const earliest = freeInMs.indexOf(Math.min(...freeInMs));
       freeInMs[earliest] = (freeInMs[earliest] ?? 0) + expectedMs(rows);

@@ -181,6 +181,26 @@ describe('free times', () => {
   });
 });
 
+describe('slots that cannot all run', () => {
+  const manifest: ModelManifest = { ...warm, instances: [{ kind: 'cpu', count: 2 }], simulated };
+
+  test('are told as the one that does', async () => {
+    const told = listening();
+    const { wrapQueue } = told;
+    const deps = { concurrentRuns: 1 };
+    const fixture = virtualFixture({ manifests: [manifest], deps, wrapQueue });
+    await submitMany(fixture, 12);
+    await fixture.worker.start();
+    await advance(fixture.clock, 10);
+    // The second is claimed just before the first ends, 60 ms after its start.
+    expect(told.requests.map(({ freeInMs }) => freeInMs)).toEqual([[0]]);
+    await advance(fixture.clock, 52);
+    expect(told.requests.map(({ freeInMs }) => freeInMs.map(Math.round))).toEqual([[0], [8]]);
+    expect(told.offers[0]?.points[0]?.ms).toBeCloseTo(32, 0);
+    await close(fixture);
+  });
+});
+
 describe('promises', () => {
   const claim: Claim = {
     ...({} as Claim),

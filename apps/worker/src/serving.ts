@@ -71,6 +71,7 @@ export class Serving {
       const { cls, manifest } = model;
       const rowsMax = rowsMaxOf(manifest);
       const batchSize = new BatchSize(model, rowsMax, {
+        runs: device.runsOf(model.instances.length),
         telemetry,
         logger,
         stored: stored.get(cls) ?? null,

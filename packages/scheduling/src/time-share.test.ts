@@ -121,22 +121,18 @@ describe('TimeShare', () => {
     const share = new TimeShare(2);
     share.join('two', 1, 2);
     share.join('one', 1);
-    share.join('many', 1, 5);
     share.wants('two');
     expect(share.stretch('two')).toBe(1);
     share.wants('one');
     expect(share.stretch('two')).toBe(2);
     expect(share.stretch('one')).toBe(1);
-    // Two of its five run at a time.
-    share.rests('one');
-    share.rests('two');
-    expect(share.stretch('many')).toBe(1);
   });
 
   test('a class that is asked for before it joined is a bug', () => {
     const share = shared(1, {});
     expect(() => share.wants('a')).toThrow('a class joins first');
     expect(() => share.join('a', 0)).toThrow('a weight is positive');
+    expect(() => share.join('a', 1, 2)).toThrow('in the slots that there are');
     expect(() => new TimeShare(0)).toThrow('at least one slot');
   });
 });

@@ -12,8 +12,8 @@ import { invariant } from '@inferry/runtime';
 
 interface Share {
   readonly weight: number;
-  /** Most runs at a time. */
-  readonly slots: number;
+  /** Most runs of the class at a time. */
+  readonly runs: number;
   /** Run time by weight, ms. */
   virtualMs: number;
   /** The place among those that ask; null while it wants nothing. */
@@ -33,12 +33,11 @@ export class TimeShare {
     this.#capacity = capacity;
   }
 
-  /** Adds a class that wants nothing yet; a class that joins again begins anew. */
-  join(cls: string, weight: number, slots = 1): void {
+  /** Adds a class that wants nothing yet, with most of its runs at a time; one that joins again begins anew. */
+  join(cls: string, weight: number, runs = 1): void {
     invariant(weight > 0 && Number.isFinite(weight), 'a weight is positive');
-    invariant(slots >= 1, 'a class has a slot');
-    const runsMax = Math.min(slots, this.#capacity);
-    this.#shares.set(cls, { weight, slots: runsMax, virtualMs: 0, asked: null });
+    invariant(runs >= 1 && runs <= this.#capacity, 'a class runs in the slots that there are');
+    this.#shares.set(cls, { weight, runs, virtualMs: 0, asked: null });
   }
 
   /** The class has work. It starts where the others are, unless it is ahead of them. */
@@ -93,7 +92,7 @@ export class TimeShare {
   }
 
   /**
-   * How much longer than they are its runs seem in each of its slots, while it shares the device with those
+   * How much longer than they are its runs seem, of which it may have several at a time, while it shares the device with those
    * that want it; at least 1.
    */
   stretch(cls: string): number {
@@ -102,7 +101,7 @@ export class TimeShare {
     for (const share of this.#shares.values()) {
       if (share === own || share.asked !== null) weight += share.weight;
     }
-    return Math.max(1, (own.slots * weight) / (own.weight * this.#capacity));
+    return Math.max(1, (own.runs * weight) / (own.weight * this.#capacity));
   }
 
   /** The least virtual time of those that want. */
