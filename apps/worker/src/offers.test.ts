@@ -128,6 +128,17 @@ describe('offers', () => {
     await fixture.worker.close();
   });
 
+  test('are there for a model without a warm-up that runs seldom', async () => {
+    const fixture = virtualFixture();
+    await fixture.worker.start();
+    for (let i = 0; i < 2; i += 1) {
+      await fixture.submit(1);
+      await advance(fixture.clock, 6_000);
+    }
+    expect((await quoteOf(fixture))?.readyInMs).toBeCloseTo(22, 0);
+    await fixture.worker.close();
+  });
+
   test('stretch by what other models of the worker take', async () => {
     const told = listening();
     const fixture = virtualFixture({

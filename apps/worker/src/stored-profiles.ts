@@ -22,7 +22,7 @@ const loadMsMax = 1_000;
 
 interface Kept {
   readonly key: string;
-  readonly latency: Pick<LatencyModel, 'snapshot' | 'measured'>;
+  readonly latency: Pick<LatencyModel, 'snapshot'>;
   /** As it was last saved; null before. */
   text: string | null;
 }
@@ -58,8 +58,9 @@ export class StoredProfiles {
   /** Saves what has changed; throws when the queue could not be reached. */
   async save(): Promise<void> {
     const saving = this.#kept.map(async (kept) => {
-      if (kept.latency.measured().length === 0) return;
-      const text = JSON.stringify(kept.latency.snapshot());
+      const snapshot = kept.latency.snapshot();
+      if (snapshot.sizes.length === 0) return;
+      const text = JSON.stringify(snapshot);
       if (text === kept.text) return;
       await this.#deps.queue.saveProfile(kept.key, text);
       kept.text = text;

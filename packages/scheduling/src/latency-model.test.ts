@@ -108,6 +108,35 @@ describe('LatencyModel.record', () => {
   });
 });
 
+describe('a device that always rests before its runs', () => {
+  const cold = { isFirst: false, idleMs: 60_000 };
+
+  test('is known by them, until a run without a rest says more', () => {
+    const model = new LatencyModel();
+    expect(model.record({ ...cold, rows: 4, durationMs: 300 })).toBeNull();
+    expect(model.meanMs(4)).toBe(300);
+    expect(model.record({ ...cold, rows: 4, durationMs: 100 })).toBeNull();
+    expect(model.meanMs(4)).toBe(200);
+    model.record({ ...cold, rows: 1, durationMs: 90 });
+    expect(model.coldFactor).toBe(1);
+    run(model, 2, 50);
+    expect(model.snapshot()).toEqual({
+      sizes: [{ rows: 2, runs: 1, meanMs: 50, age: 0 }],
+      tailFactor: 1,
+    });
+    // From now on a rest is told apart.
+    model.record({ ...cold, rows: 2, durationMs: 100 });
+    expect(model.meanMs(2)).toBe(50);
+    expect(model.coldFactor).toBeCloseTo(1.2);
+  });
+
+  test('tells nothing that others should start from', () => {
+    const model = new LatencyModel();
+    model.record({ ...cold, rows: 4, durationMs: 300 });
+    expect(model.snapshot().sizes).toEqual([]);
+  });
+});
+
 describe('LatencyModel.seeded', () => {
   const sizes = [1, 4, 8].map((rows) => ({ rows, runs: 50, meanMs: 10 * rows, age: 0 }));
   const seed: LatencySnapshot = { sizes, tailFactor: 1.4 };
@@ -144,6 +173,19 @@ describe('LatencyModel.seeded', () => {
     run(model, 8, durationMs);
     expect(model.measured()).toHaveLength(3);
     expect(runsAt(model, 8)).toBe(9);
+  });
+
+  test.each([
+    [5, 161, 0],
+    [5, 19, 0],
+    [5, 159, 3],
+    [5, 21, 3],
+    [16, 39, 0],
+    [16, 5_000, 3],
+  ])('%i rows, of which it says nothing, in %i ms: %i of its sizes are kept', (rows, ms, kept) => {
+    const model = LatencyModel.seeded(seed);
+    run(model, rows, ms);
+    expect(model.measured().filter((size) => size.rows !== rows)).toHaveLength(kept);
   });
 
   test('a first run in its session, and a cold one, say nothing of the device', () => {

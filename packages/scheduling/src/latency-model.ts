@@ -65,6 +65,8 @@ export class LatencyModel {
   #runs = 0;
   #tailFactor = 1;
   #coldFactor = 1;
+  /** All that is known are runs of a cold device: better than nothing, and no more than that. */
+  #isColdOnly = false;
   /** Sizes that lean on a seed, with their runs since. */
   readonly #seeds = new Map<number, number>();
   /** Derived from `#sizes`; null when they changed since. */
@@ -83,8 +85,8 @@ export class LatencyModel {
 
   /**
    * A model that starts with what another process learned. It believes its own runs sooner, and when the
-   * first run of a size takes more than twice or less than half as long as the seed says, the device is
-   * another than it was: then all of the seed is forgotten.
+   * first run of a size takes more than twice or less than half as long as the seed says of it, or of sizes
+   * that take no longer or no shorter, the device is another than it was: then all of the seed is forgotten.
    */
   static seeded(snapshot: LatencySnapshot): LatencyModel {
     const sizes = snapshot.sizes.map((size) => ({
@@ -98,17 +100,25 @@ export class LatencyModel {
 
   /**
    * Learns from a run that succeeded. A first run, and what is no duration, teaches nothing; a run of a cold
-   * device only moves {@link coldFactor}. Returns what the run took by what was expected of it; null when
+   * device only moves {@link coldFactor}, but where nothing else is known it counts until another comes. Returns what the run took by what was expected of it; null when
    * nothing was expected, or for a run that is not like the others.
    */
   record({ durationMs, idleMs, isFirst, rows }: RunSample): number | null {
     invariant(Number.isInteger(rows) && rows >= 1, 'a run has at least one row');
     if (isFirst || !isDuration(durationMs)) return null;
     const ratio = ratioOf(durationMs, this.meanMs(rows));
-    if (idleMs > warmIdleMsMax) {
+    const isCold = idleMs > warmIdleMsMax;
+    if (isCold && this.#sizes.size > 0 && !this.#isColdOnly) {
       this.#learnCold(ratio);
       return null;
     }
+    if (this.#isColdOnly && !isCold) this.#forgetAll(this.#sizes.keys());
+    this.#isColdOnly = isCold;
+    this.#learn(rows, durationMs);
+    return isCold ? null : ratio;
+  }
+
+  #learn(rows: number, durationMs: number): void {
     this.#checkSeed(rows, durationMs);
     const known = this.#sizes.get(rows);
     if (known !== undefined) this.#learnTail(durationMs, this.meanMs(rows) ?? 0);
@@ -119,7 +129,6 @@ export class LatencyModel {
     this.#sizes.set(rows, { runs, meanMs: mean, lastRun: this.#runs });
     this.#curve = null;
     if (this.#sizes.size > sizesMax) this.#forget();
-    return ratio;
   }
 
   /** The expected duration of a run of `rows` rows in ms; undefined while nothing was measured. */
@@ -153,7 +162,9 @@ export class LatencyModel {
     return this.#sizes.size === 0 ? [] : this.#fitted().sizes;
   }
 
+  /** For another model to start from; without runs of a cold device. */
   snapshot(): LatencySnapshot {
+    if (this.#isColdOnly) return { sizes: [], tailFactor: 1 };
     return { sizes: this.measured(), tailFactor: this.#tailFactor };
   }
 
@@ -186,20 +197,33 @@ export class LatencyModel {
     this.#curve = null;
   }
 
-  /** Forgets the seed when the first run of one of its sizes contradicts it. */
+  /** Forgets the seed when the first run of a size contradicts it. */
   #checkSeed(rows: number, durationMs: number): void {
     const runs = this.#seeds.get(rows);
-    const seed = this.#sizes.get(rows);
-    if (runs === undefined || seed === undefined) return;
-    const isContradicted =
-      durationMs > seed.meanMs * seedRatioMax || durationMs < seed.meanMs / seedRatioMax;
-    if (runs === 0 && isContradicted) {
-      for (const seeded of this.#seeds.keys()) this.#sizes.delete(seeded);
+    const isFirst = runs === 0 || !this.#sizes.has(rows);
+    if (isFirst && this.#contradictsSeed(rows, durationMs)) {
+      this.#forgetAll(this.#seeds.keys());
       this.#seeds.clear();
-      this.#tailFactor = 1;
-      this.#curve = null;
-    } else if (runs + 1 < seedRunsMax) this.#seeds.set(rows, runs + 1);
+    } else if (runs === undefined) return;
+    else if (runs + 1 < seedRunsMax) this.#seeds.set(rows, runs + 1);
     else this.#seeds.delete(rows);
+  }
+
+  /** More rows take no less time, so that a run has something to say of all sizes that have not run yet. */
+  #contradictsSeed(rows: number, durationMs: number): boolean {
+    return [...this.#seeds].some(([seeded, runs]) => {
+      const meanMs = this.#sizes.get(seeded)?.meanMs;
+      if (runs > 0 || meanMs === undefined) return false;
+      const isTooLong = seeded >= rows && durationMs > meanMs * seedRatioMax;
+      const isTooShort = seeded <= rows && durationMs < meanMs / seedRatioMax;
+      return isTooLong || isTooShort;
+    });
+  }
+
+  #forgetAll(sizes: Iterable<number>): void {
+    for (const rows of sizes) this.#sizes.delete(rows);
+    this.#tailFactor = 1;
+    this.#curve = null;
   }
 
   #learnCold(ratio: number | null): void {
