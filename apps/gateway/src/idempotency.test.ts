@@ -1,7 +1,7 @@
 import type { Result } from '@inferry/runtime';
 import type { EnqueueRefusal, JobQueue } from '@inferry/queue';
 import { failure } from '@inferry/contracts';
-import { err } from '@inferry/runtime';
+import { err, ok } from '@inferry/runtime';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import {
@@ -127,4 +127,26 @@ test('a job that was stored although the queue seemed away is found by the next 
   });
   expect(await submit('k')).toMatchObject({ status: 503 });
   expect(await submit('k')).toMatchObject({ status: 202, isReplay: true });
+});
+
+test('a job that was stored and cannot be found yet stays the one of its key, also when the next try is refused', async () => {
+  const { queue } = gateway;
+  const find = queue.find.bind(queue);
+  queue.find = () => Promise.resolve(ok({ found: 'never' }));
+  const ids: string[] = [];
+  onNextEnqueue(queue, (enqueue) => async (...given) => {
+    await enqueue(...given);
+    ids.push(given[0].id);
+    return err({ ...failure('queue_unavailable', 'away'), code: 'queue_unavailable' });
+  });
+  expect(await submit('k')).toMatchObject({ status: 503, code: 'queue_unavailable' });
+  expect(await submit('k')).toMatchObject({ status: 409, code: 'idempotency_in_progress' });
+  const late: Result<never, EnqueueRefusal> = err({
+    ...failure('deadline_infeasible', 'late'),
+    code: 'deadline_infeasible',
+  });
+  onNextEnqueue(queue, () => () => Promise.resolve(late));
+  expect(await submit('k')).toMatchObject({ status: 503, code: 'deadline_infeasible' });
+  queue.find = find;
+  expect(await submit('k')).toMatchObject({ status: 202, id: ids[0], isReplay: true });
 });

@@ -17,8 +17,8 @@ export interface KeyedRequest {
 }
 
 export type Reservation =
-  /** Make the job, with this id; then {@link settleKey}. */
-  | { readonly do: 'accept'; readonly id: JobId }
+  /** Make the job, with this id; then {@link settleKey}. `isNew`: no try before this one can have made it. */
+  | { readonly do: 'accept'; readonly id: JobId; readonly isNew: boolean }
   /** The job is there. */
   | { readonly do: 'replay'; readonly record: JobRecord };
 
@@ -69,7 +69,7 @@ export async function reserveKey(
     );
     if (!reserved.ok) return reserved;
     const { isNew, binding } = reserved.value;
-    if (isNew) return ok({ do: 'accept', id });
+    if (isNew) return ok({ do: 'accept', id, isNew });
     if (binding.fingerprint !== request.fingerprint) {
       const detail = 'This Idempotency-Key was used with another request.';
       return err(failure('idempotency_key_reused', detail));
@@ -82,7 +82,7 @@ export async function reserveKey(
       return err(failure('job_gone', detail));
     }
     if (waitedMs === 0 && clock.nowMs() - binding.reservedAtMs >= patienceMs) {
-      return ok({ do: 'accept', id: binding.id });
+      return ok({ do: 'accept', id: binding.id, isNew });
     }
     if (waitedMs >= patienceMs) break;
     await sleep(clock, lookEveryMs);
@@ -92,16 +92,17 @@ export async function reserveKey(
 }
 
 /**
- * Confirms the key of an accepted job, frees the key of a refused one. After `queue_unavailable` nobody
- * knows whether the job was stored: the key stays reserved, and the next try completes it. A confirm
- * that fails is made good the same way, so neither failure is an error of the request.
+ * Confirms the key of an accepted job, frees the key of a refused one. After `queue_unavailable`, and where
+ * an earlier try may have stored the job, nobody knows whether there is one: the key stays reserved, and the
+ * next try completes it. A confirm that fails is made good the same way, so neither failure is an error of
+ * the request.
  */
 export async function settleKey(
   request: KeyedRequest,
-  result: Result<unknown, Failure>,
+  { isNew, result }: { readonly isNew: boolean; readonly result: Result<unknown, Failure> },
   { queue, log }: GatewayParts,
 ): Promise<void> {
-  if (!result.ok && result.error.code === 'queue_unavailable') return;
+  if (!result.ok && (!isNew || result.error.code === 'queue_unavailable')) return;
   const done = result.ok
     ? await queue.keys.confirm(request.key)
     : await queue.keys.release(request.key);

@@ -186,8 +186,9 @@ async function placeOnce(
   if (reservation.value.do === 'replay') {
     return ok({ record: reservation.value.record, isReplay: true, isDeferred: false });
   }
-  const placed = await place(c, arrived, { id: reservation.value.id, isHeld }, parts);
-  await settleKey(keyed, placed, parts);
+  const { id, isNew } = reservation.value;
+  const placed = await place(c, arrived, { id, isHeld }, parts);
+  await settleKey(keyed, { isNew, result: placed }, parts);
   return placed;
 }
 
