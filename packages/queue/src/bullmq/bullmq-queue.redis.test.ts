@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { aJob, describeJobQueue, type Subject, roomy } from '../job-queue.contract.ts';
 import type { JobQueue } from '../port.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
+import { openPayloadReader } from './payload-reader.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -95,6 +96,45 @@ test('a claim whose reply is lost is repeated: its jobs come back once, as a fir
   expect(claims.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
   await queue.close();
   wire.close();
+});
+
+test('a large payload outlives the refusal of its job when the job is taken the next moment', async () => {
+  const prefix = `t${randomBytes(4).toString('hex')}`;
+  const connection = { url: redis.url, prefix };
+  const queue = createBullmqQueue({ ...connection, clock: systemClock, processId: 'p1' });
+  const cls = classOf('m', '1');
+  await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
+  const points = [{ rows: 1, ms: 100 }];
+  await queue.offer('w1', cls, { rowsMax: 1, points, tailFactor: 1 });
+  const payload = new Uint8Array(3_000);
+  const budget = { usedMs: 0, budgetMs: 150, needsWorker: true };
+  // All of them are told that there is room, and all but one that there is none any more.
+  const refused: JobId[] = [];
+  const place = async (): Promise<void> => {
+    const job = aJob(cls, { payloadBytes: payload.length });
+    const inTime = await queue.enqueue(job, payload, { ...roomy, budget });
+    if (inTime.ok) return;
+    refused.push(job.id);
+    await queue.enqueue(job, payload, roomy);
+  };
+  await Promise.all(Array.from({ length: 20 }, place));
+  expect(refused).toHaveLength(19);
+  const { claims } = await queue.claim(cls, {
+    workerId: 'w1',
+    rowsMax: 20,
+    rowsMin: 1,
+    takeSuspect: false,
+    freeInMs: [0],
+    agingMs: 60_000,
+  });
+  const reader = openPayloadReader(connection);
+  const payloads = await reader.read(
+    cls,
+    claims.map(({ job }) => job.id),
+  );
+  expect(payloads.map((bytes) => bytes?.length)).toEqual(Array.from({ length: 20 }, () => 3_000));
+  await reader.close();
+  await queue.close();
 });
 
 /** A TCP relay to Redis that can swallow what the server answers and then break the connections. */

@@ -42,11 +42,14 @@ export function gatewaySide(
     });
   }
 
-  /** What a refused enqueue wrote before it was refused. */
+  /**
+   * What a refused enqueue wrote before it was refused. Each on the connection that wrote it, so that a next
+   * enqueue of the same id, which may follow at once, writes after it.
+   */
   function discard(job: JobEnvelope, isInline: boolean): void {
     const leftovers = [
       commands.unlink(names.locator(job.id)),
-      ...(isInline ? [] : [commands.unlink(names.payload(job.class, job.id))]),
+      ...(isInline ? [] : [blobs.unlink(names.payload(job.class, job.id))]),
     ];
     // Both expire by themselves when Redis went away meanwhile.
     Promise.all(leftovers).catch(() => undefined);
