@@ -18,7 +18,15 @@ import {
   type QueueRules,
 } from '@inferry/queue';
 import { systemClock, systemRandom } from '@inferry/runtime';
-import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
+import {
+  estimate,
+  nextTag,
+  rowsBetween,
+  rowsToCome,
+  serviceMs,
+  startTag,
+  timeAfter,
+} from '@inferry/scheduling';
 import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
@@ -35,7 +43,15 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export const rules: QueueRules = { startTag, nextTag, timeAfter, serviceMs, estimate };
+export const rules: QueueRules = {
+  startTag,
+  nextTag,
+  timeAfter,
+  rowsBetween,
+  serviceMs,
+  estimate,
+  rowsToCome,
+};
 
 export const claimRequest: ClaimRequest = {
   workerId: 'w1',

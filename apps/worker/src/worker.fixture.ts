@@ -21,7 +21,15 @@ import {
   type JobQueue,
 } from '@inferry/queue';
 import { type Clock, invariant, seededRandom, VirtualClock } from '@inferry/runtime';
-import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
+import {
+  estimate,
+  nextTag,
+  rowsBetween,
+  rowsToCome,
+  serviceMs,
+  startTag,
+  timeAfter,
+} from '@inferry/scheduling';
 import type { Logger } from '@inferry/telemetry';
 import type { WorkerDeps } from './deps.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
@@ -64,7 +72,7 @@ export const claimByOther: ClaimRequest = {
 };
 
 /** What the memory queue needs. */
-export const rules = { startTag, nextTag, timeAfter, estimate, serviceMs };
+export const rules = { startTag, nextTag, timeAfter, rowsBetween, serviceMs, estimate, rowsToCome };
 
 /** Takes whatever fits. */
 export const takesAll: EnqueueTerms = {

@@ -835,6 +835,27 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       });
     });
 
+    test('what other flows send before its turn is part of what a job can expect', async () => {
+      await queue.offer('w1', cls, oneASecond);
+      for (let i = 0; i < 4; i += 1) {
+        await add({ tenant: i % 2 === 0 ? 'a' : 'b' });
+        await subject.pass(20);
+      }
+      await take();
+      // The slot is free again.
+      await take();
+      expect(await readyInMs({ tenant: 'b' })).toBeCloseTo(1_000, -2);
+      await addOf('a', 3, roomy.weight);
+      // Behind one of the others at most, nothing of its own.
+      expect(await readyInMs({ tenant: 'b' })).toBeCloseTo(2_000, -2);
+      // Three of its own, and as many of others that will come; half a run for the phase of a longer line.
+      expect(await readyInMs({ tenant: 'a' })).toBeCloseTo(7_500, -2);
+      const { ahead, estimate } = await accepted({ tenant: 'a' });
+      expect(ahead).toBe(3);
+      expect(estimate?.readyInMs).toBeCloseTo(7_500, -2);
+      expect(estimate?.startBoundMs).toBeCloseTo(7_000, -2);
+    });
+
     test('a claim keeps its slot for as long as the run takes', async () => {
       await queue.offer('w1', cls, oneASecond);
       expect(await readyInMs()).toBe(1_000);

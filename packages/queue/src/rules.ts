@@ -5,6 +5,14 @@
  */
 import type { Estimate, LineView, ServiceProfile } from '@inferry/contracts';
 
+/** Mean times between the arrivals of two rows, ms; null while nothing is known. */
+interface ArrivalRates {
+  /** Of all flows. */
+  readonly rowEveryMs: number | null;
+  /** Of the job's own flow. */
+  readonly ownRowEveryMs: number | null;
+}
+
 export interface QueueRules {
   /** The tag of a job that arrives now; `flowTag` is the next tag of its flow, or 0. */
   readonly startTag: (virtualTime: number, flowTag: number) => number;
@@ -16,4 +24,8 @@ export interface QueueRules {
   readonly serviceMs: (profile: ServiceProfile, rows: number) => number;
   /** When a job that joins the line now would have its answer; null without servers. */
   readonly estimate: (line: LineView) => Estimate | null;
+  /** Rows of its own flow that a job with `tag` has before it. */
+  readonly rowsBetween: (virtualTime: number, tag: number, weight: number) => number;
+  /** Rows of other flows that will come within `readyInMs` and go before a job with `ownRows` before it. */
+  readonly rowsToCome: (ownRows: number, readyInMs: number, rates: ArrivalRates) => number;
 }

@@ -1,7 +1,7 @@
 /** The estimator on a device whose times are known: YOLOv4 on a T4, s(b) = 31.43 + 28.57 b ms. */
 import type { LineView, ServiceProfile } from '@inferry/contracts';
 import { describe, expect, test } from 'vitest';
-import { estimate, serviceMs } from './estimate.ts';
+import { estimate, rowsToCome, serviceMs } from './estimate.ts';
 
 const t4: ServiceProfile = {
   rowsMax: 8,
@@ -84,5 +84,27 @@ describe('estimate', () => {
     expect(boundMs(0)).toBeCloseTo(slowestMs);
     expect(boundMs(11)).toBeCloseTo(slowestMs);
     expect(boundMs(12)).toBeCloseTo(2 * slowestMs);
+  });
+});
+
+describe('rows to come', () => {
+  const rates = { rowEveryMs: 50, ownRowEveryMs: 100 };
+
+  test('what other flows send meanwhile goes first, with a margin for chance', () => {
+    // 10 a second of others for 0.9 s: 9, and 1.65 deviations of 3.
+    expect(rowsToCome(100, 900, rates)).toBe(14);
+    expect(rowsToCome(100, 0, rates)).toBe(0);
+  });
+
+  test('no more than one for each row of its own flow before it', () => {
+    expect(rowsToCome(3, 900, rates)).toBe(3);
+    expect(rowsToCome(0, 900, rates)).toBe(0);
+  });
+
+  test('nothing with one flow, or while rates are not known', () => {
+    expect(rowsToCome(9, 900, { rowEveryMs: 100, ownRowEveryMs: 100 })).toBe(0);
+    expect(rowsToCome(9, 900, { rowEveryMs: 100, ownRowEveryMs: 90 })).toBe(0);
+    expect(rowsToCome(9, 900, { rowEveryMs: null, ownRowEveryMs: 100 })).toBe(0);
+    expect(rowsToCome(9, 900, { rowEveryMs: 50, ownRowEveryMs: null })).toBe(0);
   });
 });

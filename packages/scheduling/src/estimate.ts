@@ -8,6 +8,8 @@ import type { Estimate, LineView, ServerView, ServiceProfile } from '@inferry/co
 /** Beyond so many servers, or two batches for each, the line is taken as a fluid. */
 const exactServersMax = 32;
 const exactRounds = 2;
+/** Arrivals are random: in 95 of 100 such times no more come than their mean and so many deviations. */
+const arrivalsTail = 1.65;
 
 /** Expected duration of a run of `rows` rows, ms. Above the last point it grows in proportion. */
 export function serviceMs({ points }: ServiceProfile, rows: number): number {
@@ -33,6 +35,29 @@ export function estimate(line: LineView): Estimate | null {
   const isExact = servers.length <= exactServersMax && line.rowsAhead < exactRounds * rowsTogether;
   const readyInMs = isExact ? readyByList(line) : readyByFluid(line);
   return { readyInMs, startBoundMs: startBound(line, rowsTogether) };
+}
+
+/** Mean times between the arrivals of two rows, ms; null while nothing is known. */
+export interface ArrivalRates {
+  /** Of all flows. */
+  readonly rowEveryMs: number | null;
+  /** Of the job's own flow. */
+  readonly ownRowEveryMs: number | null;
+}
+
+/**
+ * Rows of other flows that will arrive within `readyInMs` and go before a job that has `ownRows` of its own
+ * flow before it: flows that ask for less than their share are served as they come. No more than one for
+ * each own row, and one step only towards the fixed point of a wait that grows with what arrives in it.
+ */
+export function rowsToCome(
+  ownRows: number,
+  readyInMs: number,
+  { ownRowEveryMs, rowEveryMs }: ArrivalRates,
+): number {
+  if (ownRowEveryMs === null || rowEveryMs === null || ownRowEveryMs <= rowEveryMs) return 0;
+  const arriving = (1 / rowEveryMs - 1 / ownRowEveryMs) * readyInMs;
+  return Math.floor(Math.min(ownRows, arriving + arrivalsTail * Math.sqrt(arriving)) + 0.5);
 }
 
 /** Gives the rows ahead to the servers in the order in which they become free. */

@@ -1,6 +1,6 @@
 /** Fair queueing by example. */
 import { describe, expect, test } from 'vitest';
-import { flowWeight, nextTag, startTag, timeAfter } from './fair-queue.ts';
+import { flowWeight, nextTag, rowsBetween, startTag, timeAfter } from './fair-queue.ts';
 
 /** One row of a flow of weight 1. */
 const rowTag = nextTag(0, 1, 1);
@@ -21,6 +21,14 @@ describe('fair queueing', () => {
     expect(nextTag(100, 3, 4)).toBe(100 + (3 * rowTag) / 4);
     expect(nextTag(0, 1, 8)).toBe(rowTag / 8);
     expect(() => nextTag(0, 0, 1)).toThrow('a job has rows');
+  });
+
+  test('a tag tells how many rows its flow has asked for beyond virtual time', () => {
+    const tag = nextTag(nextTag(100, 3, 4), 2, 4);
+    expect(rowsBetween(100, tag, 4)).toBe(5);
+    expect(rowsBetween(101, tag, 4)).toBe(4);
+    expect(rowsBetween(tag, tag, 4)).toBe(0);
+    expect(rowsBetween(tag + 1, tag, 4)).toBe(0);
   });
 
   test('weights up to 10 of any priority divide a row without a rest', () => {

@@ -35,6 +35,11 @@ export function nextTag(tag: number, rows: number, weight: number): number {
   return tag + Math.max(1, Math.floor((rows * rowTag) / weight));
 }
 
+/** Rows that a flow asked for between `virtualTime` and its tag: what its next job has of its own before it. */
+export function rowsBetween(virtualTime: number, tag: number, weight: number): number {
+  return Math.max(0, Math.floor(((tag - virtualTime) * weight) / rowTag));
+}
+
 /**
  * Virtual time once a job with `tag` has been taken: past its tag, so that a job that comes back finds
  * everything else behind it.

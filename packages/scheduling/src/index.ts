@@ -7,8 +7,8 @@ export {
   type ClaimAheadView,
   type RunningView,
 } from './claim-ahead.ts';
-export { estimate, serviceMs } from './estimate.ts';
-export { flowWeight, nextTag, startTag, timeAfter } from './fair-queue.ts';
+export { estimate, rowsToCome, serviceMs } from './estimate.ts';
+export { flowWeight, nextTag, rowsBetween, startTag, timeAfter } from './fair-queue.ts';
 export { type IsolationKind, planIsolation, runIsolating, type RunTogether } from './isolate.ts';
 export { LatencyModel, type RunSample } from './latency-model.ts';
 export {

@@ -7,7 +7,15 @@ import {
   type PayloadReaderOptions,
 } from '@inferry/queue';
 import { type Clock, every, sleep } from '@inferry/runtime';
-import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
+import {
+  estimate,
+  nextTag,
+  rowsBetween,
+  rowsToCome,
+  serviceMs,
+  startTag,
+  timeAfter,
+} from '@inferry/scheduling';
 import type { GatewayMetrics, Logger, WorkerMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import type { RoleDeps } from './role.ts';
@@ -26,7 +34,7 @@ export function openQueue(config: Config, { clock, random }: RoleDeps): OpenQueu
   const processId = newId(config.role, clock.nowMs(), random);
   const { leaseMs, sweepMs, inlinePayloadBytesMax, resultBytesPerClassMax, tombstoneMs } = limits;
   if (redisUrl === null) {
-    const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
+    const rules = { startTag, nextTag, timeAfter, rowsBetween, serviceMs, estimate, rowsToCome };
     const bounds = { leaseMs, resultBytesPerClassMax, tombstoneMs };
     const queue = createMemoryQueue({ clock, rules, ...bounds });
     return { queue, processId, payloadReaderOptions: null };

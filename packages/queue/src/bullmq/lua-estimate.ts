@@ -87,6 +87,14 @@ local function rowsOfFirst(ahead, waiting)
   return math.floor(ahead * stat('rows') / waiting + 0.5)
 end
 
+-- Rows of other flows that will come in that time and go before a job with so many of its own flow before it.
+local function rowsToCome(flow, ownRows, readyMs)
+  local every, ownEvery = stat('every'), stat('e:'..flow)
+  if every <= 0 or ownEvery <= every then return 0 end
+  local arriving = (1 / (every / 1000) - 1 / (ownEvery / 1000)) * readyMs
+  return math.floor(math.min(ownRows, arriving + 1.65 * math.sqrt(arriving)) + 0.5)
+end
+
 local function us(ms) return math.floor(ms * 1000 + 0.5) end
 
 -- What serving so many rows takes of the time of all servers.

@@ -32,7 +32,10 @@ local function decide()
   if stat('bytes') + payloadBytes > tonumber(ARGV[7]) then return {0, 'bytes'} end
   if ARGV[8] ~= '' and stat('q:'..tenant) >= tonumber(ARGV[8]) then return {0, 'tenant'} end
   local servers = liveServers()
-  local ready, bound = estimate(rowsOfFirst(ahead, waiting), rows, servers)
+  local rowsAhead = rowsOfFirst(ahead, waiting)
+  local ready, bound = estimate(rowsAhead, rows, servers)
+  local toCome = ready and rowsToCome(flow, math.floor((tag - stat('vt')) * weight / ${rowTag}), ready) or 0
+  if toCome > 0 then ready, bound = estimate(rowsAhead + toCome, rows, servers) end
   if ARGV[9] == '' then return nil, ready, bound end
   if not ready then
     if ARGV[11] == '1' then return {0, 'worker'} end
@@ -62,6 +65,16 @@ return {1, ready and us(ready) or -1, bound and us(bound) or -1}
  *      {0, 'depth'|'bytes'|'tenant'|'worker'|'share'|'late', ready us, turn us} refused, nothing changed
  */
 export const enqueueScript = `${prelude}${estimating}${waitingJobs}${bullAdd}${deciding}
+-- Of the class or of a flow: the mean time between two rows, and the last arrival.
+local function noteArrival(every, last)
+  if stat(last) > 0 then
+    local apartUs = math.min(nowUs - stat(last), 10000000) / rows
+    local mean = stat(every)
+    bump(every, mean == 0 and math.ceil(apartUs) or math.floor((apartUs - mean) / 32 + 0.5))
+  end
+  bump(last, nowUs - stat(last))
+end
+
 local id, data = ARGV[12], ARGV[13]
 local jobKey = P..id
 local there = C('HMGET', jobKey, 'xs', 'xe', 'xd')
@@ -77,12 +90,8 @@ bump('seq', 1)
 bump('n:'..flow, 1)
 local seq = stat('seq')
 local nextTag = tag + math.max(1, math.floor(rows * ${rowTag} / weight))
-if stat('last') > 0 then
-  local apartUs = math.min(nowUs - stat('last'), 10000000) / rows
-  local every = stat('every')
-  bump('every', every == 0 and math.ceil(apartUs) or math.floor((apartUs - every) / 32 + 0.5))
-end
-bump('last', nowUs - stat('last'))
+noteArrival('every', 'last')
+noteArrival('e:'..flow, 'l:'..flow)
 
 local deadline, queueDeadline = nowMs + tonumber(ARGV[16]), nowMs + tonumber(ARGV[17])
 bullAdd(id, data, tag)

@@ -48,8 +48,9 @@ export function admit(
   if (tenantDepthMax !== null && line.jobsOf(job.tenant) >= tenantDepthMax) {
     return err(quotaExceeded(job.class, job.tenant, tenantDepthMax));
   }
-  const ahead = line.aheadOf(line.tagOf(job));
-  const estimate = estimateOf(view, ahead, job.rows);
+  const tag = line.tagOf(job);
+  const ahead = line.aheadOf(tag);
+  const estimate = estimateAt(tag);
   if (budget === null) return ok({ ahead, estimate });
   if (estimate === null) {
     return budget.needsWorker ? err(modelUnavailable(job.class)) : ok({ ahead, estimate });
@@ -67,6 +68,19 @@ export function admit(
     }),
   );
 
+  /** Those of other flows count, too, that come before its turn. */
+  function estimateAt(tag: number): Estimate | null {
+    const { arrivals, rules } = view;
+    const first = estimateOf(view, ahead, job.rows);
+    if (first === null) return null;
+    const ownRows = rules.rowsBetween(line.virtualTime, tag, terms.weight);
+    const toCome = rules.rowsToCome(ownRows, first.readyInMs, {
+      rowEveryMs: arrivals.rowEveryMs,
+      ownRowEveryMs: line.rowEveryMsOf(job),
+    });
+    return toCome === 0 ? first : estimateOf(view, ahead, job.rows, toCome);
+  }
+
   /** Where tenants are told apart: it would be in time but for what its own flow has asked for before. */
   function isOwnDoing(): boolean {
     if (tenantDepthMax === null) return false;
@@ -75,11 +89,16 @@ export function admit(
   }
 }
 
-/** Of a job with so many rows behind the first `ahead` of those that wait. */
-export function estimateOf(view: ClassView, ahead: number, rows: number): Estimate | null {
+/** Of a job with so many rows behind the first `ahead` of those that wait, and behind `rowsToCome`. */
+export function estimateOf(
+  view: ClassView,
+  ahead: number,
+  rows: number,
+  rowsToCome = 0,
+): Estimate | null {
   const { arrivals, line, rules, servers } = view;
   return rules.estimate({
-    rowsAhead: line.rowsOfFirst(ahead),
+    rowsAhead: line.rowsOfFirst(ahead) + rowsToCome,
     rows,
     servers: servers.views(),
     rowEveryMs: arrivals.rowEveryMs,

@@ -1,29 +1,30 @@
-/** How often rows of a class arrive. */
+/** How often rows of a class or of a flow arrive. In whole microseconds, as the durable queue counts. */
 
 /** The newest arrival counts for so much of the mean. */
 const gain = 1 / 32;
 /** A pause tells no more than this: after a quiet night the mean is soon that of the morning. */
-const apartMsMax = 10_000;
+const apartUsMax = 10_000_000;
 
 export class Arrivals {
-  #lastAtMs: number | null = null;
-  #rowEveryMs = 0;
+  #lastAtUs: number | null = null;
+  #rowEveryUs = 0;
 
   get lastAtMs(): number | null {
-    return this.#lastAtMs;
+    return this.#lastAtUs === null ? null : this.#lastAtUs / 1_000;
   }
 
   /** Mean time between two rows, ms; null before the second arrival. */
   get rowEveryMs(): number | null {
-    return this.#rowEveryMs === 0 ? null : this.#rowEveryMs;
+    return this.#rowEveryUs === 0 ? null : this.#rowEveryUs / 1_000;
   }
 
   note(atMs: number, rows: number): void {
-    if (this.#lastAtMs !== null) {
-      const apartMs = Math.min(atMs - this.#lastAtMs, apartMsMax) / rows;
-      if (this.#rowEveryMs === 0) this.#rowEveryMs = apartMs;
-      else this.#rowEveryMs += gain * (apartMs - this.#rowEveryMs);
+    const atUs = Math.round(atMs * 1_000);
+    if (this.#lastAtUs !== null) {
+      const apartUs = Math.min(atUs - this.#lastAtUs, apartUsMax) / rows;
+      if (this.#rowEveryUs === 0) this.#rowEveryUs = Math.ceil(apartUs);
+      else this.#rowEveryUs += Math.floor(gain * (apartUs - this.#rowEveryUs) + 0.5);
     }
-    this.#lastAtMs = atMs;
+    this.#lastAtUs = atUs;
   }
 }

@@ -99,7 +99,7 @@ export class ClassQueue {
     if (!admitted.ok) return admitted;
     const { ahead, estimate } = admitted.value;
     this.#lastSeq += 1;
-    const place = this.#line.arrive(job, terms.weight);
+    const place = this.#line.arrive(job, terms.weight, nowMs);
     const added = newJob(job, payload, {
       seq: this.#lastSeq,
       nowMs,

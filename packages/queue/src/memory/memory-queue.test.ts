@@ -1,11 +1,9 @@
 import { type ClassId, classOf } from '@inferry/contracts';
 import { VirtualClock } from '@inferry/runtime';
-import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
+import * as rules from '@inferry/scheduling';
 import { expect, test } from 'vitest';
 import { aJob, anyRows, describeJobQueue, roomy, type Subject } from '../job-queue.contract.ts';
 import { createMemoryQueue } from './memory-queue.ts';
-
-const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
 
 describeJobQueue('memory', (): Promise<Subject> => {
   const clock = new VirtualClock();

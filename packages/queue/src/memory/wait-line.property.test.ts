@@ -1,12 +1,11 @@
 import { classOf, type JobId, type Priority } from '@inferry/contracts';
-import { estimate, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
+import * as rules from '@inferry/scheduling';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { aJob } from '../job-queue.contract.ts';
 import { type Job, newJob } from './job.ts';
 import { WaitLine } from './wait-line.ts';
 
-const rules = { startTag, nextTag, timeAfter, serviceMs, estimate };
 const weights: Readonly<Record<Priority, number>> = { high: 8, normal: 4, low: 1 };
 
 type Command =
@@ -94,7 +93,7 @@ class Counted {
     const tag = this.#line.tagOf(envelope);
     const ahead = this.#line.aheadOf(tag);
     expect(ahead).toBe(this.#waiting.filter((job) => job.tag <= tag).length);
-    const place = this.#line.arrive(envelope, weights[priority]);
+    const place = this.#line.arrive(envelope, weights[priority], seq);
     expect(place.tag).toBe(tag);
     const job = newJob(envelope, new Uint8Array(seq % 3), {
       seq,

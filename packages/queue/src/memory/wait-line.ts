@@ -1,12 +1,14 @@
 /** The waiting jobs of a class, and whose turn it is. The rules of the order are in ../rules.ts. */
 import type { JobEnvelope } from '@inferry/contracts';
 import type { QueueRules } from '../rules.ts';
+import { Arrivals } from './arrivals.ts';
 import type { Job } from './job.ts';
 import { SortedList } from './sorted-list.ts';
 
 /** The jobs of one tenant and priority. */
 export interface Flow {
   readonly tenant: string;
+  readonly arrivals: Arrivals;
   /** The earliest tag behind those of its jobs that were taken. */
   takenUntilTag: number;
   /** Jobs that arrived so far: the next one's number is one more. */
@@ -95,6 +97,11 @@ export class WaitLine {
     return this.#rules.startTag(this.#virtualTime, flowTag);
   }
 
+  /** Mean time between two rows of the job's flow, ms; null while nothing is known. */
+  rowEveryMsOf(job: Pick<JobEnvelope, 'tenant' | 'priority'>): number | null {
+    return this.#flows.get(keyOf(job))?.arrivals.rowEveryMs ?? null;
+  }
+
   /** Jobs that would go before one that arrives now and gets `tag`. */
   aheadOf(tag: number): number {
     return this.#byTurn.countWhile((job) => job.tag <= tag);
@@ -112,10 +119,15 @@ export class WaitLine {
   }
 
   /** Gives the next place of its flow to a job that arrives; {@link add} puts the job there. */
-  arrive(job: Pick<JobEnvelope, 'tenant' | 'priority' | 'rows'>, weight: number): Place {
+  arrive(
+    job: Pick<JobEnvelope, 'tenant' | 'priority' | 'rows'>,
+    weight: number,
+    atMs: number,
+  ): Place {
     const tag = this.tagOf(job);
     const flow = this.#flowOf(job);
     flow.arrived += 1;
+    flow.arrivals.note(atMs, job.rows);
     const nextTag = this.#rules.nextTag(tag, job.rows, weight);
     return { flow, number: flow.arrived, tag, nextTag };
   }
@@ -172,17 +184,15 @@ export class WaitLine {
     return left === 0 ? 0 : left - flow.skipped.filter((other) => other > number).length;
   }
 
-  /** Lets go of what is known of flows and jobs that are over; `live` are all jobs that are not. */
+  /** Lets go of what is known of jobs that are over; `live` are all jobs that are not. */
   prune(live: Iterable<Job>): void {
     const oldest = new Map<Flow, number>();
     for (const { flow, number } of live) {
       oldest.set(flow, Math.min(number, oldest.get(flow) ?? Infinity));
     }
-    for (const [key, flow] of this.#flows) {
-      const least = oldest.get(flow);
-      if (least !== undefined) flow.skipped = flow.skipped.filter((number) => number > least);
-      else if (flow.takenUntilTag <= this.#virtualTime) this.#flows.delete(key);
-      else flow.skipped = [];
+    for (const flow of this.#flows.values()) {
+      const least = oldest.get(flow) ?? Infinity;
+      flow.skipped = flow.skipped.filter((number) => number > least);
     }
   }
 
@@ -210,6 +220,7 @@ export class WaitLine {
     if (flow === undefined) {
       flow = {
         tenant: job.tenant,
+        arrivals: new Arrivals(),
         takenUntilTag: 0,
         arrived: 0,
         left: 0,

@@ -316,6 +316,10 @@ test.each([
   ['no phase in a long line', '0.5 * run', '0 * run'],
   ['the mean for the tail', 'start + p.tail * serviceMs(p, own)', 'start + serviceMs(p, own)'],
   ['nobody else who joins', 'math.ceil(own + start / everyMs)', 'own'],
+  ['nobody who comes first', 'if toCome > 0', 'if false'],
+  ['as many who come first as arrive', 'math.min(ownRows, arriving', '(arriving'],
+  ['no chance in who comes first', '1.65 * math.sqrt', '0 * math.sqrt'],
+  ['rates of all flows as its own', 'ownEvery <= every', 'true'],
   ['runs that take no time', 'free[k] = start + serviceMs(p, taken)', 'free[k] = start'],
 ])('an estimate of %s is found', async (_, right, wrong) => {
   expect(scripts.enqueue).toContain(right);

@@ -19,7 +19,7 @@ import {
   type QueueRules,
 } from '@inferry/queue';
 import { invariant } from '@inferry/runtime';
-import { estimate, flowWeight, nextTag, serviceMs, startTag, timeAfter } from '@inferry/scheduling';
+import * as scheduling from '@inferry/scheduling';
 import type { Policy, Request, World } from '../world.ts';
 import { Audit } from './audit.ts';
 import { SimWorker } from './sim-worker.ts';
@@ -45,7 +45,7 @@ export const plain: OursOptions = {
   givesBackEvery: null,
 };
 
-export const schedulingRules: QueueRules = { startTag, nextTag, timeAfter, serviceMs, estimate };
+export const schedulingRules: QueueRules = scheduling;
 
 /** All jobs are of one class. */
 export const cls: ClassId = classOf('detector', '1');
@@ -149,7 +149,7 @@ export class Ours implements Policy {
       depthMax: defaultLimits.queueDepthPerClassMax,
       bytesMax: defaultLimits.queueBytesPerClassMax,
       tenantDepthMax: weights === null ? null : defaultLimits.queueDepthPerTenantMax,
-      weight: flowWeight(weights?.[request.tenant] ?? 1, job.priority),
+      weight: scheduling.flowWeight(weights?.[request.tenant] ?? 1, job.priority),
       budget,
     });
     if (enqueued.ok) this.#requests.set(job.id, request);
