@@ -199,21 +199,27 @@ describe('turns', () => {
   test('are not taken from a class by one that would claim earlier because it prepares longer', async () => {
     const clock = new VirtualClock();
     const device = new DeviceShare(1, clock);
-    const run = { startedAtMs: clock.nowMs(), expectedMs: 100 };
-    const claimAtMs = clock.nowMs() + 88;
+    let run = { startedAtMs: 0, expectedMs: 100 };
     // Its own slot is busy: it claims when the device is about to be free, and no earlier.
-    const quick = byHand('quick', { running: () => [run], claimAtMs: () => claimAtMs });
+    const claimAtMs = (): number => (had.length === 0 ? -Infinity : run.startedAtMs + 88);
+    const quick = byHand('quick', { running: () => [run], claimAtMs });
     const slow = byHand('slow', { prepareMs: () => 50, expectedMs: () => 1_000 });
     device.join(quick);
     device.join(slow);
     const { ask, had } = asking(device);
-    device.exclusiveTurn(quick.cls);
+    const turn = device.exclusiveTurn(slow.cls);
+    await turn.mayRun();
+    await clock.advance(1_000);
+    turn.end();
+    run = { startedAtMs: clock.nowMs(), expectedMs: 100 };
+    ask(quick);
+    await clock.advance(0);
     ask(quick);
     ask(slow);
     await clock.advance(87);
-    expect(had).toEqual([]);
-    await clock.advance(1);
     expect(had).toEqual([quick.cls]);
+    await clock.advance(1);
+    expect(had).toEqual([quick.cls, quick.cls]);
   });
 
   test('are there while the device has room, though a class has claimed ahead of its own slot', async () => {

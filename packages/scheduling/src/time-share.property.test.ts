@@ -43,6 +43,7 @@ describe('TimeShare', () => {
         for (const { name } of classes) share.wants(name);
         for (const part of runs) {
           const cls = classes.find(({ name }) => name === share.next())!;
+          share.takes(cls.name);
           share.charge(cls.name, part * cls.runMsMax);
           hadMs.set(cls.name, hadMs.get(cls.name)! + part * cls.runMsMax);
           for (const a of classes) {
@@ -81,6 +82,7 @@ describe('TimeShare', () => {
           const cls = classes.find(({ name }) => name === share.next())!;
           expect(nowMs - turnAtMs).toBeLessThanOrEqual(boundMs + 1e-6);
           if (cls === own) turnAtMs = nowMs;
+          share.takes(cls.name);
           share.charge(cls.name, part * cls.runMsMax);
           nowMs += part * cls.runMsMax;
         }
@@ -101,6 +103,7 @@ describe('TimeShare', () => {
           // Whole weights of time, so that both add up alike.
           const cls = classes.find(({ name }) => name === exact.next())!;
           expect(corrected.next()).toBe(cls.name);
+          for (const share of [exact, corrected]) share.takes(cls.name);
           exact.charge(cls.name, ms * cls.weight);
           corrected.charge(cls.name, expectedMs * cls.weight);
           corrected.charge(cls.name, (ms - expectedMs) * cls.weight);

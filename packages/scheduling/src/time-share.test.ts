@@ -13,6 +13,7 @@ function turns(share: TimeShare, count: number, runMs: Readonly<Record<string, n
   return Array.from({ length: count }, () => {
     const cls = share.next();
     expect(cls).not.toBeNull();
+    share.takes(cls!);
     share.charge(cls!, runMs[cls!]!);
     return cls!;
   });
@@ -56,7 +57,7 @@ describe('TimeShare', () => {
     share.wants('a');
     turns(share, 100, { a: 10 });
     share.wants('b');
-    expect(turns(share, 6, { a: 10, b: 10 }).join('')).toBe('ababab');
+    expect(turns(share, 6, { a: 10, b: 10 }).join('')).toBe('bababa');
   });
 
   test('nor is it when all rested in between', () => {
@@ -104,6 +105,17 @@ describe('TimeShare', () => {
     expect(share.next()).toBe('a');
   });
 
+  test('also when others had their turns in between', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    share.wants('b');
+    share.takes('a');
+    share.charge('a', 100);
+    expect(turns(share, 6, { b: 10 }).join('')).toBe('bbbbbb');
+    share.charge('a', -60);
+    expect(turns(share, 5, { a: 5, b: 10 }).join('')).toBe('aaaab');
+  });
+
   test('runs seem longer by those that want the device, and shorter by its slots', () => {
     const share = shared(2, { a: 1, b: 3, c: 4 });
     expect(share.stretch('a')).toBe(1);
@@ -126,6 +138,16 @@ describe('TimeShare', () => {
     share.wants('one');
     expect(share.stretch('two')).toBe(2);
     expect(share.stretch('one')).toBe(1);
+  });
+
+  test('who comes while a turn is charged with more than it takes does not wait for the rest', () => {
+    const share = shared(1, { a: 1, b: 1 });
+    share.wants('a');
+    share.takes('a');
+    share.charge('a', 640);
+    share.wants('b');
+    share.charge('a', -630);
+    expect(turns(share, 4, { a: 10, b: 10 }).join('')).toBe('baba');
   });
 
   test('a class that is asked for before it joined is a bug', () => {

@@ -24,8 +24,8 @@ export class TimeShare {
   readonly #capacity: number;
   readonly #shares = new Map<string, Share>();
   #asked = 0;
-  /** Where virtual time stood when the last class went to rest. */
-  #restedAtMs = 0;
+  /** Virtual time: where the class stood that took the last turn, before it was charged for it. */
+  #nowMs = 0;
 
   /** `capacity`: runs at a time, at least 1. */
   constructor(capacity: number) {
@@ -40,21 +40,17 @@ export class TimeShare {
     this.#shares.set(cls, { weight, runs, virtualMs: 0, asked: null });
   }
 
-  /** The class has work. It starts where the others are, unless it is ahead of them. */
+  /** The class has work. It starts where the last turn began, unless it is ahead of that. */
   wants(cls: string): void {
     const share = this.#share(cls);
     if (share.asked !== null) return;
-    share.virtualMs = Math.max(share.virtualMs, this.#nowMs());
+    share.virtualMs = Math.max(share.virtualMs, this.#nowMs);
     share.asked = this.#place();
   }
 
   /** The class has no work. */
   rests(cls: string): void {
-    const share = this.#share(cls);
-    if (share.asked === null) return;
-    // Taken while it still counts, so that the last one to rest leaves its own time behind.
-    this.#restedAtMs = Math.max(this.#restedAtMs, this.#nowMs());
-    share.asked = null;
+    this.#share(cls).asked = null;
   }
 
   /** Whose turn it is, of those that want and `can` have it; null when there is none. Changes nothing. */
@@ -73,13 +69,13 @@ export class TimeShare {
   }
 
   /**
-   * The class takes its turn. Who was passed over could not have it, and is owed nothing: what it missed
-   * would add up, and one day keep all others waiting.
+   * The class takes its turn. Who is further behind was passed over, could not have it, and is owed nothing:
+   * what it missed would add up, and one day keep all others waiting.
    */
   takes(cls: string): void {
-    const { virtualMs } = this.#share(cls);
+    this.#nowMs = this.#share(cls).virtualMs;
     for (const share of this.#shares.values()) {
-      if (share.asked !== null) share.virtualMs = Math.max(share.virtualMs, virtualMs);
+      if (share.asked !== null) share.virtualMs = Math.max(share.virtualMs, this.#nowMs);
     }
   }
 
@@ -92,8 +88,8 @@ export class TimeShare {
   }
 
   /**
-   * How much longer than they are its runs seem, of which it may have several at a time, while it shares the device with those
-   * that want it; at least 1.
+   * How much longer than they are its runs seem, several of which may share its part, while it shares the
+   * device with those that want it; at least 1.
    */
   stretch(cls: string): number {
     const own = this.#share(cls);
@@ -102,15 +98,6 @@ export class TimeShare {
       if (share === own || share.asked !== null) weight += share.weight;
     }
     return Math.max(1, (own.runs * weight) / (own.weight * this.#capacity));
-  }
-
-  /** The least virtual time of those that want. */
-  #nowMs(): number {
-    let least = Infinity;
-    for (const { asked, virtualMs } of this.#shares.values()) {
-      if (asked !== null) least = Math.min(least, virtualMs);
-    }
-    return least === Infinity ? this.#restedAtMs : least;
   }
 
   #place(): number {
