@@ -8,20 +8,24 @@ export class IdleTime {
   readonly #clock: Clock;
   #running = 0;
   #sinceMs: number;
+  /** The rest before the runs in progress, while none of them has ended. */
+  #restedMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#sinceMs = clock.nowMs();
   }
 
-  /** A run starts; returns how long nothing ran before it, ms. */
+  /** A run starts; returns how long nothing ran before it, ms. Those that start beside it are as cold. */
   runStarts(): number {
+    if (this.#running === 0) this.#restedMs = Math.max(0, this.#clock.nowMs() - this.#sinceMs);
     this.#running += 1;
-    return this.#running === 1 ? Math.max(0, this.#clock.nowMs() - this.#sinceMs) : 0;
+    return this.#restedMs;
   }
 
   runEnds(): void {
     this.#running -= 1;
+    this.#restedMs = 0;
     this.#sinceMs = this.#clock.nowMs();
   }
 }
