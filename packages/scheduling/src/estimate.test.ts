@@ -75,6 +75,24 @@ describe('estimate', () => {
     expect(readyInMs(8, 1, { servers })).toBeCloseTo(260 + 1.5 * 60, 1);
   });
 
+  test('of servers that may be first the slowest is expected', () => {
+    const twice = { ...t4, points: t4.points.map(({ rows, ms }) => ({ rows, ms: 2 * ms })) };
+    const readyBeside = (freeInMs: number, otherFreeInMs: number, tailFactor = 1): number => {
+      const [one, other] = [t4, twice].map((profile) => ({ ...profile, tailFactor }));
+      const servers = [
+        { freeInMs, profile: one! },
+        { freeInMs: otherFreeInMs, profile: other! },
+      ];
+      return readyInMs(0, 1, { servers });
+    };
+    expect(readyBeside(0, 0)).toBeCloseTo(120);
+    // Who is free now goes first, and of two who are irregular either.
+    expect(readyBeside(0, 1, 1.1)).toBeCloseTo(1.1 * 60);
+    expect(readyBeside(100, 110)).toBeCloseTo(100 + 60);
+    expect(readyBeside(100, 110, 1.1)).toBeCloseTo(100 + 1.1 * 120);
+    expect(readyBeside(100, 120, 1.1)).toBeCloseTo(100 + 1.1 * 60);
+  });
+
   test('it may start as late as G2 allows: full batches on all servers, each as slow as the slowest', () => {
     const slow = { ...t4, rowsMax: 4, tailFactor: 2 };
     const servers = [t4, slow].map((profile) => ({ freeInMs: 0, profile }));

@@ -8,6 +8,11 @@ import type { Estimate, LineView, ServerView, ServiceProfile } from '@inferry/co
 /** Beyond so many servers, or two batches for each, the line is taken as a fluid. */
 const exactServersMax = 32;
 const exactRounds = 2;
+/**
+ * Free times closer than this share of what the tail of a run adds may come in either order. All of it
+ * would miss fewer estimates, but refuse twice as many jobs where servers differ.
+ */
+const closeShare = 0.25;
 /** Arrivals are random: in 95 of 100 such times no more come than their mean and so many deviations. */
 const arrivalsTail = 1.65;
 
@@ -73,13 +78,26 @@ function readyByList({ rowEveryMs, rows, rowsAhead, servers }: LineView): number
     server.inMs += serviceMs(server.profile, taken);
     server = firstFree();
   }
-  const { inMs: startInMs, profile } = server;
+  const startInMs = server.inMs;
+  const isBusy = startInMs > 0;
+  const own = ahead + rows;
   // By the time its batch departs, later jobs have joined it.
-  const joined =
-    startInMs === 0 || rowEveryMs === null || rowEveryMs <= 0
-      ? 0
-      : Math.min(profile.rowsMax, Math.ceil(ahead + rows + startInMs / rowEveryMs));
-  return startInMs + profile.tailFactor * serviceMs(profile, Math.max(ahead + rows, joined));
+  const isJoined = isBusy && rowEveryMs !== null && rowEveryMs > 0;
+  const joined = isJoined ? Math.ceil(own + startInMs / rowEveryMs) : 0;
+  // Of those that may be first, the one that takes longest.
+  let runMs = 0;
+  for (const { inMs, profile } of free) {
+    if (inMs > startInMs + (isBusy ? closeMs(profile) : 0)) continue;
+    const rowsOfRun = Math.max(own, Math.min(profile.rowsMax, joined));
+    runMs = Math.max(runMs, profile.tailFactor * serviceMs(profile, rowsOfRun));
+  }
+  return startInMs + runMs;
+}
+
+/** How close the free times of two servers are for either to be first: runs are not that regular. */
+function closeMs(profile: ServiceProfile): number {
+  const tailMs = (profile.tailFactor - 1) * serviceMs(profile, profile.rowsMax);
+  return closeShare * Math.max(0, tailMs);
 }
 
 /** All servers as one, of their rates together; half a run for the phase they are in. */

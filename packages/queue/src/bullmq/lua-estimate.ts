@@ -43,11 +43,17 @@ local function readyByList(rowsAhead, rows, servers, everyMs)
       ahead = ahead - taken
       free[k] = start + serviceMs(p, taken)
     else
-      local own = ahead + rows
-      if start > 0 and everyMs > 0 then
-        own = math.max(own, math.min(p.rows, math.ceil(own + start / everyMs)))
+      local own, joined, run = ahead + rows, 0, 0
+      if start > 0 and everyMs > 0 then joined = math.ceil(own + start / everyMs) end
+      -- Of those that may be first, the one that takes longest.
+      for i, server in ipairs(servers) do
+        local q = server.p
+        local close = start > 0 and 0.25 * math.max(0, (q.tail - 1) * serviceMs(q, q.rows)) or 0
+        if free[i] <= start + close then
+          run = math.max(run, q.tail * serviceMs(q, math.max(own, math.min(q.rows, joined))))
+        end
       end
-      return start + p.tail * serviceMs(p, own)
+      return start + run
     end
   end
 end

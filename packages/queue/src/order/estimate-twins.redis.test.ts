@@ -314,8 +314,14 @@ test('both queues expect the same of every job, and refuse the same jobs', async
 test.each([
   ['the line as one batch', 'math.min(ahead, p.rows)', 'ahead'],
   ['no phase in a long line', '0.5 * run', '0 * run'],
-  ['the mean for the tail', 'start + p.tail * serviceMs(p, own)', 'start + serviceMs(p, own)'],
+  ['the mean for the tail', 'run, q.tail * serviceMs', 'run, serviceMs'],
   ['nobody else who joins', 'math.ceil(own + start / everyMs)', 'own'],
+  ['nobody else who is first', 'free[i] <= start + close', 'i == k'],
+  [
+    'only equals that may be first',
+    'or 0\n        if free[i]',
+    'or 0\n        close = 0\n        if free[i]',
+  ],
   ['nobody who comes first', 'if toCome > 0', 'if false'],
   ['as many who come first as arrive', 'math.min(ownRows, arriving', '(arriving'],
   ['no chance in who comes first', '1.65 * math.sqrt', '0 * math.sqrt'],
