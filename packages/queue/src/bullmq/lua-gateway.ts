@@ -14,7 +14,8 @@ import { bullAdd, ending, evenWhenFull, prelude, rowTag, waitingJobs } from './l
 const deciding = `
 local tenant, rows, payloadBytes, weight = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local flow = tenant .. '/' .. ARGV[2]
-local waiting = C('ZCARD', P..'prioritized')
+readStat({'vt', 'c:'..flow, 'rows', 'bytes', 'q:'..tenant, 'every', 'last', 'e:'..flow, 'l:'..flow, 'seq', 'n:'..flow, 'ev'})
+local waiting, flows = C('ZCARD', P..'prioritized'), C('ZCARD', P..'x:heads')
 -- Behind those of its flow that were taken or still wait. What jobs were charged that ended before they
 -- were taken is given back once none waits behind them.
 local lastOfFlow = C('ZRANGE', P..'x:q:'..flow, -1, -1)[1]
@@ -22,7 +23,8 @@ local tag = math.max(stat('vt'), stat('c:'..flow),
   lastOfFlow and tonumber(C('HGET', P..lastOfFlow, 'xh') or 0) or 0)
 local function aheadOf(tag)
   if waiting == 0 then return 0 end
-  return C('ZCOUNT', P..'prioritized', '-inf', int(tag))
+  if flows == 1 and lastOfFlow and tag > stat('vt') then return waiting end
+  return C('ZCOUNT', P..'prioritized', '-inf', tag)
 end
 local ahead = aheadOf(tag)
 
@@ -95,19 +97,28 @@ noteArrival('e:'..flow, 'l:'..flow)
 
 local deadline, queueDeadline = nowMs + tonumber(ARGV[16]), nowMs + tonumber(ARGV[17])
 bullAdd(id, data, tag)
-C('HSET', jobKey, 'xs', int(seq), 'xl', flow, 'xc', int(stat('n:'..flow)), 'xz', int(tag), 'xh', int(nextTag), 'xe', int(nowUs),
+local fields = {'xs', seq, 'xl', flow, 'xc', stat('n:'..flow), 'xz', tag, 'xh', nextTag, 'xe', nowUs,
   'xd', deadline, 'xq', queueDeadline, 'xr', rows, 'xv', ARGV[21], 'xn', payloadBytes, 'xg', ARGV[18],
-  'xm', ARGV[19], 'xa', ARGV[20])
-if ARGV[15] == '0' then C('HSET', jobKey, 'xi', ARGV[14]) end
-if ready then
-  C('HSET', jobKey, 'xp', int(nowUs + us(ready)), 'xu', int(nowUs + us(bound)))
-  if ARGV[9] ~= '' then C('HSET', jobKey, 'xy', int(nowUs + us(tonumber(ARGV[10]) - tonumber(ARGV[9])))) end
+  'xm', ARGV[19], 'xa', ARGV[20]}
+local function field(name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
 end
-C('ZADD', P..'x:q:'..flow, int(seq), id)
+if ARGV[15] == '0' then field('xi', ARGV[14]) end
+if ready then
+  field('xp', nowUs + us(ready))
+  field('xu', nowUs + us(bound))
+  if ARGV[9] ~= '' then field('xy', nowUs + us(tonumber(ARGV[10]) - tonumber(ARGV[9]))) end
+end
+C('HSET', jobKey, unpack(fields))
+C('ZADD', P..'x:q:'..flow, seq, id)
 C('ZADD', P..'x:dl', queueDeadline, id)
 countWaiting(flow, 1, rows, payloadBytes)
 local change = changeNumber()
-local flows = refreshHeads()
+if not lastOfFlow then
+  C('ZADD', P..'x:heads', seq, flow)
+  flows = flows + 1
+end
 saveStat()
 return {1, seq, nowUs, ahead, deadline, flows, ready and us(ready) or -1, bound and us(bound) or -1, change}
 `;

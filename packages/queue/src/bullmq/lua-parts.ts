@@ -69,10 +69,14 @@ local P = KEYS[1]
 local T = C('TIME')
 local nowUs = T[1] * 1000000 + T[2]
 local nowMs = math.floor(nowUs / 1000)
+-- Numbers that become part of a text; as arguments of commands they are exact by themselves.
 local function int(x) return string.format('%.0f', x) end
 
 -- The numbers of x:stat: read once, changed here, written at the end by saveStat.
 local statRead, statChange = {}, {}
+local function readStat(fields)
+  for i, value in ipairs(C('HMGET', P..'x:stat', unpack(fields))) do statRead[fields[i]] = tonumber(value or 0) end
+end
 local function stat(field)
   if not statRead[field] then statRead[field] = tonumber(C('HGET', P..'x:stat', field) or 0) end
   return statRead[field] + (statChange[field] or 0)
@@ -81,9 +85,16 @@ local function bump(field, by)
   statChange[field] = (statChange[field] or 0) + by
 end
 local function saveStat()
+  local known = {}
   for field, by in pairs(statChange) do
-    if by ~= 0 then C('HINCRBY', P..'x:stat', field, int(by)) end
+    if statRead[field] then
+      known[#known + 1] = field
+      known[#known + 1] = statRead[field] + by
+    elseif by ~= 0 then
+      C('HINCRBY', P..'x:stat', field, by)
+    end
   end
+  if #known > 0 then C('HSET', P..'x:stat', unpack(known)) end
   statRead, statChange = {}, {}
 end
 -- The number of the change that this call makes. Once a call, before saveStat.
@@ -111,7 +122,7 @@ local function bullAdd(id, data, tag)
   bullAddText(
     {P..'marker', P..'meta', P..'id', P..'prioritized', P..'delayed', P..'completed', P..'active', P..'events', P..'pc'},
     {cmsgpack.pack({P, id, 'job', nowMs}), data, cmsgpack.pack({priority = 1})})
-  C('ZADD', P..'prioritized', int(tag), id)
+  C('ZADD', P..'prioritized', tag, id)
 end
 `;
 

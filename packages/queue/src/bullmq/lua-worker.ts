@@ -23,6 +23,7 @@ local fence, worker, rowsMax, rowsMin = ARGV[1], ARGV[2], tonumber(ARGV[3]), ton
 local resultBytesMax, agingUs = tonumber(ARGV[8]), tonumber(ARGV[10]) * 1000
 local packed = cmsgpack.pack({token = fence, lockDuration = tonumber(ARGV[5]), name = worker})
 local headLength = 10
+readStat({'vt', 'taken', 'every', 'last', 'rows', 'bytes', 'ev'})
 local out, rows, suspectAhead, late = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0}, 0, 0, 0
 
 -- What this worker's slots have before them, with the rows it takes now.
@@ -138,11 +139,11 @@ while true do
       -- Should it come back, then before all that was never taken, and in the order of first takes.
       bump('taken', 1)
       bump('c:'..flow, math.max(0, tonumber(h.xh or 0) - stat('c:'..flow)))
-      C('HSET', P..id, 'xz', int(stat('taken') - 4503599627370496))
+      C('HSET', P..id, 'xz', stat('taken') - 4503599627370496)
     end
     C('ZADD', P..'x:dl', h.xd, id)
     C('HSET', P..id, 'xf', fence, 'xk', overtaken)
-    C('HSETNX', P..id, 'xt', int(nowUs))
+    C('HSETNX', P..id, 'xt', nowUs)
     rows = rows + itemRows
     out[#out + 1] = entry(id, h, suspect, overtaken)
     if suspect or rows >= rowsMax then break end
@@ -261,7 +262,7 @@ if #skips > 0 then
     oldest = math.min(oldest, tonumber(C('HGET', P..id, 'xs')) or math.huge)
   end
   for _, flow in ipairs(skips) do
-    C('ZREMRANGEBYSCORE', P..'x:skip:'..flow, '-inf', oldest == math.huge and '+inf' or int(oldest))
+    C('ZREMRANGEBYSCORE', P..'x:skip:'..flow, '-inf', oldest == math.huge and '+inf' or oldest)
     if C('EXISTS', P..'x:skip:'..flow) == 0 then C('SREM', P..'x:skips', flow) end
   end
 end
