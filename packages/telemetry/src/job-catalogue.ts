@@ -97,16 +97,16 @@ export const jobCatalogue = {
 
   // Whether estimates come true.
   promiseError: {
-    name: 'promise_error_seconds',
+    name: 'admission_wait_prediction_error_seconds',
     type: 'histogram',
-    help: 'How far off the estimate was that a job was accepted with: "under" when it ended later, "over" when earlier.',
+    help: 'How far off the predicted wait for the answer was, as a job was accepted with it: "under" when it ended later, "over" when earlier.',
     labels: { model: 'model', direction: ['under', 'over'] },
     buckets: buckets.promise,
     roles: worker,
     movedBy: 'traffic',
   },
   promisesMissed: {
-    name: 'promises_missed_total',
+    name: 'promise_missed_total',
     type: 'counter',
     help: 'Jobs that ended after the budget they were accepted with; those without one, after the estimate.',
     labels: { model: 'model' },
@@ -115,7 +115,7 @@ export const jobCatalogue = {
     movedBy: 'worker_lost',
   },
   waitBoundRatio: {
-    name: 'wait_bound_ratio',
+    name: 'fairness_bound_ratio',
     type: 'histogram',
     help: 'Wait of a job until its first claim by the longest wait it was accepted with. Above 1 the bound did not hold.',
     labels: { model: 'model' },
