@@ -86,7 +86,7 @@ export function deferredWork(work: Work, limits: Limits): Work {
 async function enqueue(
   work: Work,
   payload: Uint8Array,
-  { queue, limits, tenants, clock, gatewayId, telemetry, log }: GatewayParts,
+  { queue, limits, tenants, clock, gatewayId, telemetry, log, answerTime }: GatewayParts,
 ): Promise<Result<JobRecord, Failure>> {
   const { manifest, tenant, priority, deadlineMs } = work;
   const usedMs = clock.nowMs() - work.startedAtMs;
@@ -96,7 +96,10 @@ async function enqueue(
     limits,
     flowWeight: flowWeight(tenant.weight, priority),
     hasTenants: tenants !== undefined,
-    held: work.isHeld && work.whenLate !== 'hold' ? { usedMs, deadlineMs } : null,
+    held:
+      work.isHeld && work.whenLate !== 'hold'
+        ? { usedMs: usedMs + answerTime.expectedMs, deadlineMs }
+        : null,
   });
   const enqueued = await queue.enqueue(job, payload, terms);
   if (!enqueued.ok) return err(enqueued.error);

@@ -11,6 +11,7 @@ import { seededRandom, VirtualClock } from '@inferry/runtime';
 import { createLogger, createMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
+import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
@@ -42,6 +43,7 @@ function setUp() {
     ...base,
     load: { isDraining: false, waitingTotal: 0 },
     held: new HeldRequests(base),
+    answerTime: new AnswerTime(),
     arriving: new ArrivingBytes(),
   };
   return { ...parts, metrics, lines, background: createBackground(parts) };

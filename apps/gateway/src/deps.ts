@@ -6,6 +6,7 @@ import type { Clock, Random } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 
 import type { Load } from './admission/admit.ts';
+import type { AnswerTime } from './admission/answer-time.ts';
 import type { ArrivingBytes } from './http/read-body.ts';
 import type { HeldRequests } from './results/held-requests.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
@@ -32,4 +33,5 @@ export interface GatewayParts extends GatewayDeps {
   readonly arriving: ArrivingBytes;
   readonly held: HeldRequests;
   readonly load: Load;
+  readonly answerTime: AnswerTime;
 }

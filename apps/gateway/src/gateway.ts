@@ -8,6 +8,7 @@ import { failure } from '@inferry/contracts';
 import { sleep } from '@inferry/runtime';
 import { Hono } from 'hono';
 
+import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import type { GatewayDeps, GatewayParts } from './deps.ts';
 import { type Exchange, type GatewayEnv, problem } from './http/exchange.ts';
@@ -47,6 +48,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     load,
     arriving: new ArrivingBytes(),
     held: new HeldRequests(deps),
+    answerTime: new AnswerTime(),
   };
   const open = new OpenRequests();
   const app = createApp(parts, open);

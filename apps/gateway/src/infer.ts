@@ -30,7 +30,7 @@ import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
 import { answer, type GatewayContext, problem } from './http/exchange.ts';
 import { readBody } from './http/read-body.ts';
-import { jobAnswer, resultHeaders, stageTiming } from './results/job-answer.ts';
+import { jobAnswer, noteAnswer, resultHeaders, stageTiming } from './results/job-answer.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
 const pastDeadlineMs = 100;
@@ -65,6 +65,7 @@ export async function inferTensors(
     const { record: queued, isDeferred } = accepted.value;
     if (place === undefined || isDeferred) return toComeBackFor(c, queued, parts);
     const record = await awaitRecord(c, queued, parts); // 504
+    if (record.ok) noteAnswer(c, record.value, parts);
     return record.ok
       ? respond(c, manifest.value, record.value, request)
       : problem(c, record.error, { 'Job-Id': queued.job.id });

@@ -32,7 +32,7 @@ import { readBody } from './http/read-body.ts';
 import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
 import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
 import { resolveReference } from './model-reference.ts';
-import { jobAnswer, preferenceApplied } from './results/job-answer.ts';
+import { jobAnswer, noteAnswer, preferenceApplied } from './results/job-answer.ts';
 
 interface SubmitHeaders {
   readonly preference: Preference;
@@ -77,6 +77,7 @@ export async function submitJob(
       const { signal } = c.req.raw;
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
       record = waited.end === 'outcome' ? waited.record : await asOfNow(record, parts);
+      if (waited.end === 'outcome' && !placed.value.isReplay) noteAnswer(c, record, parts);
     }
 
     return jobAnswer(c, record, parts, {

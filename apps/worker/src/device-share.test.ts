@@ -1,5 +1,6 @@
 /** Many models on one device: whole workers on the memory queue and a virtual clock, and the turns alone. */
 import { classOf, type ModelManifest } from '@inferry/contracts';
+import type { RunningView } from '@inferry/scheduling';
 import { VirtualClock } from '@inferry/runtime';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -199,7 +200,7 @@ describe('turns', () => {
   test('are not taken from a class by one that would claim earlier because it prepares longer', async () => {
     const clock = new VirtualClock();
     const device = new DeviceShare(1, clock);
-    let run = { startedAtMs: 0, expectedMs: 100 };
+    let run = { startedAtMs: 0, expectedMs: 100, tailFactor: 1.1 };
     // Its own slot is busy: it claims when the device is about to be free, and no earlier.
     const claimAtMs = (): number => (had.length === 0 ? -Infinity : run.startedAtMs + 88);
     const quick = byHand('quick', { running: () => [run], claimAtMs });
@@ -211,7 +212,7 @@ describe('turns', () => {
     await turn.mayRun();
     await clock.advance(1_000);
     turn.end();
-    run = { startedAtMs: clock.nowMs(), expectedMs: 100 };
+    run = { startedAtMs: clock.nowMs(), expectedMs: 100, tailFactor: 1.1 };
     ask(quick);
     await clock.advance(0);
     ask(quick);
@@ -225,7 +226,7 @@ describe('turns', () => {
   test('are there while the device has room, though a class has claimed ahead of its own slot', async () => {
     const clock = new VirtualClock();
     const device = new DeviceShare(2, clock);
-    const run = { startedAtMs: clock.nowMs(), expectedMs: 100 };
+    const run = { startedAtMs: clock.nowMs(), expectedMs: 100, tailFactor: 1.1 };
     const claimAtMs = (): number => (had.length < 2 ? -Infinity : Infinity);
     const busy = byHand('busy', { running: () => [run], claimAtMs });
     const other = byHand('other');
@@ -276,7 +277,7 @@ interface Seen {
 
 /** Serves one class as a lane would, a job a batch, and notes what is under way on the device. */
 class Served {
-  readonly slots: ({ readonly startedAtMs: number; readonly expectedMs: number } | null)[];
+  readonly slots: (RunningView | null)[];
   left: number;
   claimed = 0;
   unfinished = 0;
@@ -317,7 +318,7 @@ class Served {
     seen.runs += 1;
     seen.mostRuns = Math.max(seen.mostRuns, seen.runs);
     const slot = this.slots.indexOf(null);
-    this.slots[slot] = { startedAtMs: clock.nowMs(), expectedMs: runMs };
+    this.slots[slot] = { startedAtMs: clock.nowMs(), expectedMs: runMs, tailFactor: 1.1 };
     device.changed();
     await new Promise<void>((resolve) => void clock.after(runMs, resolve));
     this.slots[slot] = null;

@@ -13,7 +13,7 @@ import { type Clock, invariant } from '@inferry/runtime';
 import { claimAheadAtMs, type RunningView, TimeShare } from '@inferry/scheduling';
 
 /** A batch is claimed so much earlier than the expected end of a run says. */
-const aheadPolicy = { marginMs: 2, marginShare: 0.1 };
+const aheadPolicy = { marginMs: 2, shareMin: 0.02, shareMax: 0.2 };
 
 /** A class on the device. */
 export interface Sharer {

@@ -118,6 +118,7 @@ export class Lane {
       .map(({ startedAtMs, rows }) => ({
         startedAtMs,
         expectedMs: batchSize.latency.meanMs(rows),
+        tailFactor: batchSize.latency.tailFactor,
       }));
   }
 

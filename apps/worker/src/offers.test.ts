@@ -185,8 +185,8 @@ describe('free times', () => {
       [40, 0],
     ]);
     expect(free.slice(4)).toEqual([
-      [8, 18],
-      [57, 7],
+      [3, 13],
+      [53, 3],
     ]);
     await close(fixture);
   });
@@ -206,7 +206,7 @@ describe('slots that cannot all run', () => {
     // The second is claimed just before the first ends, 60 ms after its start.
     expect(told.requests.map(({ freeInMs }) => freeInMs)).toEqual([[0]]);
     await advance(fixture.clock, 52);
-    expect(told.requests.map(({ freeInMs }) => freeInMs.map(Math.round))).toEqual([[0], [8]]);
+    expect(told.requests.map(({ freeInMs }) => freeInMs.map(Math.round))).toEqual([[0], [3]]);
     expect(told.offers[0]?.points[0]?.ms).toBeCloseTo(32, 0);
     await close(fixture);
   });

@@ -1,24 +1,35 @@
 /**
- * When those who were refused for their time may come back. All of them at the same instant would only be
- * refused again: each is told a turn later than the one before, as far apart as the class serves them. A
- * place is not kept for them; whoever is there when there is room is let in.
+ * When those who were refused for their time may come back. Room comes by the batch: when one has departed,
+ * as many as it held are let in, in a moment, and the next one is refused again. So they are told to come
+ * back in groups of a batch, each when the next one departs, first those who were refused first. A place is
+ * not kept for them, but who is there when there is room is let in.
  */
 
-/** Turns are given out so far ahead; then the next round of them begins. */
+/** Groups are sent so far ahead; then the next round of them begins. */
 const roundMs = 5_000;
 
-export class RetryPace {
-  #nextAtMs = 0;
+/** How a class is served. */
+export interface Pace {
+  /** What one row takes of the time of all servers, ms. */
+  readonly rowMs: number;
+  /** Rows of a batch. */
+  readonly batchRows: number;
+}
 
-  /**
-   * From now, ms, at least 1. `lateMs`: by how much the answer would have been late. `turnMs`: what serving
-   * the request takes of the time of all servers.
-   */
-  retryAfterMs(lateMs: number, turnMs: number, nowMs: number): number {
-    const earliestMs = nowMs + lateMs;
-    const isInRound = this.#nextAtMs <= earliestMs + roundMs;
-    const atMs = isInRound ? Math.max(earliestMs, this.#nextAtMs) : earliestMs;
-    this.#nextAtMs = atMs + turnMs;
-    return Math.max(1, atMs - nowMs);
+export class RetryPace {
+  /** The group that is being filled. */
+  #groupAtMs = 0;
+  #rowsLeft = 0;
+
+  /** From now, ms, at least 1. `lateMs`: by how much the answer to so many rows would have been late. */
+  retryAfterMs(lateMs: number, rows: number, { batchRows, rowMs }: Pace, nowMs: number): number {
+    const roomAtMs = nowMs + lateMs;
+    const batchMs = batchRows * rowMs;
+    const isOver = this.#groupAtMs + batchMs <= roomAtMs || this.#groupAtMs > roomAtMs + roundMs;
+    if (isOver) this.#groupAtMs = roomAtMs;
+    else if (this.#rowsLeft < rows) this.#groupAtMs += batchMs;
+    if (isOver || this.#rowsLeft < rows) this.#rowsLeft = batchRows;
+    this.#rowsLeft -= rows;
+    return Math.max(1, lateMs, this.#groupAtMs - nowMs);
   }
 }

@@ -9,6 +9,8 @@ export interface RunningView {
   readonly startedAtMs: number;
   /** Expected duration in ms; undefined while nothing is known. */
   readonly expectedMs: number | undefined;
+  /** 95 of 100 such runs stay within this factor of it: how well it can be foreseen. */
+  readonly tailFactor: number;
 }
 
 export interface ClaimAheadView {
@@ -22,8 +24,12 @@ export interface ClaimAheadView {
 export interface ClaimAheadPolicy {
   /** Prepared at least this long before the slot is expected to be free, in ms. */
   readonly marginMs: number;
-  /** And by this share of the expected run, 0..1: long runs are harder to foresee. */
-  readonly marginShare: number;
+  /**
+   * And by a share of the expected run, as large as the tail exceeds it, between these two: what runs longer
+   * now and then ends earlier now and then, and long runs are harder to foresee.
+   */
+  readonly shareMin: number;
+  readonly shareMax: number;
 }
 
 /**
@@ -39,7 +45,8 @@ export function claimAheadAtMs(
   let earliestMs = Infinity;
   for (const run of view.running) {
     if (run.expectedMs === undefined) return nowMs;
-    const marginMs = policy.marginMs + policy.marginShare * run.expectedMs;
+    const share = Math.min(Math.max(run.tailFactor - 1, policy.shareMin), policy.shareMax);
+    const marginMs = policy.marginMs + share * run.expectedMs;
     const claimAtMs = run.startedAtMs + run.expectedMs - view.prepareMs - marginMs;
     earliestMs = Math.min(earliestMs, claimAtMs);
   }

@@ -3,6 +3,7 @@ import type { JobRecord, Outcome } from '@inferry/contracts';
 import { jobDocument, type Preference, remainingMs } from '@inferry/protocols';
 import type { Clock } from '@inferry/runtime';
 
+import type { AnswerTime } from '../admission/answer-time.ts';
 import { answer, type GatewayContext } from '../http/exchange.ts';
 
 /** A look every minute costs nobody anything, and tells what became of an estimate that was too long. */
@@ -35,6 +36,17 @@ export function jobAnswer(
 function retryAfter(record: JobRecord, nowMs: number): string {
   const leftMs = Math.min(remainingMs(record, nowMs) ?? 0, retryAfterMsMax);
   return String(Math.max(1, Math.ceil(leftMs / 1_000)));
+}
+
+/** Learns from an answer that is about to go out what answers take beside their jobs. */
+export function noteAnswer(
+  c: GatewayContext,
+  { job, enqueuedAtMs, settledAtMs }: JobRecord,
+  { answerTime }: { readonly answerTime: AnswerTime },
+): void {
+  if (settledAtMs === null) return;
+  const jobMs = settledAtMs - enqueuedAtMs;
+  answerTime.observe(c.get('exchange').elapsedMs() - job.admissionMs - jobMs);
 }
 
 /** `Preference-Applied`, when the caller asked for something. `waitMs` is 0 when no wait was granted. */

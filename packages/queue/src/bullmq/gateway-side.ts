@@ -34,11 +34,11 @@ export function gatewaySide(
 
   /** Paces those who are told to come back, all of a class together or those of a tenant. */
   function refused(reply: readonly Reply[], job: JobOutline, terms: EnqueueTerms): EnqueueRefusal {
-    return refusalOf(reply, job, terms, (tenant, lateMs, turnMs) => {
+    return refusalOf(reply, job, terms, (tenant, lateMs, rows, served) => {
       const name = `${job.class} ${tenant}`;
       const pace = paces.get(name) ?? new RetryPace();
       paces.set(name, pace);
-      return pace.retryAfterMs(lateMs, turnMs, options.clock.nowMs());
+      return pace.retryAfterMs(lateMs, rows, served, options.clock.nowMs());
     });
   }
 

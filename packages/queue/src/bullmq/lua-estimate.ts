@@ -103,12 +103,13 @@ end
 
 local function us(ms) return math.floor(ms * 1000 + 0.5) end
 
--- What serving so many rows takes of the time of all servers.
-local function turnUs(rows, servers)
-  local rate = 0
+-- What one row takes of the time of all servers (us), and the rows of a batch.
+local function pace(servers)
+  local rate, together = 0, 0
   for _, server in ipairs(servers) do
     rate = rate + server.p.rows / math.max(serviceMs(server.p, server.p.rows), 0.001)
+    together = together + server.p.rows
   end
-  return us(rows / rate)
+  return us(1 / rate), math.ceil(together / #servers)
 end
 `;

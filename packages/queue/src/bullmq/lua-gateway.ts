@@ -46,13 +46,13 @@ local function decide()
   local leftMs = tonumber(ARGV[10]) - tonumber(ARGV[9])
   if ready <= leftMs then return nil, ready, bound end
   if ARGV[8] ~= '' and estimate(rowsOfFirst(aheadOf(stat('vt')), waiting), rows, servers) <= leftMs then
-    return {0, 'share', us(ready), turnUs(rows, servers)}
+    return {0, 'share', us(ready), pace(servers)}
   end
-  return {0, 'late', us(ready), turnUs(rows, servers)}
+  return {0, 'late', us(ready), pace(servers)}
 end
 `;
 
-/** ARGV as above -> {1, ready us | -1, latest start us} would be added · {0, why, ready us, turn us} */
+/** ARGV as above -> {1, ready us | -1, latest start us} would be added · {0, why, ready us, us of a row, rows of a batch} */
 export const quoteScript = `${prelude}${estimating}${deciding}
 local refusal, ready, bound = decide()
 if refusal then return refusal end
@@ -64,7 +64,7 @@ return {1, ready and us(ready) or -1, bound and us(bound) or -1}
  *      retentionMs, attemptsMax, version
  * ->   {1, seq, nowUs, ahead, deadlineMs, flows that wait, ready us | -1, latest start us | -1, change} added ·
  *      {2, seq, enqueuedUs, ahead, deadlineMs, 0, -1, -1, 0} was there ·
- *      {0, 'depth'|'bytes'|'tenant'|'worker'|'share'|'late', ready us, turn us} refused, nothing changed
+ *      {0, 'depth'|'bytes'|'tenant'|'worker'|'share'|'late', ready us, us of a row, rows of a batch} refused, nothing changed
  */
 export const enqueueScript = `${prelude}${estimating}${waitingJobs}${bullAdd}${deciding}
 -- Of the class or of a flow: the mean time between two rows, and the last arrival.

@@ -3,6 +3,7 @@ import type { Estimate, JobEnvelope, JobId, JobRecord } from '@inferry/contracts
 import { invariant } from '@inferry/runtime';
 import type { Claim, EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
 import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
+import type { Pace } from '../retry-pace.ts';
 import { asBytes, asInteger, asList, type Reply } from './script-runner.ts';
 
 export function claimOf(entry: readonly Reply[], fence: string, claimedAtMs: number): Claim {
@@ -69,11 +70,11 @@ export function estimateOf(
 }
 
 /** When a refused caller of a tenant may come back, as of now. */
-export type RetryAfter = (tenant: string, lateMs: number, turnMs: number) => number;
+export type RetryAfter = (tenant: string, lateMs: number, rows: number, pace: Pace) => number;
 
-/** What the deciding scripts mean by `{0, why, ready us, turn us}`. */
+/** What the deciding scripts mean by `{0, why, ready us, us of a row, rows of a batch}`. */
 export function refusalOf(
-  [, why, readyUs, turnUs]: readonly Reply[],
+  [, why, readyUs, rowUs, batchRows]: readonly Reply[],
   job: JobOutline,
   terms: EnqueueTerms,
   retryAfter: RetryAfter,
@@ -93,8 +94,8 @@ export function refusalOf(
       const estimateMs = usedMs + asInteger(readyUs) / 1_000;
       const code = reason === 'share' ? 'quota_exceeded' : 'deadline_infeasible';
       const tenant = code === 'quota_exceeded' ? job.tenant : '';
-      const turnMs = asInteger(turnUs) / 1_000;
-      const retryAfterMs = retryAfter(tenant, estimateMs - budgetMs, turnMs);
+      const pace = { rowMs: asInteger(rowUs) / 1_000, batchRows: asInteger(batchRows) };
+      const retryAfterMs = retryAfter(tenant, estimateMs - budgetMs, job.rows, pace);
       return lateRefusal(job.class, code, { estimateMs, budgetMs, retryAfterMs });
     }
   }

@@ -3,7 +3,7 @@ import type { Estimate } from '@inferry/contracts';
 import { type Clock, err, ok, type Result } from '@inferry/runtime';
 import type { EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
 import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
-import { RetryPace } from '../retry-pace.ts';
+import { type Pace, RetryPace } from '../retry-pace.ts';
 import type { QueueRules } from '../rules.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Servers } from './servers.ts';
@@ -15,7 +15,7 @@ export interface ClassView {
   readonly arrivals: Arrivals;
   readonly rules: QueueRules;
   /** When a refused caller of a tenant may come back. */
-  readonly retryAfter: (tenant: string, lateMs: number, turnMs: number) => number;
+  readonly retryAfter: (tenant: string, lateMs: number, rows: number, pace: Pace) => number;
 }
 
 export interface Admitted {
@@ -26,10 +26,10 @@ export interface Admitted {
 /** Paces those who are told to come back, all of the class together or those of a tenant. */
 export function pacing(clock: Clock): ClassView['retryAfter'] {
   const paces = new Map<string, RetryPace>();
-  return (tenant, lateMs, turnMs) => {
+  return (tenant, lateMs, rows, served) => {
     const pace = paces.get(tenant) ?? new RetryPace();
     paces.set(tenant, pace);
-    return pace.retryAfterMs(lateMs, turnMs, clock.nowMs());
+    return pace.retryAfterMs(lateMs, rows, served, clock.nowMs());
   };
 }
 
@@ -64,7 +64,7 @@ export function admit(
     lateRefusal(job.class, code, {
       estimateMs: budget.usedMs + estimate.readyInMs,
       budgetMs: budget.budgetMs,
-      retryAfterMs: view.retryAfter(tenant, lateMs, view.servers.turnMs(job.rows)),
+      retryAfterMs: view.retryAfter(tenant, lateMs, job.rows, view.servers.pace),
     }),
   );
 

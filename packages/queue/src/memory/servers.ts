@@ -1,6 +1,7 @@
 /** The workers that serve a class: what their runs take, and when their slots are expected to be free. */
 import type { ServerView, ServiceProfile } from '@inferry/contracts';
 import type { Clock } from '@inferry/runtime';
+import type { Pace } from '../retry-pace.ts';
 import type { QueueRules } from '../rules.ts';
 
 interface Server {
@@ -55,14 +56,15 @@ export class Servers {
       );
   }
 
-  /** What serving so many rows takes of the time of all servers, ms. */
-  turnMs(rows: number): number {
-    let rate = 0;
+  get pace(): Pace {
+    let [rate, together, slots] = [0, 0, 0];
     for (const { freeAtMs, profile } of this.#live().values()) {
       const runMs = Math.max(this.#serviceMs(profile, profile.rowsMax), 0.001);
       rate += (freeAtMs.length * profile.rowsMax) / runMs;
+      together += freeAtMs.length * profile.rowsMax;
+      slots += freeAtMs.length;
     }
-    return rows / rate;
+    return { rowMs: 1 / rate, batchRows: Math.ceil(together / slots) };
   }
 
   get count(): number {
