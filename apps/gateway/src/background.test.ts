@@ -8,6 +8,7 @@ import {
 import { ModelCatalogue } from '@inferry/models';
 import { createMemoryQueue } from '@inferry/queue';
 import { seededRandom, VirtualClock } from '@inferry/runtime';
+import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
@@ -15,13 +16,12 @@ import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
-import { rules } from './gateway-fixture.test.ts';
 import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
 import { iris } from './models-fixture.test.ts';
 
 function setUp() {
   const clock = new VirtualClock();
-  const queue = createMemoryQueue({ clock, rules });
+  const queue = createMemoryQueue({ clock, rules: queueRules });
   const metrics = createMetrics('gateway', { version: '0', revision: '', onnxruntime: 'none' });
   const lines: string[] = [];
   const base = {

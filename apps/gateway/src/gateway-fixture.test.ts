@@ -10,23 +10,9 @@ import {
   type Outcome,
 } from '@inferry/contracts';
 import { ModelCatalogue } from '@inferry/models';
-import {
-  type Claim,
-  type ClaimRequest,
-  createMemoryQueue,
-  type JobQueue,
-  type QueueRules,
-} from '@inferry/queue';
+import { type Claim, type ClaimRequest, createMemoryQueue, type JobQueue } from '@inferry/queue';
 import { systemClock, systemRandom } from '@inferry/runtime';
-import {
-  estimate,
-  nextTag,
-  rowsBetween,
-  rowsToCome,
-  serviceMs,
-  startTag,
-  timeAfter,
-} from '@inferry/scheduling';
+import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
@@ -42,16 +28,6 @@ export interface TestGateway {
   request(path: string, init?: RequestInit): Promise<Response>;
   close(): Promise<void>;
 }
-
-export const rules: QueueRules = {
-  startTag,
-  nextTag,
-  timeAfter,
-  rowsBetween,
-  serviceMs,
-  estimate,
-  rowsToCome,
-};
 
 export const claimRequest: ClaimRequest = {
   workerId: 'w1',
@@ -74,7 +50,7 @@ export function testGateway(
     readonly tenants?: ReadonlyMap<string, number>;
   } = {},
 ): TestGateway {
-  const queue = createMemoryQueue({ clock: systemClock, rules });
+  const queue = createMemoryQueue({ clock: systemClock, rules: queueRules });
   const build = { version: '0', revision: '', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();

@@ -2,9 +2,10 @@
 import { classOf, type ModelManifest } from '@inferry/contracts';
 import { createMemoryQueue, type JobQueue } from '@inferry/queue';
 import { VirtualClock } from '@inferry/runtime';
+import { queueRules } from '@inferry/scheduling';
 import { expect, test } from 'vitest';
 import type { WorkerDeps } from './deps.ts';
-import { advance, fixtureOn, modelManifest, replacing, rules, silent } from './worker.fixture.ts';
+import { advance, fixtureOn, modelManifest, replacing, silent } from './worker.fixture.ts';
 
 const model: ModelManifest = {
   ...modelManifest,
@@ -15,7 +16,7 @@ const model: ModelManifest = {
 
 function memory() {
   const clock = new VirtualClock();
-  return { clock, queue: createMemoryQueue({ clock, rules }) };
+  return { clock, queue: createMemoryQueue({ clock, rules: queueRules }) };
 }
 
 function workerOn(

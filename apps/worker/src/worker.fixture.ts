@@ -21,15 +21,7 @@ import {
   type JobQueue,
 } from '@inferry/queue';
 import { type Clock, invariant, seededRandom, VirtualClock } from '@inferry/runtime';
-import {
-  estimate,
-  nextTag,
-  rowsBetween,
-  rowsToCome,
-  serviceMs,
-  startTag,
-  timeAfter,
-} from '@inferry/scheduling';
+import { queueRules } from '@inferry/scheduling';
 import type { Logger } from '@inferry/telemetry';
 import type { WorkerDeps } from './deps.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
@@ -70,9 +62,6 @@ export const claimByOther: ClaimRequest = {
   freeInMs: [],
   agingMs: 60_000,
 };
-
-/** What the memory queue needs. */
-export const rules = { startTag, nextTag, timeAfter, rowsBetween, serviceMs, estimate, rowsToCome };
 
 /** Takes whatever fits. */
 export const takesAll: EnqueueTerms = {
@@ -136,7 +125,7 @@ interface FixtureOptions<C extends Clock> {
 
 export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<C> {
   const { clock, manifests = [modelManifest], wrapQueue = (queue) => queue } = options;
-  const { queue = createMemoryQueue({ clock, rules }) } = options;
+  const { queue = createMemoryQueue({ clock, rules: queueRules }) } = options;
   const runs: SeenRun[] = [];
   const events: TelemetryEvent[] = [];
   const random = seededRandom(7);

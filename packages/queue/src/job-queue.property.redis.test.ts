@@ -18,7 +18,7 @@ import {
   type ServiceProfile,
 } from '@inferry/contracts';
 import { type Clock, type Result, systemClock, systemRandom } from '@inferry/runtime';
-import * as rules from '@inferry/scheduling';
+import { queueRules as rules } from '@inferry/scheduling';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';

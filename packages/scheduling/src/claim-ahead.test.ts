@@ -24,7 +24,10 @@ describe('claimAheadAtMs', () => {
       { startedAtMs: 50, expectedMs: 100, tailFactor: 1.1 },
       { startedAtMs: 0, expectedMs: 300, tailFactor: 1.1 },
     ];
-    expect(claimAheadAtMs({ slotsFree: 0, running, prepareMs: 20 }, policy, 60)).toBeCloseTo(118, 6);
+    expect(claimAheadAtMs({ slotsFree: 0, running, prepareMs: 20 }, policy, 60)).toBeCloseTo(
+      118,
+      6,
+    );
   });
 
   test.each([

@@ -7,8 +7,7 @@ export {
   type ClaimAheadView,
   type RunningView,
 } from './claim-ahead.ts';
-export { estimate, rowsToCome, serviceMs } from './estimate.ts';
-export { flowWeight, nextTag, rowsBetween, startTag, timeAfter } from './fair-queue.ts';
+export { flowWeight } from './fair-queue.ts';
 export { type IsolationKind, planIsolation, runIsolating, type RunTogether } from './isolate.ts';
 export { LatencyModel, type RunSample } from './latency-model.ts';
 export {
@@ -17,6 +16,7 @@ export {
   parseLatencySnapshot,
 } from './latency-snapshot.ts';
 export { PromiseWatch } from './promise-watch.ts';
+export { queueRules } from './queue-rules.ts';
 export {
   decideRelease,
   mayLinger,

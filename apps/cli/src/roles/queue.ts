@@ -7,15 +7,7 @@ import {
   type PayloadReaderOptions,
 } from '@inferry/queue';
 import { type Clock, every, sleep } from '@inferry/runtime';
-import {
-  estimate,
-  nextTag,
-  rowsBetween,
-  rowsToCome,
-  serviceMs,
-  startTag,
-  timeAfter,
-} from '@inferry/scheduling';
+import { queueRules } from '@inferry/scheduling';
 import type { GatewayMetrics, Logger, WorkerMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import type { RoleDeps } from './role.ts';
@@ -34,9 +26,8 @@ export function openQueue(config: Config, { clock, random }: RoleDeps): OpenQueu
   const processId = newId(config.role, clock.nowMs(), random);
   const { leaseMs, sweepMs, inlinePayloadBytesMax, resultBytesPerClassMax, tombstoneMs } = limits;
   if (redisUrl === null) {
-    const rules = { startTag, nextTag, timeAfter, rowsBetween, serviceMs, estimate, rowsToCome };
     const bounds = { leaseMs, resultBytesPerClassMax, tombstoneMs };
-    const queue = createMemoryQueue({ clock, rules, ...bounds });
+    const queue = createMemoryQueue({ clock, rules: queueRules, ...bounds });
     return { queue, processId, payloadReaderOptions: null };
   }
   const connection = { url: redisUrl, prefix: config.redisPrefix };

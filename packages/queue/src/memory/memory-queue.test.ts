@@ -1,6 +1,6 @@
 import { type ClassId, classOf } from '@inferry/contracts';
 import { VirtualClock } from '@inferry/runtime';
-import * as rules from '@inferry/scheduling';
+import { queueRules as rules } from '@inferry/scheduling';
 import { expect, test } from 'vitest';
 import { aJob, anyRows, describeJobQueue, roomy, type Subject } from '../job-queue.contract.ts';
 import { createMemoryQueue } from './memory-queue.ts';

@@ -1,5 +1,5 @@
 import { classOf, type JobId, type Priority } from '@inferry/contracts';
-import * as rules from '@inferry/scheduling';
+import { queueRules as rules } from '@inferry/scheduling';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { aJob } from '../job-queue.contract.ts';

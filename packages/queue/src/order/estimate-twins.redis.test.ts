@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { classOf, type Estimate, newJobId, type ServiceProfile } from '@inferry/contracts';
 import { type Clock, type Result, seededRandom, sleep, systemClock } from '@inferry/runtime';
-import * as rules from '@inferry/scheduling';
+import { queueRules as rules } from '@inferry/scheduling';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /** The checks of order can fail: queues with known faults are found out. */
 import { Emitter, VirtualClock } from '@inferry/runtime';
-import * as rules from '@inferry/scheduling';
+import { queueRules as rules } from '@inferry/scheduling';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createMemoryQueue } from '../memory/memory-queue.ts';

@@ -1,6 +1,6 @@
 /** The order that the memory queue promises, over random histories in virtual time. */
 import { VirtualClock } from '@inferry/runtime';
-import * as rules from '@inferry/scheduling';
+import { queueRules as rules } from '@inferry/scheduling';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMemoryQueue } from '../memory/memory-queue.ts';

@@ -5,7 +5,8 @@
 import type { Outcome } from '@inferry/contracts';
 import type { Claim } from '@inferry/queue';
 import type { Policy, World } from '../world.ts';
-import { cls, Ours, type OursOptions, plain, schedulingRules } from './ours.ts';
+import { queueRules } from '@inferry/scheduling';
+import { cls, Ours, type OursOptions, plain } from './ours.ts';
 import type { SimWorker } from './sim-worker.ts';
 
 /** How long a worker that fills a batch of its own waits for more. */
@@ -29,7 +30,7 @@ export function newestFirst(options: Partial<OursOptions> = {}): (world: World) 
       tag -= 1;
       return tag;
     };
-    return new Ours(world, { ...plain, ...options }, { ...schedulingRules, startTag });
+    return new Ours(world, { ...plain, ...options }, { ...queueRules, startTag });
   };
 }
 
@@ -40,12 +41,12 @@ export function estimateOfAll(options: Partial<OursOptions> = {}): (world: World
       world,
       { ...plain, ...options },
       {
-        ...schedulingRules,
+        ...queueRules,
         estimate: (line) => {
           const [first] = line.servers;
           if (first === undefined) return null;
           const profile = { ...first.profile, rowsMax: Number.MAX_SAFE_INTEGER };
-          return schedulingRules.estimate({ ...line, servers: [{ ...first, profile }] });
+          return queueRules.estimate({ ...line, servers: [{ ...first, profile }] });
         },
       },
     );

@@ -19,7 +19,7 @@ import {
   type QueueRules,
 } from '@inferry/queue';
 import { invariant } from '@inferry/runtime';
-import * as scheduling from '@inferry/scheduling';
+import { flowWeight, queueRules } from '@inferry/scheduling';
 import type { Policy, Request, World } from '../world.ts';
 import { Audit } from './audit.ts';
 import { SimWorker } from './sim-worker.ts';
@@ -45,8 +45,6 @@ export const plain: OursOptions = {
   givesBackEvery: null,
 };
 
-export const schedulingRules: QueueRules = scheduling;
-
 /** All jobs are of one class. */
 export const cls: ClassId = classOf('detector', '1');
 const noPayload = new Uint8Array(0);
@@ -69,7 +67,7 @@ export class Ours implements Policy {
   #jobs = 0;
   #runs = 0;
 
-  constructor(world: World, options: OursOptions, rules: QueueRules = schedulingRules) {
+  constructor(world: World, options: OursOptions, rules: QueueRules = queueRules) {
     const { engine } = world;
     this.world = world;
     this.#options = options;
@@ -149,7 +147,7 @@ export class Ours implements Policy {
       depthMax: defaultLimits.queueDepthPerClassMax,
       bytesMax: defaultLimits.queueBytesPerClassMax,
       tenantDepthMax: weights === null ? null : defaultLimits.queueDepthPerTenantMax,
-      weight: scheduling.flowWeight(weights?.[request.tenant] ?? 1, job.priority),
+      weight: flowWeight(weights?.[request.tenant] ?? 1, job.priority),
       budget,
     });
     if (enqueued.ok) this.#requests.set(job.id, request);
