@@ -24,12 +24,15 @@ export class RetryPace {
   /** From now, ms, at least 1. `lateMs`: by how much the answer to so many rows would have been late. */
   retryAfterMs(lateMs: number, rows: number, { batchRows, rowMs }: Pace, nowMs: number): number {
     const roomAtMs = nowMs + lateMs;
-    const batchMs = batchRows * rowMs;
-    const isOver = this.#groupAtMs + batchMs <= roomAtMs || this.#groupAtMs > roomAtMs + roundMs;
-    if (isOver) this.#groupAtMs = roomAtMs;
-    else if (this.#rowsLeft < rows) this.#groupAtMs += batchMs;
+    const batchMs = Math.max(1, batchRows * rowMs);
+    // In whole batches from the next room: what was told before may have drifted from it.
+    let batches = Math.round((this.#groupAtMs - roomAtMs) / batchMs);
+    const isOver = batches < 0 || batches * batchMs > roundMs;
+    if (isOver) batches = 0;
+    else if (this.#rowsLeft < rows) batches += 1;
     if (isOver || this.#rowsLeft < rows) this.#rowsLeft = batchRows;
     this.#rowsLeft -= rows;
-    return Math.max(1, lateMs, this.#groupAtMs - nowMs);
+    this.#groupAtMs = roomAtMs + batches * batchMs;
+    return Math.max(1, this.#groupAtMs - nowMs);
   }
 }

@@ -31,7 +31,7 @@ export function closedLoop(world: World, { clients, onRefusal, requests }: Close
   };
   // No two clients come back at the very same instant.
   const retryMs = ({ retryAfterMs }: Request): number =>
-    (retryAfterMs ?? retryMsDefault) * world.draws.uniform(1, 1.1);
+    (retryAfterMs ?? retryMsDefault) + world.draws.uniform(0, 1);
   for (let i = 0; i < clients; i += 1) {
     world.engine.at(world.draws.uniform(0, startSpreadMs), begin);
   }
