@@ -14,7 +14,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '@inferry/runtime';
 import { serve } from './served.ts';
-import { summary } from './statistics.ts';
+import { stagesOf, summary } from './statistics.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,7 +28,6 @@ const { values } = parseArgs({
   },
 });
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
-const batchMs = (rows: number): number => 31.43 + rows * 28.57;
 const lightTenants = ['b', 'c', 'd'];
 
 interface Sample {
@@ -37,6 +36,8 @@ interface Sample {
   readonly status: number;
   readonly ms: number;
   readonly batchRows: number;
+  /** From the claim of its batch to its end; 0 where there was no answer. */
+  readonly cycleMs: number;
 }
 
 const samples: Sample[] = [];
@@ -92,7 +93,15 @@ async function ask(tenant: string, isFlooded: boolean): Promise<void> {
   await response.arrayBuffer();
   const batchRows = Number(response.headers.get('x-batch-size') ?? 0);
   const ms = performance.now() - startMs;
-  samples.push({ tenant, isFlooded, status: response.status, ms, batchRows });
+  const {
+    fetch: fetchMs = 0,
+    preprocess = 0,
+    compute = 0,
+    postprocess = 0,
+    publish = 0,
+  } = stagesOf(response.headers.get('server-timing'));
+  const cycleMs = fetchMs + preprocess + compute + postprocess + publish;
+  samples.push({ tenant, isFlooded, status: response.status, ms, batchRows, cycleMs });
 }
 
 function report(): void {
@@ -118,7 +127,13 @@ function report(): void {
     summary(lightTenants.flatMap((tenant) => answered(of(tenant, isFlooded))));
   const together = { alone: all(false), flooded: all(true) };
   const largest = Math.max(...samples.map(({ batchRows }) => batchRows));
-  const batches = { largest, largest_ms: Math.round(batchMs(largest)) };
+  const full = samples.filter(({ batchRows }) => batchRows === largest);
+  const batchMs = summary(full.map(({ cycleMs }) => cycleMs)).median_ms;
+  const batches = {
+    rows: largest,
+    batch_ms: batchMs,
+    more_ms: Math.round((together.flooded.p99_ms - together.alone.p99_ms) * 10) / 10,
+  };
   if (values.json) console.log(JSON.stringify({ light, together, flood, batches }));
   else {
     console.table(light);
@@ -126,10 +141,12 @@ function report(): void {
     console.table(together);
     console.log('answers to the flood');
     console.table(flood);
+    console.log(
+      'one batch, from its claim to its end, and what the flood adds to the 99th percentile',
+    );
     console.table(batches);
   }
-  const moreMs = together.flooded.p99_ms - together.alone.p99_ms;
   const requests = light.reduce((sum, one) => sum + one.requests, 0);
   const unserved = light.reduce((sum, one) => sum + one.refused_or_failed, 0);
-  if (moreMs > batchMs(largest) || unserved > requests / 100) process.exitCode = 1;
+  if (batches.more_ms > batchMs || unserved > requests / 100) process.exitCode = 1;
 }
