@@ -339,13 +339,8 @@ export class ClassQueue {
   #changed(what: Change['what'], ids: readonly JobId[]): void {
     if (ids.length === 0 && what !== 'claim') return;
     this.#changes += 1;
-    this.#deps.onChange({
-      class: this.#cls,
-      number: this.#changes,
-      what,
-      atMs: this.#nowMs(),
-      ids,
-    });
+    const at = { number: this.#changes, atMs: this.#nowMs() };
+    this.#deps.onChange({ class: this.#cls, what, ids, ...at });
   }
 
   #nowMs(): number {
