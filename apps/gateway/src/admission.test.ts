@@ -1,4 +1,7 @@
-/** Who is let in, on both surfaces, and what the others are told. */
+/**
+ * Who is let in, on both surfaces, and what the others are told.
+ * tidy-allow: one table of decisions, the same for both surfaces.
+ */
 import {
   type AdmissionSpec,
   classOf,

@@ -1,4 +1,7 @@
-/** Many models on one device: whole workers on the memory queue and a virtual clock, and the turns alone. */
+/**
+ * Many models on one device: whole workers on the memory queue and a virtual clock, and the turns alone.
+ * tidy-allow: both show the one promise of shared run time.
+ */
 import { classOf, type ModelManifest } from '@inferry/contracts';
 import type { RunningView } from '@inferry/scheduling';
 import { VirtualClock } from '@inferry/runtime';

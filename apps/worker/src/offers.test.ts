@@ -1,4 +1,7 @@
-/** What a worker tells the queue of its speed, and what becomes of the estimates made from it. */
+/**
+ * What a worker tells the queue of its speed, and what becomes of the estimates made from it.
+ * tidy-allow: one way from run times to promises.
+ */
 import {
   classOf,
   defaultTenant,
