@@ -37,18 +37,12 @@ export {
 export type { JsonObject, JsonValue } from './json.ts';
 export {
   type AdmissionSpec,
-  type ClassifySpec,
   hasPipeline,
-  type ImageSpec,
   type InstanceGroup,
   type LingerSpec,
   type ModelManifest,
-  type PostprocessSpec,
-  type PreprocessSpec,
   type ProviderKind,
   type SimulatedSpec,
-  type TabularColumn,
-  type TabularSpec,
 } from './manifest.ts';
 export {
   decodeInput,
@@ -60,6 +54,14 @@ export {
   outputParts,
   type PipelineRow,
 } from './payload.ts';
+export type {
+  ClassifySpec,
+  ImageSpec,
+  PostprocessSpec,
+  PreprocessSpec,
+  TabularColumn,
+  TabularSpec,
+} from './pipeline-spec.ts';
 export type { Estimate, LineView, ServerView, ServicePoint, ServiceProfile } from './service.ts';
 export {
   type Datatype,

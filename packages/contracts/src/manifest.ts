@@ -2,6 +2,7 @@
  * A model as the system knows it: what model.yaml says, completed by what the ONNX file says, with all
  * defaults filled in. Plain data: it travels to threads and through the registry.
  */
+import type { PostprocessSpec, PreprocessSpec } from './pipeline-spec.ts';
 import type { TensorSpec } from './tensor.ts';
 
 export type ProviderKind = 'cpu' | 'cuda' | 'tensorrt';
@@ -11,53 +12,6 @@ export interface InstanceGroup {
   /** Sessions, each with a compute thread of its own, in every worker process. */
   readonly count: number;
 }
-
-/** How an image becomes a tensor. Sizes in pixels, after EXIF orientation. */
-export interface ImageSpec {
-  readonly kind: 'image';
-  /** Name of the pipeline's input field. */
-  readonly input: string;
-  readonly width: number;
-  readonly height: number;
-  /** contain: letterbox; cover: crop the middle; fill: stretch. */
-  readonly fit: 'contain' | 'cover' | 'fill';
-  /** What fills the letterbox: the nearest edge pixel, or a grey level 0..255. */
-  readonly pad: 'edge' | number;
-  readonly color: 'rgb' | 'bgr' | 'gray';
-  readonly layout: 'nchw' | 'nhwc';
-  readonly interpolation: 'nearest' | 'linear' | 'cubic' | 'lanczos3';
-  /** value = (pixel * scale - mean[channel]) / std[channel], pixel in 0..255. One entry a channel. */
-  readonly scale: number;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
-
-export interface TabularColumn {
-  readonly name: string;
-  readonly min?: number;
-  readonly max?: number;
-}
-
-/** Named numbers become one row [columns] of the model's single input, in this order. */
-export interface TabularSpec {
-  readonly kind: 'tabular';
-  readonly columns: readonly TabularColumn[];
-}
-
-export type PreprocessSpec = ImageSpec | TabularSpec | { readonly kind: 'none' };
-
-/** Scores [rows, classes] become `{ label, score, top_k: [{ label, score }] }` for each row. */
-export interface ClassifySpec {
-  readonly kind: 'classify';
-  /** Name of the ONNX output that holds the scores. */
-  readonly output: string;
-  readonly labels: readonly string[];
-  readonly topK: number;
-  /** True when the scores are logits. */
-  readonly softmax: boolean;
-}
-
-export type PostprocessSpec = ClassifySpec | { readonly kind: 'none' };
 
 /**
  * A stand-in for a model that costs what it is told to cost: for load tests and drills without the
