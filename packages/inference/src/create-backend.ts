@@ -11,7 +11,7 @@ export function createBackend(options: SimulatedBackendOptions): InferenceBacken
   const onnx = createOnnxBackend();
   const simulated = createSimulatedBackend(options);
   return {
-    load: (manifest, device) =>
-      (manifest.backend === 'simulated' ? simulated : onnx).load(manifest, device),
+    load: (manifest, device, preparation) =>
+      (manifest.backend === 'simulated' ? simulated : onnx).load(manifest, device, preparation),
   };
 }

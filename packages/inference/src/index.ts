@@ -6,12 +6,19 @@ export { type AvailableProviders, availableProviders } from './onnx/providers.ts
 export { createOnnxBackend, type OnnxBackendOptions } from './onnx/onnx-backend.ts';
 export type {
   Device,
+  HeldBatch,
+  HeldPlace,
   InferenceBackend,
   Item,
   LoadFailure,
   ModelInstance,
+  OpenThreadPreparation,
+  PreparationModule,
   RunFailure,
+  RunItem,
   RunOutput,
+  ThreadPreparation,
+  ThreadPreparer,
 } from './port.ts';
 export {
   createSimulatedBackend,

@@ -18,6 +18,21 @@ export interface Item {
   readonly rows: number;
 }
 
+/** An item whose tensors lie in the instance's own thread, where {@link ThreadPreparer} put them. */
+export interface HeldItem {
+  readonly held: HeldPlace;
+  readonly rows: number;
+}
+
+export interface HeldPlace {
+  /** As `prepare` named it. */
+  readonly batch: number;
+  /** Position in the batch. */
+  readonly position: number;
+}
+
+export type RunItem = Item | HeldItem;
+
 export interface RunOutput {
   /** For each item, in order: its share of the outputs. */
   readonly items: readonly (readonly Tensor[])[];
@@ -51,15 +66,67 @@ export interface ModelInstance {
    * Stacks the items along the leading dimension, runs once, splits the outputs. `outputs` names the
    * outputs to compute (all when empty). A run that hangs never resolves; a native crash ends the process.
    */
-  run(items: readonly Item[], outputs: readonly string[]): Promise<Result<RunOutput, RunFailure>>;
+  run(
+    items: readonly RunItem[],
+    outputs: readonly string[],
+  ): Promise<Result<RunOutput, RunFailure>>;
+  /** Null where the backend was not told how to prepare, or cannot. */
+  readonly preparer: ThreadPreparer | null;
   /** Only when no run is in flight: ending a busy thread would abort the process. */
   close(): Promise<void>;
+}
+
+/** Prepares items in the thread that will run them, so that their tensors never travel. */
+export interface ThreadPreparer {
+  /**
+   * What the {@link ThreadPreparation} made of `request`; its tensors stay in the thread until the batch is
+   * dropped. Called when nothing else is under way. An error: the thread ended over it.
+   */
+  prepare(request: unknown): Promise<Result<PreparedInThread, RunFailure>>;
+  /** False once the thread that held the batch is gone. */
+  holds(batch: number): boolean;
+  drop(batch: number): void;
+}
+
+export interface PreparedInThread {
+  readonly batch: number;
+  /** Plain data. */
+  readonly answer: unknown;
+}
+
+/** Where compute threads find what prepares items in them. Plain data: it travels to the thread. */
+export interface PreparationModule {
+  /** URL of a module that exports `openThreadPreparation`, an {@link OpenThreadPreparation}. */
+  readonly url: string;
+  readonly data: unknown;
+}
+
+/** Called once a thread, with the data of the {@link PreparationModule}. */
+export type OpenThreadPreparation = (data: unknown) => Promise<ThreadPreparation>;
+
+/** Inside a compute thread. What it throws ends the thread. */
+export interface ThreadPreparation {
+  prepare(request: unknown): Promise<HeldBatch>;
+  close(): Promise<void>;
+}
+
+export interface HeldBatch {
+  /** Plain data, for whoever asked. */
+  readonly answer: unknown;
+  /** Of the item at this position; views that hold until something else is prepared. */
+  tensors(position: number): readonly Tensor[];
+  close(): void;
 }
 
 export interface InferenceBackend {
   /**
    * Loads and warms one instance; resolves when it is ready to serve. Fails, and never falls back,
-   * when the provider is missing or the model cannot be loaded.
+   * when the provider is missing or the model cannot be loaded. `preparation`: what prepares items in the
+   * instance's thread; null where they come as tensors.
    */
-  load(manifest: ModelManifest, device: Device): Promise<Result<ModelInstance, LoadFailure>>;
+  load(
+    manifest: ModelManifest,
+    device: Device,
+    preparation?: PreparationModule | null,
+  ): Promise<Result<ModelInstance, LoadFailure>>;
 }

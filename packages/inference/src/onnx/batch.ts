@@ -35,8 +35,11 @@ export class Stacker {
     const rows = parts.reduce((sum, part) => sum + (part.shape[0] ?? 0), 0);
     const shape = isAlone ? first.shape : [rows, ...first.shape.slice(1)];
     if (first.datatype === 'BYTES') return stringTensor(shape, parts.flatMap(textsOf));
-    // A transferred buffer starts at 0, so a lone item needs no copy.
-    if (isAlone) return numericTensor(first.datatype, shape, first.bytes);
+    // Nothing is copied where the parts lie back to back already, as a lone one does.
+    const joined = contiguous(parts);
+    if (joined !== undefined && joined.byteOffset % datatypeBytes[first.datatype] === 0) {
+      return numericTensor(first.datatype, shape, joined);
+    }
     const bytes = this.#buffer(first.name, elementCount(shape) * datatypeBytes[first.datatype]);
     let offset = 0;
     for (const part of parts) {
@@ -67,6 +70,19 @@ function partOf(item: Item, position: number, like: Tensor): Tensor {
     'items of a batch have the same inputs, datatypes and dimensions',
   );
   return part;
+}
+
+/** The bytes of all parts as one view, where they lie back to back in one buffer. */
+function contiguous(parts: readonly Tensor[]): Uint8Array | undefined {
+  const [first] = parts;
+  if (first === undefined) return undefined;
+  const { buffer, byteOffset } = first.bytes;
+  let end = byteOffset;
+  for (const { bytes } of parts) {
+    if (bytes.buffer !== buffer || bytes.byteOffset !== end) return undefined;
+    end += bytes.byteLength;
+  }
+  return new Uint8Array(buffer, byteOffset, end - byteOffset);
 }
 
 function textsOf(tensor: Tensor): string[] {

@@ -9,7 +9,7 @@ import type { Tensor } from '@inferry/contracts';
 import { invariant } from '@inferry/runtime';
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Item } from '../port.ts';
+import type { HeldBatch, Item, OpenThreadPreparation, RunItem } from '../port.ts';
 import { split, Stacker } from './batch.ts';
 import { tensorOf } from './ort-tensor.ts';
 import { plainReason } from './reason.ts';
@@ -20,6 +20,8 @@ const port = parentPort;
 invariant(port !== null, 'compute-thread.ts runs as a worker thread');
 const start = workerData as ThreadStart;
 const stacker = new Stacker();
+/** What was prepared here and waits for its run. */
+const held = new Map<number, HeldBatch>();
 
 function answer(message: FromThread, moved: readonly ArrayBuffer[] = []): void {
   port?.postMessage(message, [...moved]);
@@ -27,9 +29,10 @@ function answer(message: FromThread, moved: readonly ArrayBuffer[] = []): void {
 
 async function run(
   session: InferenceSession,
-  items: readonly Item[],
+  given: readonly RunItem[],
   names: readonly string[],
 ): Promise<void> {
+  const items = given.map(withTensors);
   invariant(start.isBatched || items.length === 1, 'without a batch dimension, one item a run');
   const feeds = stacker.stack(items);
   const wanted = names.length === 0 ? start.outputs : names;
@@ -51,6 +54,21 @@ async function run(
   else answer({ kind: 'threw', reason: shares.error });
 }
 
+function withTensors(item: RunItem): Item {
+  if ('tensors' in item) return item;
+  const { batch, position } = item.held;
+  const tensors = held.get(batch)?.tensors(position);
+  invariant(tensors !== undefined, 'a batch is dropped when its runs are over');
+  return { tensors, rows: item.rows };
+}
+
+async function openPreparation() {
+  if (start.preparation === null) return null;
+  const { url, data } = start.preparation;
+  const module = (await import(url)) as { readonly openThreadPreparation: OpenThreadPreparation };
+  return module.openThreadPreparation(data);
+}
+
 /** Every buffer behind the shares, once: views of one output share its buffer on the other side too. */
 function buffersOf(shares: readonly (readonly Tensor[])[]): ArrayBuffer[] {
   return [
@@ -61,9 +79,34 @@ function buffersOf(shares: readonly (readonly Tensor[])[]): ArrayBuffer[] {
 const opened = await openSession(start);
 if (opened.ok) {
   const { session, ...ready } = opened.value;
+  const preparation = await openPreparation();
+  const prepare = async (batch: number, request: unknown): Promise<void> => {
+    invariant(preparation !== null, 'the thread was told how to prepare');
+    const prepared = await preparation.prepare(request);
+    held.set(batch, prepared);
+    answer({ kind: 'prepared', answer: prepared.answer });
+  };
+  const close = async (): Promise<void> => {
+    await preparation?.close();
+    await session.release();
+    port.close();
+  };
   port.on('message', (message: ToThread) => {
-    if (message.kind === 'run') void run(session, message.items, message.outputs);
-    else void session.release().then(() => port.close());
+    switch (message.kind) {
+      case 'run':
+        void run(session, message.items, message.outputs);
+        break;
+      case 'prepare':
+        void prepare(message.batch, message.request);
+        break;
+      case 'drop':
+        held.get(message.batch)?.close();
+        held.delete(message.batch);
+        break;
+      case 'close':
+        void close();
+        break;
+    }
   });
   answer({ kind: 'ready', ...ready });
 } else {

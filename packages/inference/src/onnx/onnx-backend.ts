@@ -4,11 +4,14 @@ import { err, type Err, invariant, ok, type Result } from '@inferry/runtime';
 import type {
   Device,
   InferenceBackend,
-  Item,
   LoadFailure,
   ModelInstance,
+  PreparationModule,
+  PreparedInThread,
   RunFailure,
+  RunItem,
   RunOutput,
+  ThreadPreparer,
 } from '../port.ts';
 import { missingProviderFile, onnxLibraryDirectory } from './providers.ts';
 import { type StartedThread, ThreadHandle } from './thread-handle.ts';
@@ -23,7 +26,7 @@ export interface OnnxBackendOptions {
 export function createOnnxBackend(options: OnnxBackendOptions = {}): InferenceBackend {
   const libraryDirectory = options.libraryDirectory ?? onnxLibraryDirectory();
   return {
-    async load(manifest, device) {
+    async load(manifest, device, preparation = null) {
       const label = `${manifest.name}@${manifest.version}`;
       const missing = missingProviderFile(device.kind, libraryDirectory);
       if (missing !== undefined) {
@@ -31,7 +34,7 @@ export function createOnnxBackend(options: OnnxBackendOptions = {}): InferenceBa
           `${label} cannot run on ${device.kind}: ${missing} is not installed; run: inferry setup cuda`,
         );
       }
-      const start = threadStart(manifest, device);
+      const start = threadStart(manifest, device, preparation);
       const thread = await ThreadHandle.start(start);
       if (!thread.ok) {
         return unavailable(`${label} cannot be loaded: ${thread.error}${hintFor(device)}`);
@@ -55,7 +58,11 @@ function modelError(detail: string): Err<RunFailure> {
   return err({ ...error, code: 'model_error' });
 }
 
-function threadStart(manifest: ModelManifest, device: Device): ThreadStart {
+function threadStart(
+  manifest: ModelManifest,
+  device: Device,
+  preparation: PreparationModule | null,
+): ThreadStart {
   invariant(manifest.file !== null, 'an onnxruntime model has a file');
   return {
     file: manifest.file,
@@ -65,16 +72,20 @@ function threadStart(manifest: ModelManifest, device: Device): ThreadStart {
     outputs: manifest.outputs.map((output) => output.name),
     isBatched: manifest.maxBatchSize > 0,
     warmupRows: manifest.warmupRows,
+    preparation,
   };
 }
 
-class OnnxInstance implements ModelInstance {
+class OnnxInstance implements ModelInstance, ThreadPreparer {
   readonly provider: ModelInstance['provider'];
   readonly device: Device;
   readonly loadMs: ModelInstance['loadMs'];
   readonly warmupRuns: ModelInstance['warmupRuns'];
   readonly #start: ThreadStart;
   #thread: Promise<Result<StartedThread, string>>;
+  #batches = 0;
+  /** The thread of each batch that was prepared and not dropped. */
+  readonly #holders = new Map<number, ThreadHandle>();
 
   constructor(start: ThreadStart, started: StartedThread) {
     this.provider = started.ready.provider;
@@ -85,8 +96,36 @@ class OnnxInstance implements ModelInstance {
     this.#thread = Promise.resolve(ok(started));
   }
 
+  get preparer(): ThreadPreparer | null {
+    return this.#start.preparation === null ? null : this;
+  }
+
+  async prepare(request: unknown): Promise<Result<PreparedInThread, RunFailure>> {
+    const living = await this.#living();
+    if (!living.ok) return modelError(`The model could not be loaded again: ${living.error}`);
+    const { thread } = living.value;
+    this.#batches += 1;
+    const batch = this.#batches;
+    const answer = await thread.prepare(batch, request);
+    if (answer.kind === 'gone') {
+      this.#thread = ThreadHandle.start(this.#start);
+      return modelError(`The preparation was lost: ${answer.reason}`);
+    }
+    this.#holders.set(batch, thread);
+    return ok({ batch, answer: answer.answer });
+  }
+
+  holds(batch: number): boolean {
+    return this.#holders.get(batch)?.isGone === false;
+  }
+
+  drop(batch: number): void {
+    this.#holders.get(batch)?.drop(batch);
+    this.#holders.delete(batch);
+  }
+
   async run(
-    items: readonly Item[],
+    items: readonly RunItem[],
     outputs: readonly string[],
   ): Promise<Result<RunOutput, RunFailure>> {
     const living = await this.#living();

@@ -1,11 +1,12 @@
 /** The main thread's end of a compute thread: start it, run on it, close it, notice when it is gone. */
 import { err, invariant, ok, type Result, startThread } from '@inferry/runtime';
 import type { Worker } from 'node:worker_threads';
-import type { Item } from '../port.ts';
+import type { RunItem } from '../port.ts';
 import { plainReason } from './reason.ts';
 import type {
   FirstAnswer,
   FromThread,
+  PreparedAnswer,
   RunAnswer,
   ThreadStart,
   ToThread,
@@ -48,22 +49,38 @@ export class ThreadHandle {
   }
 
   /** One run at a time. `gone`: the thread ended under the run, or had before. */
-  async run(items: readonly Item[], outputs: readonly string[]): Promise<RunAnswer | Gone> {
+  async run(items: readonly RunItem[], outputs: readonly string[]): Promise<RunAnswer | Gone> {
     if (this.#gone !== null) return this.#gone;
     const moved = new Set<ArrayBuffer>();
     const message: ToThread = {
       kind: 'run',
       outputs,
-      items: items.map(({ tensors, rows }) => ({
-        tensors: tensors.map((tensor) => posted(tensor, moved)),
-        rows,
-      })),
+      items: items.map((item) =>
+        'held' in item
+          ? item
+          : { tensors: item.tensors.map((tensor) => posted(tensor, moved)), rows: item.rows },
+      ),
     };
-    const next = this.#next();
-    this.#worker.postMessage(message, [...moved]);
-    const answer = await next;
-    invariant(answer.kind !== 'ready' && answer.kind !== 'unloadable', 'a run is answered');
+    const answer = await this.#ask(message, [...moved]);
+    invariant(
+      answer.kind === 'ran' || answer.kind === 'threw' || answer.kind === 'gone',
+      'a run is answered',
+    );
     return answer;
+  }
+
+  /** As {@link run}. */
+  async prepare(batch: number, request: unknown): Promise<PreparedAnswer | Gone> {
+    if (this.#gone !== null) return this.#gone;
+    const answer = await this.#ask({ kind: 'prepare', batch, request }, []);
+    invariant(answer.kind === 'prepared' || answer.kind === 'gone', 'a preparation is answered');
+    return answer;
+  }
+
+  drop(batch: number): void {
+    if (this.#gone === null) {
+      this.#worker.postMessage({ kind: 'drop', batch } satisfies ToThread);
+    }
   }
 
   /** Releases the session, then lets the thread end by itself: terminating it could abort the process. */
@@ -74,6 +91,12 @@ export class ThreadHandle {
       this.#worker.once('exit', () => resolve());
       this.#worker.postMessage({ kind: 'close' } satisfies ToThread);
     });
+  }
+
+  #ask(message: ToThread, moved: readonly ArrayBuffer[]): Promise<FromThread | Gone> {
+    const next = this.#next();
+    this.#worker.postMessage(message, [...moved]);
+    return next;
   }
 
   #next(): Promise<FromThread | Gone> {

@@ -1,6 +1,6 @@
 /** What the main thread and a compute thread say to each other. Tensor buffers are transferred both ways. */
 import type { ModelManifest, ProviderKind, Tensor, TensorSpec } from '@inferry/contracts';
-import type { Device, Item, WarmupRun } from '../port.ts';
+import type { Device, PreparationModule, RunItem, WarmupRun } from '../port.ts';
 
 /** Given to the thread at its start. */
 export interface ThreadStart {
@@ -13,10 +13,20 @@ export interface ThreadStart {
   /** False: the model has no batch dimension, one item a run. */
   readonly isBatched: boolean;
   readonly warmupRows: readonly number[];
+  /** What prepares items here; null where they come as tensors. */
+  readonly preparation: PreparationModule | null;
 }
 
 export type ToThread =
-  | { readonly kind: 'run'; readonly items: readonly Item[]; readonly outputs: readonly string[] }
+  | {
+      readonly kind: 'run';
+      readonly items: readonly RunItem[];
+      readonly outputs: readonly string[];
+    }
+  /** The tensors of the batch stay here, under this number. */
+  | { readonly kind: 'prepare'; readonly batch: number; readonly request: unknown }
+  /** Not answered. */
+  | { readonly kind: 'drop'; readonly batch: number }
   | { readonly kind: 'close' };
 
 export type FirstAnswer =
@@ -37,4 +47,9 @@ export type RunAnswer =
     }
   | { readonly kind: 'threw'; readonly reason: string };
 
-export type FromThread = FirstAnswer | RunAnswer;
+export interface PreparedAnswer {
+  readonly kind: 'prepared';
+  readonly answer: unknown;
+}
+
+export type FromThread = FirstAnswer | RunAnswer | PreparedAnswer;

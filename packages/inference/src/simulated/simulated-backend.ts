@@ -11,6 +11,7 @@ import type {
   LoadFailure,
   ModelInstance,
   RunFailure,
+  RunItem,
   RunOutput,
 } from '../port.ts';
 import { isReadable, leadingValues } from './leading-values.ts';
@@ -59,6 +60,11 @@ function triggersOf(spec: SimulatedSpec): number[] {
   return [spec.failOn, spec.hangOn, spec.crashOn].filter((value) => value !== null);
 }
 
+function withTensors(item: RunItem): Item {
+  invariant('tensors' in item, 'nothing is held where nothing is prepared');
+  return item;
+}
+
 /** As many as a session of ONNX Runtime reports. */
 const warmupRunsOfSize = 3;
 
@@ -66,6 +72,8 @@ class SimulatedInstance implements ModelInstance {
   readonly provider = 'cpu';
   readonly device: Device;
   readonly loadMs = { session: 0, warmup: 0 };
+  /** There is no thread to prepare in. */
+  readonly preparer = null;
   /** What warm-up runs would have taken: they would only have slept. */
   readonly warmupRuns: ModelInstance['warmupRuns'];
   readonly #spec: SimulatedSpec;
@@ -89,9 +97,10 @@ class SimulatedInstance implements ModelInstance {
   }
 
   async run(
-    items: readonly Item[],
+    given: readonly RunItem[],
     outputs: readonly string[],
   ): Promise<Result<RunOutput, RunFailure>> {
+    const items = given.map(withTensors);
     const { crashOn, hangOn, failOn } = this.#spec;
     const { clock, abort } = this.#options;
     const values = triggersOf(this.#spec).length > 0 ? items.flatMap(leadingValues) : [];

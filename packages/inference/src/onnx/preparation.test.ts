@@ -1,0 +1,134 @@
+/** Items prepared inside the compute thread: their tensors are run where they are. */
+import type { ModelManifest } from '@inferry/contracts';
+import { invariant, type Result } from '@inferry/runtime';
+import { repositoryPath } from '@inferry/testkit';
+import { afterEach, expect, test } from 'vitest';
+import type { ModelInstance, RunItem, ThreadPreparer } from '../port.ts';
+import { createOnnxBackend } from './onnx-backend.ts';
+import type { FixtureRequest } from './preparation.fixture.ts';
+
+const module = { url: new URL('./preparation.fixture.ts', import.meta.url).href, data: 'x' };
+const manifest: ModelManifest = {
+  name: 'identity_fp32',
+  version: '1',
+  digest: '',
+  backend: 'onnxruntime',
+  file: repositoryPath('packages/testkit/fixtures/models/identity_fp32/1/model.onnx'),
+  fileBytes: 0,
+  maxBatchSize: 8,
+  instances: [{ kind: 'cpu', count: 1 }],
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }],
+  preprocess: { kind: 'none' },
+  postprocess: { kind: 'none' },
+  simulated: null,
+  latencyTargetMs: null,
+  linger: { mode: 'none', maxMs: 0 },
+  admission: { mode: 'depth', budgetMs: null, onInfeasible: 'refuse' },
+  agingMs: 60_000,
+  weight: 1,
+  queueDepthMax: 10,
+  timeoutMs: 1000,
+  executionTimeoutMs: 1000,
+  session: { intraOpThreads: 1, graphOptimization: 'all' },
+  warmupRows: [1],
+};
+const request: FixtureRequest = [
+  [[1, 2]],
+  [
+    [3, 4],
+    [5, 6],
+  ],
+  [[7, 8]],
+];
+
+const open: ModelInstance[] = [];
+afterEach(async () => {
+  for (const instance of open.splice(0)) await instance.close();
+});
+
+function valueOf<T>(result: Result<T, { readonly detail: string }>): T {
+  invariant(result.ok, result.ok ? '' : result.error.detail);
+  return result.value;
+}
+
+async function load(): Promise<{ instance: ModelInstance; preparer: ThreadPreparer }> {
+  const cpu = { kind: 'cpu', index: 0 } as const;
+  const instance = valueOf(await createOnnxBackend().load(manifest, cpu, module));
+  open.push(instance);
+  invariant(instance.preparer !== null, 'the backend was told how to prepare');
+  return { instance, preparer: instance.preparer };
+}
+
+function heldItem(batch: number, position: number): RunItem {
+  return { held: { batch, position }, rows: request[position]?.length ?? 0 };
+}
+
+async function answers(instance: ModelInstance, items: readonly RunItem[]): Promise<number[][]> {
+  const { items: outputs } = valueOf(await instance.run(items, []));
+  return outputs.map(([tensor]) => {
+    invariant(tensor !== undefined, 'the model has an output');
+    return [...new Float32Array(tensor.bytes.slice().buffer)];
+  });
+}
+
+test('without a preparation, an instance has no preparer', async () => {
+  const instance = valueOf(await createOnnxBackend().load(manifest, { kind: 'cpu', index: 0 }));
+  open.push(instance);
+  expect(instance.preparer).toBeNull();
+});
+
+test('each item is answered from its own tensors, whichever of a batch run together', async () => {
+  const { instance, preparer } = await load();
+  const { batch, answer } = valueOf(await preparer.prepare(request));
+  expect(answer).toEqual([1, 2, 1]);
+  expect(
+    await answers(
+      instance,
+      [0, 1, 2].map((i) => heldItem(batch, i)),
+    ),
+  ).toEqual([
+    [1, 2],
+    [3, 4, 5, 6],
+    [7, 8],
+  ]);
+  expect(
+    await answers(
+      instance,
+      [2, 0].map((i) => heldItem(batch, i)),
+    ),
+  ).toEqual([
+    [7, 8],
+    [1, 2],
+  ]);
+  const sent = { tensors: [{ ...tensorOf(9, 9) }], rows: 1 };
+  expect(await answers(instance, [sent, heldItem(batch, 2)])).toEqual([
+    [9, 9],
+    [7, 8],
+  ]);
+});
+
+test('two batches are held at a time', async () => {
+  const { instance, preparer } = await load();
+  const first = valueOf(await preparer.prepare(request)).batch;
+  const second = valueOf(await preparer.prepare([[[10, 20]]])).batch;
+  preparer.drop(first);
+  expect([preparer.holds(first), preparer.holds(second)]).toEqual([false, true]);
+  expect(await answers(instance, [{ held: { batch: second, position: 0 }, rows: 1 }])).toEqual([
+    [10, 20],
+  ]);
+});
+
+test('a preparation that breaks takes its thread along, and the next one has a new thread', async () => {
+  const { instance, preparer } = await load();
+  const before = valueOf(await preparer.prepare(request)).batch;
+  expect(await preparer.prepare([])).toMatchObject({ ok: false, error: { code: 'model_error' } });
+  expect(preparer.holds(before)).toBe(false);
+  const { batch } = valueOf(await preparer.prepare(request));
+  expect(await answers(instance, [heldItem(batch, 0)])).toEqual([[1, 2]]);
+});
+
+function tensorOf(...values: number[]) {
+  const bytes = new Uint8Array(Float32Array.from(values).buffer);
+  return { name: 'x', datatype: 'FP32', shape: [1, 2], bytes } as const;
+}
