@@ -4,6 +4,7 @@ export {
   ModelCatalogue,
   type ServingState,
 } from './catalogue.ts';
+export { editModelYaml, type TunedSettings } from './edit-model-yaml.ts';
 export { type FileProblem, problemText } from './file-problem.ts';
 export { loadRepository, type Repository, type RepositoryProblem } from './load-repository.ts';
 export { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
