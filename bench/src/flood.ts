@@ -13,8 +13,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '@inferry/runtime';
+import { Durations, parseServerTiming } from '@inferry/telemetry';
 import { serve } from './served.ts';
-import { stagesOf, summary } from './statistics.ts';
 
 const { values } = parseArgs({
   options: {
@@ -99,7 +99,7 @@ async function ask(tenant: string, isFlooded: boolean): Promise<void> {
     compute = 0,
     postprocess = 0,
     publish = 0,
-  } = stagesOf(response.headers.get('server-timing'));
+  } = Object.fromEntries(parseServerTiming(response.headers.get('server-timing')));
   const cycleMs = fetchMs + preprocess + compute + postprocess + publish;
   samples.push({ tenant, isFlooded, status: response.status, ms, batchRows, cycleMs });
 }
@@ -111,7 +111,10 @@ function report(): void {
     group.filter(({ status }) => status === 200).map(({ ms }) => ms);
   const light = lightTenants.map((tenant) => {
     const [alone, flooded] = [of(tenant, false), of(tenant, true)];
-    const [aloneMs, floodedMs] = [summary(answered(alone)), summary(answered(flooded))];
+    const [aloneMs, floodedMs] = [
+      Durations.of(answered(alone)).summary(),
+      Durations.of(answered(flooded)).summary(),
+    ];
     return {
       tenant,
       requests: alone.length + flooded.length,
@@ -124,11 +127,11 @@ function report(): void {
   const flood: Record<string, number> = {};
   for (const { status } of of('a', true)) flood[status] = (flood[status] ?? 0) + 1;
   const all = (isFlooded: boolean) =>
-    summary(lightTenants.flatMap((tenant) => answered(of(tenant, isFlooded))));
+    Durations.of(lightTenants.flatMap((tenant) => answered(of(tenant, isFlooded)))).summary();
   const together = { alone: all(false), flooded: all(true) };
   const largest = Math.max(...samples.map(({ batchRows }) => batchRows));
   const full = samples.filter(({ batchRows }) => batchRows === largest);
-  const batchMs = summary(full.map(({ cycleMs }) => cycleMs)).median_ms;
+  const batchMs = Durations.of(full.map(({ cycleMs }) => cycleMs)).summary().median_ms;
   const batches = {
     rows: largest,
     batch_ms: batchMs,

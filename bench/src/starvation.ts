@@ -15,9 +15,9 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { Durations, parseServerTiming } from '@inferry/telemetry';
 import { repositoryPath } from '@inferry/testkit';
 import { serve, type ServedModel } from './served.ts';
-import { stagesOf, summary } from './statistics.ts';
 
 const { values } = parseArgs({
   options: {
@@ -153,7 +153,10 @@ async function exchange(path: string, init: RequestInit): Promise<Answer> {
   const text = await response.text();
   const { headers, status } = response;
   const total = performance.now() - startMs;
-  exchanges.push({ status, stages: { ...stagesOf(headers.get('server-timing')), total } });
+  exchanges.push({
+    status,
+    stages: { ...Object.fromEntries(parseServerTiming(headers.get('server-timing'))), total },
+  });
   return { status, headers, text };
 }
 
@@ -164,8 +167,8 @@ function report(): void {
   const failed = exchanges.filter((one) => !isGood(one));
   const overtakes = wishes.reduce((sum, { overtakenBy }) => sum + overtakenBy, 0);
   const unanswered = wishes.filter(({ isAnswered }) => !isAnswered).length;
-  const whole = summary(wishes.map(({ ms }) => ms));
-  const refusals = summary(failed.map(({ stages }) => stages['total'] ?? 0));
+  const whole = Durations.of(wishes.map(({ ms }) => ms)).summary();
+  const refusals = Durations.of(failed.map(({ stages }) => stages['total'] ?? 0)).summary();
   const answers = exchanges.filter(({ status }) => status === 200);
   const inBudget = answers.filter(({ stages }) => (stages['total'] ?? 0) <= budgetMs);
   const verdict = {
@@ -225,6 +228,6 @@ function stageTable(group: readonly Exchange[]): readonly Readonly<Record<string
   const stages = [...new Set(group.flatMap((one) => Object.keys(one.stages)))];
   return stages.map((stage) => ({
     stage,
-    ...summary(group.flatMap((one) => one.stages[stage] ?? [])),
+    ...Durations.of(group.flatMap((one) => one.stages[stage] ?? [])).summary(),
   }));
 }

@@ -2,9 +2,9 @@
  * The whole system as an operator runs it, for tests: real processes around a real Redis, spoken to
  * over HTTP only. Every process started here is stopped by {@link System.stop}.
  */
+import { parseExposition } from '@inferry/telemetry';
 import {
   type AppProcess,
-  parseExposition,
   type RedisServer,
   type RedisServerOptions,
   repositoryPath,

@@ -12,6 +12,8 @@ export {
   type Stage,
   stages,
 } from './metric-spec.ts';
+export { Durations, type DurationSummary } from './durations.ts';
+export { parseExposition } from './exposition.ts';
 export {
   createLogger,
   type LogFields,
@@ -38,3 +40,4 @@ export {
   startMetricsServer,
 } from './metrics-server.ts';
 export { type RuntimeMetricsOptions, startRuntimeMetrics } from './runtime-metrics.ts';
+export { parseServerTiming } from './server-timing.ts';

@@ -1,8 +1,8 @@
 import { errorRegistry } from '@inferry/contracts';
 import { VirtualClock } from '@inferry/runtime';
-import { parseExposition } from '@inferry/testkit';
 import { describe, expect, test } from 'vitest';
 import { catalogue, catalogueList } from './catalogue.ts';
+import { parseExposition } from './exposition.ts';
 import { admissionReason, type MetricSpec, refusalReason, refusalReasons } from './metric-spec.ts';
 import { createMetrics, type MetricsRegistry } from './metrics.ts';
 

@@ -1,6 +1,6 @@
 import { VirtualClock } from '@inferry/runtime';
-import { parseExposition } from '@inferry/testkit';
 import { expect, test } from 'vitest';
+import { parseExposition } from './exposition.ts';
 import { createMetrics } from './metrics.ts';
 import { startRuntimeMetrics } from './runtime-metrics.ts';
 

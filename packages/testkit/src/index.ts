@@ -1,4 +1,3 @@
-export { parseExposition } from './exposition.ts';
 export {
   type AppProcess,
   type AppProcessOptions,

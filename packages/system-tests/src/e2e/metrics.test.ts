@@ -4,8 +4,8 @@
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { catalogueList, type MetricRole, type MovedBy } from '@inferry/telemetry';
-import { freePort, parseExposition, startProcess, waitFor } from '@inferry/testkit';
+import { catalogueList, type MetricRole, type MovedBy, parseExposition } from '@inferry/telemetry';
+import { freePort, startProcess, waitFor } from '@inferry/testkit';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
 import {
