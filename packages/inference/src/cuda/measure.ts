@@ -14,8 +14,8 @@ import {
   executionProviders,
   profileOptions,
   providerNames,
-  zeros,
 } from '../onnx/session.ts';
+import { zeros } from '../onnx/zeros.ts';
 import type { Device } from '../port.ts';
 
 const rows = 8;

@@ -1,12 +1,5 @@
 /** One InferenceSession: created on the device asked for, warmed, and its provider proved by a run. */
-import {
-  type Datatype,
-  datatypeBytes,
-  elementCount,
-  type ProviderKind,
-  type Tensor,
-  type TensorSpec,
-} from '@inferry/contracts';
+import type { ProviderKind } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,6 +10,7 @@ import { Stacker } from './batch.ts';
 import { datatypeOf } from './ort-tensor.ts';
 import { plainReason } from './reason.ts';
 import type { ThreadStart } from './thread-messages.ts';
+import { zeros } from './zeros.ts';
 
 /** ONNX Runtime's severities: 3 is error. Its warnings about optimisation are nothing to act on. */
 const errorsOnly = 3;
@@ -128,25 +122,6 @@ async function warm(
     }
   }
   return timed;
-}
-
-/** Zeros (or empty strings) of the input's signature; a dimension that varies is 1, the leading one `rows`. */
-export function zeros(input: TensorSpec, rows: number): Tensor {
-  const shape = input.shape.map((dimension, axis) =>
-    dimension === -1 ? (axis === 0 ? rows : 1) : dimension,
-  );
-  const { name, datatype } = input;
-  return {
-    name,
-    datatype,
-    shape,
-    bytes: new Uint8Array(elementCount(shape) * zeroBytes(datatype)),
-  };
-}
-
-/** An empty string is its length prefix: four zero bytes. */
-function zeroBytes(datatype: Datatype): number {
-  return datatype === 'BYTES' ? 4 : datatypeBytes[datatype];
 }
 
 export function profileOptions(directory: string): InferenceSession.SessionOptions {
