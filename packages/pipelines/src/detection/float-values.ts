@@ -1,0 +1,30 @@
+/** Float tensors as arrays of numbers, for code that reads each element once and in bulk. */
+import { datatypeBytes, elementCount, halfToNumber, type Tensor } from '@inferry/contracts';
+
+/**
+ * The elements as FP32 (FP64 is narrowed: scores and pixels need no more); a view where the bytes are
+ * FP32 already and aligned. Undefined for other datatypes, and where bytes and shape disagree.
+ */
+export function floatValues(tensor: Tensor): Float32Array | undefined {
+  const { datatype, bytes } = tensor;
+  if (datatype !== 'FP32' && datatype !== 'FP16' && datatype !== 'FP64') return undefined;
+  const count = elementCount(tensor.shape);
+  if (bytes.byteLength !== count * datatypeBytes[datatype]) return undefined;
+  const isAligned = bytes.byteOffset % datatypeBytes[datatype] === 0;
+  const { buffer, byteOffset } = isAligned ? bytes : bytes.slice();
+  switch (datatype) {
+    case 'FP32':
+      return new Float32Array(buffer, byteOffset, count);
+    case 'FP64':
+      return Float32Array.from(new Float64Array(buffer, byteOffset, count));
+    case 'FP16':
+      return Float32Array.from(new Uint16Array(buffer, byteOffset, count), halfToNumber);
+  }
+}
+
+/** Whether none is NaN or infinite: less themselves these are NaN, and so is a sum with NaN in it. */
+export function areFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (const value of values) sum += value - value;
+  return sum === 0;
+}
