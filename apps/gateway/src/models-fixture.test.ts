@@ -18,8 +18,8 @@ export const iris: ModelManifest = {
   preprocess: {
     kind: 'tabular',
     columns: [
-      { name: 'length', min: 0 },
-      { name: 'width', min: 0 },
+      { kind: 'number', name: 'length', min: 0, mean: 0, std: 1 },
+      { kind: 'number', name: 'width', min: 0, mean: 0, std: 1 },
     ],
   },
   postprocess: { kind: 'classify', output: 'scores', labels, topK: 3, softmax: false },
@@ -43,6 +43,9 @@ export const digits: ModelManifest = {
   preprocess: {
     kind: 'image',
     input: 'image',
+    orient: true,
+    background: [0, 0, 0],
+    cropPct: 1,
     width: 8,
     height: 8,
     fit: 'contain',

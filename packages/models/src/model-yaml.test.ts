@@ -39,6 +39,8 @@ describe('model.yaml', () => {
     const { preprocess } = config('preprocess: {image: {size: [8, 6]}}');
     expect(preprocess?.image).toEqual({
       input: 'image',
+      orient: true,
+      background: [0, 0, 0],
       size: [8, 6],
       fit: 'cover',
       pad: 0,

@@ -6,6 +6,7 @@
 import { defaultLimits, type ImageSpec } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import sharp, { type Sharp } from 'sharp';
+import { fitImage, type ImageFit, type ImagePlacement, placementOf } from './image/fit.ts';
 
 // Parallelism comes from many decodes in flight, not from threads inside one; inputs do not repeat.
 sharp.concurrency(1);
@@ -28,21 +29,32 @@ const channels = 3;
 /** Text of a decoder shown to the caller. */
 const reasonCharsMax = 160;
 
-/** RGB, 8 bits, interleaved: `width * height * 3` bytes of the spec's size. Errors say why, for a person. */
+interface DecodedImage {
+  /** RGB, 8 bits, interleaved: `width * height * 3` bytes of the spec's size. */
+  readonly pixels: Uint8Array;
+  readonly placement: ImagePlacement;
+}
+
+/** The image in the spec's size. Errors say why, for a person. */
 export async function decodeImage(
   spec: ImageSpec,
   bytes: Uint8Array,
-): Promise<Result<Uint8Array, string>> {
+): Promise<Result<DecodedImage, string>> {
   if (bytes.length === 0) return err('is empty');
   try {
-    const image = sharp(bytes, {
-      autoOrient: true,
+    const options = {
+      autoOrient: spec.orient,
       failOn: 'truncated',
       limitInputPixels: defaultLimits.imagePixelsMax,
-    });
+    } as const;
+    const { width, height, autoOrient } = await sharp(bytes, options).metadata();
+    const size = spec.orient ? autoOrient : { width, height };
+    const fit = fitImage(spec, size.width, size.height);
+    const image = sharp(bytes, options);
     // Before the resize, so that the colour of see-through pixels does not bleed into their neighbours.
-    image.flatten({ background: '#000000' });
-    await resize(image, spec, bytes);
+    const [r, g, b] = spec.background;
+    image.flatten({ background: { r, g, b } });
+    resize(image, spec, fit);
     const { data, info } = await image
       .toColourspace('srgb')
       .raw({ depth: 'uchar' })
@@ -50,32 +62,24 @@ export async function decodeImage(
     if (info.width !== spec.width || info.height !== spec.height || info.channels !== channels) {
       return err(`decodes to ${info.width}x${info.height} with ${info.channels} channels`);
     }
-    return ok(data);
+    return ok({ pixels: data, placement: placementOf(fit, size.width, size.height) });
   } catch (cause) {
     return err(reasonOf(cause));
   }
 }
 
-async function resize(image: Sharp, spec: ImageSpec, bytes: Uint8Array): Promise<void> {
+function resize(image: Sharp, spec: ImageSpec, { x, y }: ImageFit): void {
   const kernel = spec.interpolation;
   if (spec.fit !== 'contain') {
     image.resize(spec.width, spec.height, { fit: spec.fit, kernel });
     return;
   }
-  const { autoOrient } = await sharp(bytes, {
-    limitInputPixels: defaultLimits.imagePixelsMax,
-  }).metadata();
-  const factor = Math.min(spec.width / autoOrient.width, spec.height / autoOrient.height);
-  const width = Math.max(1, Math.round(autoOrient.width * factor));
-  const height = Math.max(1, Math.round(autoOrient.height * factor));
-  const left = Math.floor((spec.width - width) / 2);
-  const top = Math.floor((spec.height - height) / 2);
   const grey = typeof spec.pad === 'number' ? spec.pad : 0;
-  image.resize(width, height, { fit: 'fill', kernel }).extend({
-    left,
-    top,
-    right: spec.width - width - left,
-    bottom: spec.height - height - top,
+  image.resize(x.count, y.count, { fit: 'fill', kernel }).extend({
+    left: x.start,
+    top: y.start,
+    right: spec.width - x.count - x.start,
+    bottom: spec.height - y.count - y.start,
     extendWith: spec.pad === 'edge' ? 'copy' : 'background',
     background: { r: grey, g: grey, b: grey },
   });

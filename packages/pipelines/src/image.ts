@@ -2,10 +2,17 @@
 import type { Failure, ImageSpec, PipelineRow, Tensor, TensorSpec } from '@inferry/contracts';
 import { invariant, ok, type Result } from '@inferry/runtime';
 import { decodeImage } from './decode.ts';
+import type { ImagePlacement } from './image/fit.ts';
 import { bytesOf, filledArray, type FilledDatatype, storedForm } from './elements.ts';
 import { reject } from './rejection.ts';
 
 const levels = 256;
+
+interface ImageTensor {
+  readonly tensor: Tensor;
+  /** One a row. */
+  readonly placements: readonly ImagePlacement[];
+}
 
 /**
  * One tensor [rows, channels, height, width] (nchw) or [rows, height, width, channels] (nhwc); the row
@@ -16,7 +23,7 @@ export async function imageTensor(
   input: TensorSpec,
   datatype: FilledDatatype,
   rows: readonly PipelineRow[],
-): Promise<Result<Tensor, Failure>> {
+): Promise<Result<ImageTensor, Failure>> {
   const problems = rows.flatMap((row, index) => fieldProblems(spec, row, place(rows, index)));
   if (problems.length > 0) return reject(problems);
   const decoded = await Promise.all(rows.map((row) => decodeImage(spec, imageOf(spec, row))));
@@ -28,19 +35,21 @@ export async function imageTensor(
       : [spec.height, spec.width, channelsOf(spec)];
   const itemLength = spec.width * spec.height * channelsOf(spec);
   const values = filledArray(datatype, rows.length * itemLength);
-  for (const [index, pixels] of decoded.entries()) {
-    if (pixels.ok) writeRow(spec, table, pixels.value, values, index * itemLength);
-    else problems.push(`${place(rows, index)}"${spec.input}" ${pixels.error}`);
+  const placements: ImagePlacement[] = [];
+  for (const [index, image] of decoded.entries()) {
+    if (!image.ok) {
+      problems.push(`${place(rows, index)}"${spec.input}" ${image.error}`);
+      continue;
+    }
+    writeRow(spec, table, image.value.pixels, values, index * itemLength);
+    placements.push(image.value.placement);
   }
   if (problems.length > 0) return reject(problems);
   const hasRowDimension = input.shape.length > itemShape.length;
   invariant(hasRowDimension || rows.length === 1, 'a model without a batch dimension gets one row');
-  return ok({
-    name: input.name,
-    datatype,
-    shape: hasRowDimension ? [rows.length, ...itemShape] : itemShape,
-    bytes: bytesOf(values),
-  });
+  const shape = hasRowDimension ? [rows.length, ...itemShape] : itemShape;
+  const tensor = { name: input.name, datatype, shape, bytes: bytesOf(values) };
+  return ok({ tensor, placements });
 }
 
 function channelsOf(spec: ImageSpec): number {

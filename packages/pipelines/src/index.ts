@@ -1,3 +1,12 @@
 /** Pre- and postprocessing: what a caller sends becomes tensors, what the model gives becomes an answer. */
+export type { ImagePlacement } from './image/fit.ts';
 export { postprocess } from './postprocess.ts';
-export { prepare, type PreparedItem } from './prepare.ts';
+export type { PreparedItem } from './prepare.ts';
+export {
+  type JpegDecoderChoice,
+  openPreparer,
+  type PreparedBatch,
+  type Preparer,
+  type PreparerOptions,
+} from './preparer.ts';
+export { sampleInput } from './sample-input.ts';

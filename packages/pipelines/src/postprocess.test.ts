@@ -30,7 +30,13 @@ const scores = (...values: number[]): Tensor =>
 
 describe('classify', () => {
   test('each row gets its label, score and best answers', () => {
-    const answer = postprocess(classifier(false), pipeline, [scores(0.25, 0.75, 0, 1, 0, 0)], 2);
+    const answer = postprocess(
+      classifier(false),
+      pipeline,
+      [scores(0.25, 0.75, 0, 1, 0, 0)],
+      2,
+      [],
+    );
     expect(answer).toEqual({
       ok: true,
       value: {
@@ -58,14 +64,14 @@ describe('classify', () => {
   });
 
   test('equal scores come in the order of the labels', () => {
-    const answer = postprocess(classifier(false, 3), pipeline, [scores(1, 1, 1)], 1);
+    const answer = postprocess(classifier(false, 3), pipeline, [scores(1, 1, 1)], 1, []);
     expect(answer).toMatchObject({
       value: { rows: [{ top_k: [{ label: 'a' }, { label: 'b' }, { label: 'c' }] }] },
     });
   });
 
   test('softmax of large logits does not overflow', () => {
-    const answer = postprocess(classifier(true), pipeline, [scores(1000, 1000, -1000)], 1);
+    const answer = postprocess(classifier(true), pipeline, [scores(1000, 1000, -1000)], 1, []);
     expect(answer).toMatchObject({ value: { rows: [{ label: 'a', score: 0.5 }] } });
   });
 
@@ -74,7 +80,7 @@ describe('classify', () => {
       fc.property(
         fc.array(fc.float({ min: -80, max: 80, noNaN: true }), { minLength: 3, maxLength: 3 }),
         (logits) => {
-          const answer = postprocess(classifier(true, 3), pipeline, [scores(...logits)], 1);
+          const answer = postprocess(classifier(true, 3), pipeline, [scores(...logits)], 1, []);
           if (!answer.ok || answer.value.form !== 'rows') throw new Error('no rows');
           const [row] = answer.value.rows as unknown as { top_k: { score: number }[] }[];
           const sum = row!.top_k.reduce((total, entry) => total + entry.score, 0);
@@ -86,11 +92,11 @@ describe('classify', () => {
 
   test('FP16 and FP64 scores are read', () => {
     const half = tensor('p', 'FP16', [1, 3], Uint16Array.from([0, 0.5, 0.25], numberToHalf));
-    expect(postprocess(classifier(false), pipeline, [half], 1)).toMatchObject({
+    expect(postprocess(classifier(false), pipeline, [half], 1, [])).toMatchObject({
       value: { rows: [{ label: 'b', score: 0.5 }] },
     });
     const double = tensor('p', 'FP64', [1, 3], Float64Array.of(0.1, 0, 0));
-    expect(postprocess(classifier(false), pipeline, [double], 1)).toMatchObject({
+    expect(postprocess(classifier(false), pipeline, [double], 1, [])).toMatchObject({
       value: { rows: [{ label: 'a', score: 0.1 }] },
     });
   });
@@ -105,7 +111,7 @@ describe('classify', () => {
     ['no such output', [], 'gave no output "p"'],
     ['integer scores', [tensor('p', 'INT32', [1, 3], new Int32Array(3))], 'must be floats'],
   ])('%s is an error of the model', (_, tensors, detail) => {
-    const answer = postprocess(classifier(false), pipeline, tensors, 1);
+    const answer = postprocess(classifier(false), pipeline, tensors, 1, []);
     expect(answer).toMatchObject({ ok: false, error: { code: 'model_error' } });
     if (!answer.ok) expect(answer.error.detail).toContain(detail);
   });
@@ -115,7 +121,7 @@ describe('without a postprocessor', () => {
   test('each row holds its share of every output, flat', () => {
     const p = tensor('p', 'FP32', [2, 1, 2], Float32Array.of(1, 2, 3, Number.POSITIVE_INFINITY));
     const q = tensor('q', 'INT64', [2], BigInt64Array.of(5n, 2n ** 60n));
-    expect(postprocess(plain, pipeline, [p, q], 2)).toEqual({
+    expect(postprocess(plain, pipeline, [p, q], 2, [])).toEqual({
       ok: true,
       value: {
         form: 'rows',
@@ -130,14 +136,14 @@ describe('without a postprocessor', () => {
   test('booleans and text keep their kind', () => {
     const p = tensor('p', 'BOOL', [1, 2], Uint8Array.of(1, 0));
     const q = tensor('q', 'BYTES', [1, 1], joinBytes([Buffer.from('é')]));
-    expect(postprocess(plain, pipeline, [p, q], 1)).toMatchObject({
+    expect(postprocess(plain, pipeline, [p, q], 1, [])).toMatchObject({
       value: { rows: [{ p: [true, false], q: ['é'] }] },
     });
   });
 
   test('an output that has not one entry a row is an error of the model', () => {
     const p = tensor('p', 'FP32', [3], new Float32Array(3));
-    expect(postprocess(plain, pipeline, [p], 2)).toMatchObject({
+    expect(postprocess(plain, pipeline, [p], 2, [])).toMatchObject({
       error: { code: 'model_error' },
     });
   });
@@ -148,9 +154,9 @@ describe('raw tensors', () => {
   const q = tensor('q', 'FP32', [1], new Float32Array(1));
 
   test('all outputs are answered unless some are named', () => {
-    const all = postprocess(plain, { form: 'tensors', tensors: [] }, [q, p], 1);
+    const all = postprocess(plain, { form: 'tensors', tensors: [] }, [q, p], 1, []);
     expect(all).toEqual({ ok: true, value: { form: 'tensors', tensors: [p, q] } });
-    const one = postprocess(plain, { form: 'tensors', tensors: [], outputs: ['q'] }, [p, q], 1);
+    const one = postprocess(plain, { form: 'tensors', tensors: [], outputs: ['q'] }, [p, q], 1, []);
     expect(one).toEqual({ ok: true, value: { form: 'tensors', tensors: [q] } });
   });
 });

@@ -11,12 +11,14 @@ import {
   type Tensor,
 } from '@inferry/contracts';
 import { err, type Err, ok, type Result } from '@inferry/runtime';
+import { detect } from './detection/detect.ts';
 import { jsonOf, numbersOf } from './elements.ts';
+import type { ImagePlacement } from './image/fit.ts';
 
 /**
  * Raw tensors are answered by raw tensors (the wanted ones, in the order asked for). Pipeline rows are
- * answered by one JSON document each: `{ label, score, top_k }` with a classifier, otherwise
- * `{ "<output>": [values of that row, flat] }`.
+ * answered by one JSON document each: `{ label, score, top_k }` with a classifier, `{ detections }` with a
+ * detector, otherwise `{ "<output>": [values of that row, flat] }`. `placements`: one a row for images.
  *
  * `model_error`: an output is missing, has not one entry a row, or holds scores that are no numbers.
  */
@@ -25,6 +27,7 @@ export function postprocess(
   input: JobInput,
   tensors: readonly Tensor[],
   rows: number,
+  placements: readonly ImagePlacement[],
 ): Result<JobOutput, Failure> {
   if (input.form === 'tensors') {
     const wanted = input.outputs ?? manifest.outputs.map((output) => output.name);
@@ -36,9 +39,15 @@ export function postprocess(
     }
     return ok({ form: 'tensors', tensors: found });
   }
-  return manifest.postprocess.kind === 'classify'
-    ? classify(manifest.postprocess, tensors, rows)
-    : plainRows(tensors, rows);
+  const spec = manifest.postprocess;
+  switch (spec.kind) {
+    case 'classify':
+      return classify(spec, tensors, rows);
+    case 'detect':
+      return detect(spec, tensors, rows, placements);
+    case 'none':
+      return plainRows(tensors, rows);
+  }
 }
 
 function modelError(detail: string): Err<Failure> {

@@ -9,7 +9,11 @@ import {
 } from '@inferry/contracts';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { prepare } from './prepare.ts';
+import { openPreparer } from './preparer.ts';
+
+const preparer = await openPreparer({ jpegDecoder: 'auto' });
+if (!preparer.ok) throw new Error(preparer.error);
+const { prepare } = preparer.value.openBatch();
 
 const manifestBase: ModelManifest = {
   name: 'm',
@@ -43,6 +47,9 @@ function imageModel(spec: Partial<ImageSpec>, more: Partial<ModelManifest> = {})
     preprocess: {
       kind: 'image',
       input: 'image',
+      orient: true,
+      background: [0, 0, 0],
+      cropPct: 1,
       width: 2,
       height: 2,
       fit: 'fill',
@@ -292,7 +299,13 @@ describe('tabular pipeline', () => {
   const model: ModelManifest = {
     ...manifestBase,
     inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
-    preprocess: { kind: 'tabular', columns: [{ name: 'a' }, { name: 'b', min: 0, max: 10 }] },
+    preprocess: {
+      kind: 'tabular',
+      columns: [
+        { kind: 'number', name: 'a', mean: 0, std: 1 },
+        { kind: 'number', name: 'b', min: 0, max: 10, mean: 0, std: 1 },
+      ],
+    },
   };
 
   test('columns become a row in the order of the model', async () => {
@@ -325,7 +338,7 @@ describe('tabular pipeline', () => {
         extras: {
           errors: [
             'row 0: "a" must be a finite number',
-            'row 0: "b" must be at most 10',
+            'row 0: "b" is 11; it must be at most 10',
             'row 1: "c" is not a column',
             'row 1: "a" is too large for FP32',
             'row 1: "b" is missing',
@@ -368,7 +381,7 @@ describe('raw tensors', () => {
   test('fitting tensors pass through untouched, with their rows and wanted outputs', async () => {
     const tensors = [s, x];
     const item = await prepare(model, { form: 'tensors', tensors, outputs: ['y'] });
-    expect(item).toEqual({ ok: true, value: { tensors, rows: 2, outputs: ['y'] } });
+    expect(item).toEqual({ ok: true, value: { tensors, rows: 2, outputs: ['y'], placements: [] } });
   });
 
   test.each<[string, readonly Tensor[], string]>([

@@ -34,10 +34,10 @@ export const iris: ModelManifest = {
   preprocess: {
     kind: 'tabular',
     columns: [
-      { name: 'sepal_length', min: 0, max: 30 },
-      { name: 'sepal_width', min: 0, max: 30 },
-      { name: 'petal_length', min: 0, max: 30 },
-      { name: 'petal_width', min: 0, max: 30 },
+      { kind: 'number', name: 'sepal_length', min: 0, max: 30, mean: 0, std: 1 },
+      { kind: 'number', name: 'sepal_width', min: 0, max: 30, mean: 0, std: 1 },
+      { kind: 'number', name: 'petal_length', min: 0, max: 30, mean: 0, std: 1 },
+      { kind: 'number', name: 'petal_width', min: 0, max: 30, mean: 0, std: 1 },
     ],
   },
   postprocess: {
@@ -58,6 +58,9 @@ export const digits: ModelManifest = {
   preprocess: {
     kind: 'image',
     input: 'image',
+    orient: true,
+    background: [0, 0, 0],
+    cropPct: 1,
     width: 8,
     height: 8,
     fit: 'contain',
