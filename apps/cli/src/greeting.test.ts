@@ -67,10 +67,13 @@ test('a shell reads the body as it is meant, whatever the names of a model', asy
   const iris = models.find(({ name }) => name === 'iris');
   if (iris === undefined) throw new Error('the demo repository has no iris');
   const column = `it's "$(echo)" \\ odd`;
-  const odd = { ...iris, preprocess: { kind: 'tabular', columns: [{ name: column }] } } as const;
+  const odd = {
+    ...iris,
+    preprocess: { kind: 'tabular', columns: [{ kind: 'number', name: column, mean: 0, std: 1 }] },
+  } as const;
   const [line = ''] = commandsOf(await greet('m', { models: [odd] }));
   const printed = execFileSync('sh', ['-c', line.replace(/^curl/u, String.raw`printf '%s\n'`)]);
   expect(JSON.parse(printed.toString().trim().split('\n').at(-1) ?? '')).toEqual({
-    input: { [column]: 0.5 },
+    input: { [column]: 5 },
   });
 });

@@ -1,7 +1,7 @@
 /** What `inferry serve` prints once it is ready: addresses, and three requests to paste into a shell. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ModelManifest, TensorSpec } from '@inferry/contracts';
+import { exampleRow, type ModelManifest, type TensorSpec } from '@inferry/contracts';
 
 export interface GreetingOptions {
   readonly host: string;
@@ -72,11 +72,9 @@ function exampleOf(manifest: ModelManifest, modelsDir: string): Example[] {
       return [{ model: name, isImage: true, curlArguments }];
     }
     case 'tabular': {
-      const row = preprocess.columns.map(({ name: column, min = 0, max = min + 1 }) => [
-        column,
-        irisRow[column] ?? (min + max) / 2,
-      ]);
-      return [jsonExample(name, Object.fromEntries(row))];
+      const row = Object.entries(exampleRow(manifest) ?? {});
+      const filled = row.map(([column, value]) => [column, irisRow[column] ?? value]);
+      return [jsonExample(name, Object.fromEntries(filled))];
     }
     case 'none': {
       const tensors = manifest.inputs.flatMap(zeros);

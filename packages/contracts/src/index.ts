@@ -1,5 +1,23 @@
 export { checkLimits, defaultLimits, type Limits } from './limits.ts';
 export {
+  type BoxesHead,
+  type BoxFormat,
+  type BoxUnits,
+  type ClassScores,
+  type DetectHead,
+  detectOutputs,
+  type DetectSpec,
+  type EndToEndHead,
+  type PriorLevel,
+  type ScoreActivation,
+  type SsdHead,
+  type YoloAnchorHead,
+  type YoloAnchorOutput,
+  type Yolov5Head,
+  type Yolov8Head,
+  type YoloxHead,
+} from './detect-spec.ts';
+export {
   type ErrorClass,
   type ErrorCode,
   errorRegistry,
@@ -7,6 +25,7 @@ export {
   type Failure,
   failure,
 } from './errors.ts';
+export { exampleRow } from './example-row.ts';
 export { decodeFrame, encodeFrame, type Frame } from './frame.ts';
 export { halfToNumber, numberToHalf } from './half.ts';
 export {
@@ -54,14 +73,22 @@ export {
   outputParts,
   type PipelineRow,
 } from './payload.ts';
-export type {
-  ClassifySpec,
-  ImageSpec,
-  PostprocessSpec,
-  PreprocessSpec,
-  TabularColumn,
-  TabularSpec,
-} from './pipeline-spec.ts';
+export type { ClassifySpec, ImageSpec, PostprocessSpec, PreprocessSpec } from './pipeline-spec.ts';
+export {
+  type NestedDatatype,
+  type NestedTensor,
+  readNested,
+  writeNested,
+} from './nested-elements.ts';
+export {
+  categoryCode,
+  columnProblem,
+  columnWidth,
+  type NumberColumn,
+  type TabularColumn,
+  type TabularSpec,
+} from './tabular-spec.ts';
+export type { TextSpec } from './text-spec.ts';
 export type { Estimate, LineView, ServerView, ServicePoint, ServiceProfile } from './service.ts';
 export {
   type Datatype,

@@ -1,14 +1,22 @@
 /** What stands between a caller and a model, as data: how an input becomes tensors, and outputs an answer. */
+import type { DetectSpec } from './detect-spec.ts';
+import type { TabularSpec } from './tabular-spec.ts';
 
-/** How an image becomes a tensor. Sizes in pixels, after EXIF orientation. */
+/** How an image becomes a tensor. Sizes in pixels, after orientation. */
 export interface ImageSpec {
   readonly kind: 'image';
   /** Name of the pipeline's input field. */
   readonly input: string;
   readonly width: number;
   readonly height: number;
+  /** Turn the image as its EXIF orientation says. */
+  readonly orient: boolean;
+  /** Red, green and blue, 0..255, under transparent pixels. */
+  readonly background: readonly [number, number, number];
   /** contain: letterbox; cover: crop the middle; fill: stretch. */
   readonly fit: 'contain' | 'cover' | 'fill';
+  /** With cover: the share of each side of the covered area that is kept, above 0 and at most 1. */
+  readonly cropPct: number;
   /** What fills the letterbox: the nearest edge pixel, or a grey level 0..255. */
   readonly pad: 'edge' | number;
   readonly color: 'rgb' | 'bgr' | 'gray';
@@ -18,18 +26,6 @@ export interface ImageSpec {
   readonly scale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
-}
-
-export interface TabularColumn {
-  readonly name: string;
-  readonly min?: number;
-  readonly max?: number;
-}
-
-/** Named numbers become one row [columns] of the model's single input, in this order. */
-export interface TabularSpec {
-  readonly kind: 'tabular';
-  readonly columns: readonly TabularColumn[];
 }
 
 export type PreprocessSpec = ImageSpec | TabularSpec | { readonly kind: 'none' };
@@ -45,4 +41,4 @@ export interface ClassifySpec {
   readonly softmax: boolean;
 }
 
-export type PostprocessSpec = ClassifySpec | { readonly kind: 'none' };
+export type PostprocessSpec = ClassifySpec | DetectSpec | { readonly kind: 'none' };

@@ -40,6 +40,11 @@ export interface TensorSpec {
   readonly shape: readonly number[];
 }
 
+/** What one row of a tensor is: its shape without the batch dimension, where the model has one. */
+export function fieldShape(spec: TensorSpec, maxBatchSize: number): readonly number[] {
+  return maxBatchSize === 0 ? spec.shape : spec.shape.slice(1);
+}
+
 export function isDatatype(text: string): text is Datatype {
   return Object.hasOwn(datatypeBytes, text);
 }

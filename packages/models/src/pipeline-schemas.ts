@@ -1,5 +1,6 @@
 /** The sections `preprocess` and `postprocess` of `model.yaml`: every key, its limits and its default. */
 import { z } from 'zod';
+import { tabular } from './tabular-schema.ts';
 
 const perChannel = z.array(z.number()).min(1).max(3);
 
@@ -8,11 +9,25 @@ const image = z.strictObject({
   size: z
     .array(z.int().min(1).max(16_384))
     .length(2)
-    .describe('[width, height] in pixels, after EXIF orientation.'),
+    .describe('[width, height] in pixels, after orientation.'),
   fit: z
     .enum(['contain', 'cover', 'fill'])
     .default('cover')
     .describe('contain: letterbox; cover: crop the middle; fill: stretch.'),
+  crop_pct: z
+    .number()
+    .positive()
+    .max(1)
+    .optional()
+    .describe(
+      'With fit cover: the share of each side that is kept; default 1. 0.875 of 224 is cut out of 256.',
+    ),
+  orient: z.boolean().default(true).describe('Turn the image as its EXIF orientation says.'),
+  background: z
+    .array(z.int().min(0).max(255))
+    .length(3)
+    .default([0, 0, 0])
+    .describe('[red, green, blue], 0..255, under transparent pixels.'),
   pad: z
     .union([z.literal('edge'), z.number().min(0).max(255)], {
       error: 'must be "edge" or a number from 0 to 255',
@@ -28,25 +43,6 @@ const image = z.strictObject({
     .describe('value = (pixel * scale - mean) / std, pixel in 0..255.'),
   mean: perChannel.optional().describe('One a channel; default zeros.'),
   std: perChannel.optional().describe('One a channel, none of them 0; default ones.'),
-});
-
-const columnName = z.string().min(1).max(256);
-
-const tabular = z.strictObject({
-  columns: z
-    .array(
-      z.union([
-        columnName,
-        z.strictObject({
-          name: columnName,
-          min: z.number().optional(),
-          max: z.number().optional(),
-        }),
-      ]),
-    )
-    .min(1)
-    .max(10_000)
-    .describe('Names in the order of the row; min and max are inclusive.'),
 });
 
 const label = z.string({ error: 'must be text (put it in quotes)' }).min(1).max(1024);

@@ -2,16 +2,17 @@
  * The pre- and postprocessing that `model.yaml` asks for, checked against the model's signature and
  * completed with the defaults that depend on it.
  */
-import type {
-  Datatype,
-  PostprocessSpec,
-  PreprocessSpec,
-  TabularColumn,
-  TensorSpec,
+import {
+  columnWidth,
+  type Datatype,
+  type PostprocessSpec,
+  type PreprocessSpec,
+  type TensorSpec,
 } from '@inferry/contracts';
 import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import { shapeText } from './signature-agreement.ts';
+import { tabularColumns } from './tabular-columns.ts';
 
 const scoreDatatypes: ReadonlySet<Datatype> = new Set<Datatype>(['FP32', 'FP64', 'FP16']);
 const none = { kind: 'none' } as const;
@@ -38,6 +39,7 @@ function imageSpec(
 ): PreprocessSpec {
   const at = ['preprocess', 'image'];
   const [width = 0, height = 0] = image.size;
+  const [red = 0, green = 0, blue = 0] = image.background;
   const channels = image.color === 'gray' ? 1 : 3;
   for (const key of ['mean', 'std'] as const) {
     const count = image[key]?.length ?? channels;
@@ -48,6 +50,10 @@ function imageSpec(
   if (image.std?.includes(0) === true) {
     problems.push(yaml.problemAt([...at, 'std'], 'must not be 0: values are divided by it'));
   }
+  if (image.crop_pct !== undefined && image.fit !== 'cover') {
+    const message = `goes with fit cover; fit is ${image.fit}`;
+    problems.push(yaml.problemAt([...at, 'crop_pct'], message));
+  }
   const wanted =
     image.layout === 'nchw' ? [-1, channels, height, width] : [-1, height, width, channels];
   checkSingleInput(yaml, at, inputs, wanted, ['FP32', 'UINT8', 'FP16'], problems);
@@ -56,7 +62,10 @@ function imageSpec(
     input: image.input,
     width,
     height,
+    orient: image.orient,
+    background: [red, green, blue],
     fit: image.fit,
+    cropPct: image.crop_pct ?? 1,
     pad: image.pad,
     color: image.color,
     layout: image.layout,
@@ -74,25 +83,9 @@ function tabularSpec(
   problems: FileProblem[],
 ): PreprocessSpec {
   const at = ['preprocess', 'tabular'];
-  const seen = new Set<string>();
-  const columns: TabularColumn[] = [];
-  for (const [i, entry] of tabular.columns.entries()) {
-    const { name, min, max } =
-      typeof entry === 'string' ? { name: entry, min: undefined, max: undefined } : entry;
-    if (seen.has(name)) {
-      problems.push(yaml.problemAt([...at, 'columns', i], `"${name}" is there twice`));
-    }
-    if (min !== undefined && max !== undefined && min > max) {
-      problems.push(yaml.problemAt([...at, 'columns', i, 'min'], `${min} is above max, ${max}`));
-    }
-    seen.add(name);
-    columns.push({
-      name,
-      ...(min === undefined ? {} : { min }),
-      ...(max === undefined ? {} : { max }),
-    });
-  }
-  checkSingleInput(yaml, at, inputs, [-1, columns.length], ['FP32', 'FP64'], problems);
+  const columns = tabularColumns(tabular.columns, yaml, problems);
+  const width = columns.reduce((sum, column) => sum + columnWidth(column), 0);
+  checkSingleInput(yaml, at, inputs, [-1, width], ['FP32', 'FP64'], problems);
   return { kind: 'tabular', columns };
 }
 

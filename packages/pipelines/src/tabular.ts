@@ -1,5 +1,8 @@
-/** Named numbers become rows of the model's single input, in the order of the columns. */
+/** Named values become rows of the model's single input: encoded and scaled, in the order of the columns. */
 import {
+  categoryCode,
+  columnProblem,
+  columnWidth,
   type Failure,
   type PipelineRow,
   type TabularColumn,
@@ -12,8 +15,8 @@ import { bytesOf, filledArray, type FilledDatatype, storedForm } from './element
 import { reject } from './rejection.ts';
 
 /**
- * One tensor [rows, columns]. `input_rejected` lists every value that is missing, unknown, not a finite
- * number, outside its column's range, or too large for the datatype.
+ * One tensor [rows, entries]. `input_rejected` lists every value that is missing, unknown, not of its
+ * column's kind, outside its range, or too large for the datatype.
  */
 export function tabularTensor(
   spec: TabularSpec,
@@ -21,8 +24,8 @@ export function tabularTensor(
   datatype: FilledDatatype,
   rows: readonly PipelineRow[],
 ): Result<Tensor, Failure> {
-  const columnCount = spec.columns.length;
-  const values = filledArray(datatype, rows.length * columnCount);
+  const width = spec.columns.reduce((sum, column) => sum + columnWidth(column), 0);
+  const values = filledArray(datatype, rows.length * width);
   const known = new Set(spec.columns.map((column) => column.name));
   const problems: string[] = [];
   for (const [index, row] of rows.entries()) {
@@ -30,34 +33,45 @@ export function tabularTensor(
     for (const name of Object.keys(row)) {
       if (!known.has(name)) problems.push(`${label}"${name}" is not a column`);
     }
-    for (const [at, column] of spec.columns.entries()) {
-      const value = row[column.name];
-      const problem = problemOf(column, value, datatype);
+    let at = index * width;
+    for (const column of spec.columns) {
+      const problem = fill(column, row[column.name], datatype, values, at);
       if (problem !== undefined) problems.push(`${label}"${column.name}" ${problem}`);
-      else values[index * columnCount + at] = storedForm(datatype, Number(value));
+      at += columnWidth(column);
     }
   }
   if (problems.length > 0) return reject(problems);
-  return ok({
-    name: input.name,
-    datatype,
-    shape: [rows.length, columnCount],
-    bytes: bytesOf(values),
-  });
+  return ok({ name: input.name, datatype, shape: [rows.length, width], bytes: bytesOf(values) });
 }
 
-function problemOf(
+/** Writes the entries of one value, which are zeros so far. Returns what is wrong with it. */
+function fill(
   column: TabularColumn,
-  value: unknown,
+  given: unknown,
   datatype: FilledDatatype,
+  values: { [index: number]: number },
+  at: number,
 ): string | undefined {
-  if (value === undefined) return 'is missing';
-  if ((typeof value !== 'number' && typeof value !== 'bigint') || !Number.isFinite(Number(value))) {
-    return 'must be a finite number';
+  const problem = columnProblem(column, given);
+  if (problem !== undefined) return problem.text;
+  const value = given ?? column.default;
+  switch (column.kind) {
+    case 'number': {
+      const entry = (Number(value === 'nan' ? NaN : value) - column.mean) / column.std;
+      if (datatype === 'FP32' && Math.abs(Math.fround(entry)) === Infinity) {
+        return 'is too large for FP32';
+      }
+      values[at] = storedForm(datatype, entry);
+      return undefined;
+    }
+    case 'boolean':
+      values[at] = storedForm(datatype, value === true ? 1 : 0);
+      return undefined;
+    case 'category': {
+      const code = categoryCode(column, value);
+      if (column.encoding === 'ordinal') values[at] = storedForm(datatype, code);
+      else values[at + code] = storedForm(datatype, 1);
+      return undefined;
+    }
   }
-  const number = Number(value);
-  if (column.min !== undefined && number < column.min) return `must be at least ${column.min}`;
-  if (column.max !== undefined && number > column.max) return `must be at most ${column.max}`;
-  if (datatype === 'FP32' && !Number.isFinite(Math.fround(number))) return 'is too large for FP32';
-  return undefined;
 }

@@ -2,7 +2,13 @@
  * A model as `GET /v1/models` shows it. One object for three kinds of clients: ours, TensorFlow
  * Serving's (`model_version_status`) and KServe's V1 (`name`, `ready`).
  */
-import { hasPipeline, type JsonObject, type Limits, type ModelManifest } from '@inferry/contracts';
+import {
+  hasPipeline,
+  type JsonObject,
+  type Limits,
+  type ModelManifest,
+  type TabularColumn,
+} from '@inferry/contracts';
 import { z } from 'zod';
 
 type ModelStatus = 'ready' | 'loading' | 'unavailable';
@@ -125,16 +131,34 @@ function inputSchema(manifest: ModelManifest): JsonObject {
       return { anyOf: [strictObject({ [manifest.preprocess.input]: image }), tensors] };
     }
     case 'tabular': {
-      const columns = manifest.preprocess.columns.map(({ name, min, max }) => [
-        name,
-        {
-          type: 'number',
-          ...(min === undefined ? {} : { minimum: min }),
-          ...(max === undefined ? {} : { maximum: max }),
-        },
-      ]);
-      return { anyOf: [strictObject(Object.fromEntries(columns) as JsonObject), tensors] };
+      const { columns } = manifest.preprocess;
+      const properties = columns.map((column) => [column.name, columnSchema(column)]);
+      const required = columns.filter((column) => column.default === undefined);
+      const row = {
+        ...strictObject(Object.fromEntries(properties) as JsonObject),
+        required: required.map(({ name }) => name),
+      };
+      return { anyOf: [row, tensors] };
     }
+  }
+}
+
+function columnSchema(column: TabularColumn): JsonObject {
+  const orNull = column.default === undefined ? [] : [null];
+  const type = (name: string): JsonObject => ({
+    type: orNull.length === 0 ? name : [name, 'null'],
+  });
+  switch (column.kind) {
+    case 'number':
+      return {
+        ...type('number'),
+        ...(column.min === undefined ? {} : { minimum: column.min }),
+        ...(column.max === undefined ? {} : { maximum: column.max }),
+      };
+    case 'boolean':
+      return type('boolean');
+    case 'category':
+      return { enum: [...column.values, ...orNull] };
   }
 }
 

@@ -1,5 +1,10 @@
 /** Requests that work when sent as they stand, made from the manifests of the served models. */
-import type { JsonObject, ModelManifest, TabularColumn, TensorSpec } from '@inferry/contracts';
+import {
+  exampleRow,
+  type JsonObject,
+  type ModelManifest,
+  type TensorSpec,
+} from '@inferry/contracts';
 
 /** A PNG of 8 by 8 grey pixels: the stroke of a 1, light on dark. */
 const smallPng =
@@ -38,6 +43,7 @@ function byName(
   );
 }
 
+/** `input` of a submit: the fields of the model's pipeline, or its raw tensors. */
 function exampleInput(manifest: ModelManifest): JsonObject {
   switch (manifest.preprocess.kind) {
     case 'none':
@@ -45,16 +51,8 @@ function exampleInput(manifest: ModelManifest): JsonObject {
     case 'image':
       return { [manifest.preprocess.input]: { $b64: smallPng, media_type: 'image/png' } };
     case 'tabular':
-      return Object.fromEntries(
-        manifest.preprocess.columns.map((column) => [column.name, exampleNumber(column)]),
-      );
+      return exampleRow(manifest) ?? {};
   }
-}
-
-/** Near the lower end of the range, where the numbers of real tables are more often than in the middle. */
-function exampleNumber({ min = 0, max = min + 100 }: TabularColumn): number {
-  const value = Number((min + (max - min) / 20).toPrecision(3));
-  return Math.min(max, Math.max(min, value));
 }
 
 function exampleTensors(manifest: ModelManifest): JsonObject {

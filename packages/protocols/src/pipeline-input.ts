@@ -1,10 +1,10 @@
 /** One row of a pipeline's input in the job API, checked against the model before it is queued. */
 import {
+  columnProblem,
   type Failure,
   type JsonValue,
   type ModelManifest,
   type PipelineRow,
-  type TabularColumn,
   type TabularSpec,
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -89,12 +89,16 @@ function bindColumns(
   spec: TabularSpec,
 ): Result<PipelineRow, Failure> {
   const problems: Problem[] = [];
-  const row: Record<string, number> = {};
+  const row: Record<string, JsonValue> = {};
   for (const column of spec.columns) {
     const value = Object.hasOwn(input, column.name) ? input[column.name] : undefined;
-    const complaint = columnComplaint(value, column);
-    if (complaint === undefined) row[column.name] = Number(value);
-    else problems.push({ pointer: pointerTo(base, column.name), ...complaint });
+    const problem = columnProblem(column, value);
+    if (problem !== undefined) {
+      const detail = `"${column.name}" ${problem.text}.`;
+      problems.push({ pointer: pointerTo(base, column.name), code: problem.code, detail });
+    } else if (value !== undefined) {
+      row[column.name] = typeof value === 'bigint' ? Number(value) : value;
+    }
   }
   const known = new Set(spec.columns.map((column) => column.name));
   const columns = [...known].join(', ');
@@ -104,22 +108,4 @@ function bindColumns(
     problems.push({ pointer: pointerTo(base, name), code: 'unknown_input', detail });
   }
   return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(row);
-}
-
-function columnComplaint(
-  value: JsonValue | undefined,
-  { name, min, max }: TabularColumn,
-): Omit<Problem, 'pointer'> | undefined {
-  if (value === undefined) return { code: 'missing', detail: `"${name}" is missing.` };
-  const number = typeof value === 'bigint' ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isFinite(number)) {
-    return { code: 'type', detail: `"${name}" must be a finite number.` };
-  }
-  if (min !== undefined && number < min) {
-    return { code: 'minimum', detail: `"${name}" is ${number}; it must be at least ${min}.` };
-  }
-  if (max !== undefined && number > max) {
-    return { code: 'maximum', detail: `"${name}" is ${number}; it must be at most ${max}.` };
-  }
-  return undefined;
 }
