@@ -1,6 +1,6 @@
 /** How large the batches of a worker become, on the memory queue and a virtual clock. */
 import type { ModelManifest } from '@inferry/contracts';
-import type { InferenceBackend, Item } from '@inferry/inference';
+import type { InferenceBackend, RunItem } from '@inferry/inference';
 import { sleep, VirtualClock } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
 import {
@@ -56,18 +56,21 @@ function backendThatTakes(
   const warmupRuns = sizes.flatMap((rows) =>
     Array.from({ length: 3 }, () => ({ rows, ms: timeMs(rows) })),
   );
-  const run = async (items: readonly Item[]) => {
+  const run = async (items: readonly RunItem[]) => {
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
     seen.push(rows);
     await sleep(clock, timeMs(rows));
-    const answers = items.map((item) => item.tensors.map((tensor) => ({ ...tensor, name: 'y' })));
+    const answers = items.map((item) =>
+      'tensors' in item ? item.tensors.map((tensor) => ({ ...tensor, name: 'y' })) : [],
+    );
     return { ok: true, value: { items: answers, computeMs: timeMs(rows) } } as const;
   };
   return {
     load: (_, device) => {
       const loadMs = { session: 0, warmup: 0 };
       const close = (): Promise<void> => Promise.resolve();
-      const value = { provider: 'cpu', device, loadMs, warmupRuns, run, close } as const;
+      const preparer = null;
+      const value = { provider: 'cpu', device, loadMs, preparer, warmupRuns, run, close } as const;
       return Promise.resolve({ ok: true, value });
     },
   };

@@ -15,8 +15,8 @@ import type { Logger } from '@inferry/telemetry';
 import type { LoadedModel } from './load-models.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
-/** A claim and a settlement are two exchanges with the queue, of about a millisecond each. */
-const overheadMs = 2;
+/** What a batch costs beside its run: a claim and a settlement, two exchanges with the queue of about 1 ms each. */
+export const overheadMs = 2;
 
 export interface BatchSizeDeps {
   /** Runs of the class at a time in this worker, at least 1. */
@@ -40,7 +40,7 @@ export class BatchSize {
 
   /** `rowsMax`: most rows the model takes. Warns when the latency target cannot be kept. */
   constructor(loaded: LoadedModel, rowsMax: number, deps: BatchSizeDeps) {
-    const { cls, instances, manifest } = loaded;
+    const { cls, instances, manifest, warmupRuns } = loaded;
     this.#cls = cls;
     this.#manifest = manifest;
     // Other workers are known from the first claim on; fewer servers than there are make a smaller batch.
@@ -49,7 +49,7 @@ export class BatchSize {
     const { stored } = deps;
     this.latency = stored === null ? new LatencyModel() : LatencyModel.seeded(stored);
     // Where something is stored they verify it: what contradicts them is forgotten.
-    for (const { ms, rows } of instances.flatMap((instance) => instance.warmupRuns)) {
+    for (const { ms, rows } of warmupRuns) {
       this.latency.record({ rows, durationMs: ms, isFirst: false, idleMs: 0 });
     }
     this.#limit = new BatchLimit(this.latency, {

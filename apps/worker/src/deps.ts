@@ -1,6 +1,7 @@
 /** What a worker is given, and what the parts that serve one class share. */
 import type { ClassId, Limits, ModelManifest } from '@inferry/contracts';
 import type { InferenceBackend } from '@inferry/inference';
+import type { JpegDecoderChoice } from '@inferry/pipelines';
 import type { JobQueue, PayloadReaderOptions } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
 import type { LatencyModel } from '@inferry/scheduling';
@@ -48,6 +49,12 @@ export interface WorkerDeps {
   readonly kill: () => void;
   /** Threads that fetch and preprocess; 0 does both on the main thread, for models that need little. */
   readonly preparationThreads: number;
+  /**
+   * Who fetches and preprocesses: the compute threads, which then run what they prepared without moving it;
+   * threads of their own, so that the next batch is prepared while one runs; or whichever suits the device.
+   */
+  readonly prepareIn: 'auto' | 'compute' | 'threads';
+  readonly jpegDecoder: JpegDecoderChoice;
 }
 
 /** What serving one class needs; one object a lane. */
@@ -63,7 +70,8 @@ export interface LaneContext {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly telemetry: WorkerTelemetry;
-  readonly preparation: Preparation;
+  /** Null where the slots prepare. */
+  readonly preparation: Preparation | null;
   readonly slots: Slots;
   readonly device: DeviceShare;
   readonly leases: Leases;

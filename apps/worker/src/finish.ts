@@ -38,7 +38,8 @@ function answer(
     fail(job, failure('output_too_large', detail), batchRows, lane);
     return;
   }
-  const output = postprocess(lane.manifest, item.request, tensors, item.rows);
+  const { placements, request, rows } = item.facts;
+  const output = postprocess(lane.manifest, request, tensors, rows, placements);
   if (output.ok) succeed(job, output.value, batchRows, lane);
   else fail(job, output.error, batchRows, lane);
 }

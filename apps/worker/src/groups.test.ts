@@ -23,9 +23,11 @@ function item(shape: readonly number[], name = 'x'): ReadyItem {
   const request = { form: 'tensors', tensors: [] } as const;
   return new ReadyItem(job, {
     kind: 'ready',
-    tensors: [tensor],
     rows: shape[0] ?? 1,
+    shape: JSON.stringify([name, shape.slice(1)]),
+    run: { tensors: [tensor], rows: shape[0] ?? 1 },
     outputs: [],
+    placements: [],
     request,
   });
 }

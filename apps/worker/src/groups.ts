@@ -16,21 +16,15 @@ export function groupForRuns(
   const open = new Map<string, { readonly items: ReadyItem[]; rows: number }>();
   for (const item of items) {
     invariant(item.rows <= rowsMax, 'a job has at most as many rows as a batch');
-    const key = shapeKey(item);
-    let group = open.get(key);
+    const { shape } = item.facts;
+    let group = open.get(shape);
     if (group === undefined || group.rows + item.rows > rowsMax) {
       group = { items: [], rows: 0 };
-      open.set(key, group);
+      open.set(shape, group);
       groups.push(group.items);
     }
     group.items.push(item);
     group.rows += item.rows;
   }
   return groups;
-}
-
-function shapeKey(item: ReadyItem): string {
-  return JSON.stringify(
-    item.tensors.map(({ name, datatype, shape }) => [name, datatype, shape.slice(1)]),
-  );
 }

@@ -10,7 +10,13 @@ import {
   type ModelManifest,
   type ProviderKind,
 } from '@inferry/contracts';
-import type { Device, InferenceBackend, ModelInstance } from '@inferry/inference';
+import type {
+  Device,
+  InferenceBackend,
+  ModelInstance,
+  PreparationModule,
+  WarmupRun,
+} from '@inferry/inference';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { WorkerDevice } from './deps.ts';
@@ -21,6 +27,8 @@ export interface LoadedModel {
   readonly manifest: ModelManifest;
   readonly instances: readonly ModelInstance[];
   readonly loadMs: number;
+  /** Runs of the warm-up, with what is prepared in the same thread. */
+  readonly warmupRuns: readonly WarmupRun[];
 }
 
 export interface LoadDeps {
@@ -28,6 +36,10 @@ export interface LoadDeps {
   readonly device: WorkerDevice;
   readonly telemetry: WorkerTelemetry;
   readonly logger: Logger;
+  /** What the compute threads of a model prepare with; null where they are given tensors. */
+  readonly preparationOf: (model: PlannedModel) => PreparationModule | null;
+  /** What they take for a row, ms. */
+  readonly prepareMsOf: (model: PlannedModel, instance: ModelInstance) => Promise<number>;
 }
 
 /** The models that have instances for this device, each with the devices of its instances. */
@@ -78,7 +90,9 @@ export async function loadModels(
   const opened: ModelInstance[] = [];
   for (const model of planned) {
     const results = await Promise.all(
-      model.devices.map((device) => deps.backend.load(model.manifest, device)),
+      model.devices.map((device) =>
+        deps.backend.load(model.manifest, device, deps.preparationOf(model)),
+      ),
     );
     const instances = results.flatMap((result) => (result.ok ? [result.value] : []));
     opened.push(...instances);
@@ -89,7 +103,11 @@ export async function loadModels(
       onModel({ cls: model.cls, failed: true });
       continue;
     }
-    const done = report(model, instances, deps);
+    const rowMs = await Promise.all(instances.map((each) => deps.prepareMsOf(model, each)));
+    const warmupRuns = instances.flatMap((instance, i) =>
+      instance.warmupRuns.map(({ ms, rows }) => ({ rows, ms: ms + rows * (rowMs[i] ?? 0) })),
+    );
+    const done = { ...report(model, instances, deps), warmupRuns };
     loaded.push(done);
     onModel(done);
   }
@@ -108,7 +126,7 @@ function report(
   { cls, manifest, devices }: PlannedModel,
   instances: readonly ModelInstance[],
   { telemetry, logger }: LoadDeps,
-): LoadedModel {
+): Omit<LoadedModel, 'warmupRuns'> {
   let loadMs = 0;
   for (const [i, instance] of instances.entries()) {
     const { session, warmup } = instance.loadMs;
@@ -121,6 +139,9 @@ function report(
       device: deviceName(instance.device),
     });
   }
-  logger.info({ class: cls, instances: instances.length, load_ms: Math.round(loadMs) }, 'loaded');
+  const facts = { instances: instances.length, load_ms: Math.round(loadMs) };
+  const isPreparing = instances.every((instance) => instance.preparer !== null);
+  const prepared_in = isPreparing ? 'its compute threads' : 'threads of their own';
+  logger.info({ class: cls, ...facts, prepared_in }, 'loaded');
   return { cls, manifest, instances, loadMs };
 }

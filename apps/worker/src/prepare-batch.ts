@@ -6,7 +6,7 @@ import { type Failure, failure } from '@inferry/contracts';
 import type { LaneContext } from './deps.ts';
 import type { HeldJob } from './held-job.ts';
 import { fail } from './outcomes.ts';
-import type { PreparedAt } from './preparation/preparation.ts';
+import type { Preparation, PreparedAt } from './preparation/preparation.ts';
 import { ReadyItem } from './ready-item.ts';
 import { untilDone } from './retry.ts';
 
@@ -14,10 +14,10 @@ import { untilDone } from './retry.ts';
 export async function prepareBatch(
   jobs: readonly HeldJob[],
   lane: LaneContext,
+  preparation: Preparation,
   track: (settling: Promise<void>) => void,
 ): Promise<readonly ReadyItem[]> {
-  const results = await prepareReachable(jobs, lane);
-  recordDuration(jobs, lane);
+  const results = await prepareReachable(jobs, lane, preparation);
   const ready: ReadyItem[] = [];
   const ended: HeldJob[] = [];
   for (const job of jobs) {
@@ -26,7 +26,7 @@ export async function prepareBatch(
     const { prepared } = result;
     job.marks.fetchedAtMs = result.fetchedAtMs;
     job.marks.preparedAtMs = result.preparedAtMs;
-    if (prepared.kind === 'ready' && prepared.rows <= lane.rowsMax) {
+    if (prepared.kind === 'ready' && prepared.run.rows <= lane.rowsMax) {
       ready.push(new ReadyItem(job, prepared));
     } else {
       fail(job, refusalOf(prepared, lane.rowsMax), null, lane);
@@ -37,8 +37,8 @@ export async function prepareBatch(
   return ready;
 }
 
-/** How long it takes from a claim to a prepared batch decides when the next one is claimed. */
-function recordDuration(jobs: readonly HeldJob[], lane: LaneContext): void {
+/** How long it takes from a claim until its batch can have a slot decides when the next one is claimed. */
+export function recordReady(jobs: readonly HeldJob[], lane: LaneContext): void {
   const [first] = jobs;
   if (first === undefined) return;
   const rows = jobs.reduce((sum, job) => sum + job.claim.job.rows, 0);
@@ -51,10 +51,12 @@ function recordDuration(jobs: readonly HeldJob[], lane: LaneContext): void {
 export async function prepareAgain(
   items: readonly ReadyItem[],
   lane: LaneContext,
+  preparation: Preparation,
 ): Promise<boolean> {
   const results = await prepareReachable(
     items.map((item) => item.job),
     lane,
+    preparation,
   );
   for (const item of items) {
     const prepared = results.get(item.job)?.prepared;
@@ -68,14 +70,19 @@ export async function prepareAgain(
 async function prepareReachable(
   jobs: readonly HeldJob[],
   lane: LaneContext,
+  preparation: Preparation,
 ): Promise<ReadonlyMap<HeldJob, PreparedAt>> {
   const results = new Map<HeldJob, PreparedAt>();
   let missing = jobs;
   const attempt = async (): Promise<void> => {
     missing = missing.filter((job) => !job.isLost);
     if (missing.length === 0) return;
-    const items = missing.map(({ claim }) => ({ id: claim.job.id, payload: claim.payload }));
-    const prepared = await lane.preparation.prepare(lane.cls, items);
+    const items = missing.map(({ claim: { job, payload } }) => ({
+      id: job.id,
+      rows: job.rows,
+      payload,
+    }));
+    const prepared = await preparation.prepare(lane.cls, items);
     let unreachable: string | null = null;
     for (const [i, job] of missing.entries()) {
       const result = prepared[i];

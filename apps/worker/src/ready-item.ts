@@ -1,46 +1,40 @@
-/** One job of a batch, prepared: its tensors wait for a run, and are gone once they were given to one. */
-import type { JobInput, Tensor } from '@inferry/contracts';
+/** One job of a batch, prepared: its tensors wait for a run. */
+import type { RunItem } from '@inferry/inference';
 import { invariant } from '@inferry/runtime';
 import type { HeldJob } from './held-job.ts';
-import type { Prepared } from './preparation/preparation.ts';
+import type { Prepared, ReadyFacts } from './preparation/preparation.ts';
 
 type Ready = Extract<Prepared, { kind: 'ready' }>;
 
 export class ReadyItem {
   readonly job: HeldJob;
-  readonly rows: number;
-  /** Names of the outputs to compute; all when empty. */
-  readonly outputs: readonly string[];
-  /** The input without its bytes. */
-  readonly request: JobInput;
-  #tensors: readonly Tensor[] | null;
+  readonly facts: ReadyFacts;
+  #run: RunItem | null;
 
   constructor(job: HeldJob, ready: Ready) {
     this.job = job;
-    this.rows = ready.rows;
-    this.outputs = ready.outputs;
-    this.request = ready.request;
-    this.#tensors = ready.tensors;
+    this.facts = ready;
+    this.#run = ready.run;
   }
 
-  /** False once the tensors went into a run: another run needs the item prepared again. */
-  get hasTensors(): boolean {
-    return this.#tensors !== null;
+  get rows(): number {
+    return this.facts.rows;
   }
 
-  /** The tensors, to look at. */
-  get tensors(): readonly Tensor[] {
-    invariant(this.#tensors !== null, 'tensors are looked at before they are given away');
-    return this.#tensors;
+  /** Null once tensors went into a run: another run needs the item prepared again. */
+  get run(): RunItem | null {
+    return this.#run;
   }
 
-  takeTensors(): readonly Tensor[] {
-    const { tensors } = this;
-    this.#tensors = null;
-    return tensors;
+  /** For a run. Tensors are given away; those that a slot holds stay there. */
+  take(): RunItem {
+    const run = this.#run;
+    invariant(run !== null, 'tensors are given away once');
+    if ('tensors' in run) this.#run = null;
+    return run;
   }
 
   refill(ready: Ready): void {
-    this.#tensors = ready.tensors;
+    this.#run = ready.run;
   }
 }

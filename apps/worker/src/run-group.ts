@@ -7,6 +7,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { planIsolation, runIsolating } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 import { fail } from './outcomes.ts';
+import type { Preparation } from './preparation/preparation.ts';
 import { prepareAgain } from './prepare-batch.ts';
 import type { ReadyItem } from './ready-item.ts';
 import type { Slot, TimedRun } from './slots.ts';
@@ -23,10 +24,16 @@ export interface RanItem {
   readonly batchRows: number;
 }
 
+export interface RunDeps {
+  readonly slot: Slot;
+  /** For items that have to be prepared once more. */
+  readonly preparation: Preparation;
+}
+
 /** `track` is told of settlements that are under way when this returns. */
 export async function runGroup(
   group: readonly ReadyItem[],
-  slot: Slot,
+  { preparation, slot }: RunDeps,
   lane: LaneContext,
   track: (settling: Promise<void>) => void,
 ): Promise<readonly RanItem[]> {
@@ -36,7 +43,7 @@ export async function runGroup(
   for (const { job } of group) job.marks.runAtMs = startedAtMs;
   const results = await runIsolating(
     group,
-    (items) => runTogether(items, batchRows, slot, lane, track),
+    (items) => runTogether(items, batchRows, { preparation, slot }, lane, track),
     (size) => {
       lane.logger.warn({ class: cls, items: size }, 'the model refused a batch; dividing it');
       const kind = planIsolation(size, (items) =>
@@ -57,7 +64,7 @@ const dealtWith: Ran = { kind: 'dealt_with' };
 async function runTogether(
   items: readonly ReadyItem[],
   batchRows: number,
-  slot: Slot,
+  { preparation, slot }: RunDeps,
   lane: LaneContext,
   track: (settling: Promise<void>) => void,
 ): Promise<Result<readonly Ran[], Failure>> {
@@ -65,16 +72,16 @@ async function runTogether(
   // The slot is stuck for good: the process is being replaced and these jobs were given back.
   if (slot.isOverdue) return none;
   const { manifest, telemetry } = lane;
-  const spent = items.filter((item) => !item.hasTensors);
+  const spent = items.filter((item) => !slot.canRun(item.run));
   if (spent.length > 0) {
     for (const _ of spent) telemetry.retried(manifest.name, 'isolation');
-    if (!(await prepareAgain(spent, lane))) {
+    if (!(await prepareAgain(spent, lane, preparation))) {
       return err(failure('internal', 'The input of this job could not be prepared a second time.'));
     }
   }
   const limitMs = Math.min(...items.map(({ job }) => job.claim.job.executionTimeoutMs));
   const run = await slot.run(
-    items.map((item) => ({ tensors: item.takeTensors(), rows: item.rows })),
+    items.map((item) => item.take()),
     outputsOf(items),
     limitMs,
   );
@@ -86,13 +93,14 @@ async function runTogether(
 
 function outputs(
   items: readonly ReadyItem[],
-  { idleMs, isFirst, result }: Extract<TimedRun, { kind: 'returned' }>,
+  { idleMs, isFirst, preparedMs, result }: Extract<TimedRun, { kind: 'returned' }>,
   lane: LaneContext,
 ): Result<readonly Ran[], Failure> {
   if (!result.ok) return result;
   const rows = rowsOf(items);
   const { computeMs } = result.value;
-  const ratio = lane.batchSize.ran({ rows, durationMs: computeMs, isFirst, idleMs });
+  const durationMs = preparedMs + computeMs;
+  const ratio = lane.batchSize.ran({ rows, durationMs, isFirst, idleMs });
   if (ratio !== null) lane.telemetry.latencyRatio(lane.manifest.name, ratio);
   lane.telemetry.batchRan(lane.manifest.name, rows, computeMs / 1_000);
   return ok(result.value.items.map((tensors) => ({ kind: 'outputs', tensors })));
@@ -120,8 +128,8 @@ async function dismissOverdue(
 
 /** Empty (all outputs) when one of the items wants all of them. */
 function outputsOf(items: readonly ReadyItem[]): readonly string[] {
-  if (items.some((item) => item.outputs.length === 0)) return [];
-  return [...new Set(items.flatMap((item) => item.outputs))];
+  if (items.some((item) => item.facts.outputs.length === 0)) return [];
+  return [...new Set(items.flatMap((item) => item.facts.outputs))];
 }
 
 function rowsOf(items: readonly ReadyItem[]): number {

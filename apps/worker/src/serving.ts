@@ -29,7 +29,8 @@ const saveMs = 30_000;
 const watchMs = 1_000;
 
 export interface ServingDeps extends WorkerDeps {
-  readonly preparation: Preparation;
+  /** Null where every model is prepared in its slots. */
+  readonly preparation: Preparation | null;
   /** A run did not return within its grace: the process has to be replaced. */
   readonly onStuck: () => void;
 }

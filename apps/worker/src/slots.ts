@@ -4,7 +4,7 @@
  * process frees the slot, because a busy compute thread cannot be ended.
  */
 import { type Failure, failure } from '@inferry/contracts';
-import type { Item, ModelInstance, RunOutput } from '@inferry/inference';
+import type { ModelInstance, RunItem, RunOutput, ThreadPreparer } from '@inferry/inference';
 import { type Clock, err, invariant, type Result, sleep } from '@inferry/runtime';
 import type { IdleTime } from './idle-time.ts';
 
@@ -13,6 +13,8 @@ export type TimedRun =
   | {
       readonly kind: 'returned';
       readonly result: Result<RunOutput, Failure>;
+      /** What its items took to be prepared in the slot before, ms; 0 where they came as tensors. */
+      readonly preparedMs: number;
       /** No run of so many rows succeeded before in this session. */
       readonly isFirst: boolean;
       /** For how long the device did nothing before, ms. */
@@ -38,9 +40,11 @@ export class Slot {
   readonly #onChange: () => void;
   /** Row counts that ran. */
   readonly #sizesRan: Set<number>;
-  /** The run in progress. */
+  /** The run in progress; what is prepared in the slot belongs to it. */
   running: { readonly startedAtMs: number; readonly rows: number } | null = null;
   isOverdue = false;
+  /** What was prepared here for the runs that follow. */
+  #prepared = { rows: 0, durationMs: 0, idleMs: 0 };
 
   constructor(instance: ModelInstance, options: SlotsOptions, onChange: () => void) {
     this.#instance = instance;
@@ -49,17 +53,51 @@ export class Slot {
     this.#onChange = onChange;
   }
 
-  /** Runs items once, with a limit. The tensors are gone afterwards, whatever happens. */
+  /** False when the tensors went into a run, or were lost with the thread that held them. */
+  canRun(item: RunItem | null): boolean {
+    if (item === null) return false;
+    return 'tensors' in item || this.preparer?.holds(item.held.batch) === true;
+  }
+
+  /** Null where items come as tensors. */
+  get preparer(): ThreadPreparer | null {
+    return this.#instance.preparer;
+  }
+
+  /**
+   * Lets the slot's own thread prepare `rows` rows; the runs that follow take as long as their share of it on
+   * top. When it does not return within `limitMs`, nothing but the end of the process frees the slot.
+   */
+  async prepare<T>(rows: number, limitMs: number, act: () => Promise<T>): Promise<T> {
+    invariant(this.running === null, 'a slot prepares when nothing runs in it');
+    const { clock, idleTime } = this.#options;
+    const idleMs = idleTime.runStarts();
+    const startedAtMs = clock.nowMs();
+    this.running = { startedAtMs, rows };
+    this.#onChange();
+    const cancelLimit = clock.after(limitMs, this.#options.onStuck);
+    try {
+      return await act();
+    } finally {
+      cancelLimit();
+      this.#prepared = { rows, durationMs: clock.nowMs() - startedAtMs, idleMs };
+      this.#returned();
+    }
+  }
+
+  /** Runs items once, with a limit. Tensors that came with them are gone afterwards, whatever happens. */
   async run(
-    items: readonly Item[],
+    items: readonly RunItem[],
     outputs: readonly string[],
     limitMs: number,
   ): Promise<TimedRun> {
     invariant(this.running === null, 'a slot runs one batch at a time');
     const { clock, idleTime } = this.#options;
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
-    const idleMs = idleTime.runStarts();
-    this.running = { startedAtMs: clock.nowMs(), rows };
+    const preparedMs = this.#preparedMs(rows);
+    const idleMs = Math.max(idleTime.runStarts(), this.#prepared.idleMs);
+    this.#prepared.idleMs = 0;
+    this.running = { startedAtMs: clock.nowMs() - preparedMs, rows };
     this.#onChange();
     const returned = this.#instance.run(items, outputs).catch(broken);
     const limit = alarm(clock, limitMs);
@@ -69,10 +107,20 @@ export class Slot {
       this.#returned();
       const isFirst = !this.#sizesRan.has(rows);
       if (result.ok) this.#sizesRan.add(rows);
-      return { kind: 'returned', result, isFirst, idleMs };
+      return { kind: 'returned', result, preparedMs, isFirst, idleMs };
     }
     this.isOverdue = true;
     return { kind: 'overdue', isBack: this.#awaitReturn(returned, items.length) };
+  }
+
+  /** The part of the last preparation that is for so many rows; each row counts once. */
+  #preparedMs(rows: number): number {
+    const { durationMs, rows: left } = this.#prepared;
+    if (left === 0) return 0;
+    const share = durationMs * Math.min(1, rows / left);
+    this.#prepared.rows = Math.max(0, left - rows);
+    this.#prepared.durationMs -= share;
+    return share;
   }
 
   async #awaitReturn(returned: Promise<unknown>, items: number): Promise<boolean> {
@@ -131,6 +179,11 @@ export class Slots {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(slot);
     else next(slot);
+  }
+
+  /** Whether items are prepared in the slots, and not before. */
+  get prepare(): boolean {
+    return this.all.every((slot) => slot.preparer !== null);
   }
 
   get hasOverdue(): boolean {

@@ -4,8 +4,8 @@
  *
  *     queue_wait   enqueued -> claimed              (the queue's clock)
  *     fetch        claimed -> payload in memory     (the joint between the clocks lies here)
- *     preprocess   -> item ready on the main thread
- *     batch_wait   -> run starts
+ *     preprocess   -> item ready
+ *     batch_wait   -> run starts; also the wait for a slot to be prepared in, before the fetch
  *     compute      -> run returned: the whole batch's time, isolation included
  *     postprocess  -> outcome ready
  *     publish      -> settled                       (the queue's clock again)
@@ -18,6 +18,8 @@ import type { HeldJob } from './held-job.ts';
 
 /** Local instants at which stages ended; a stage that was not reached is absent. */
 export interface Marks {
+  /** Has a slot to be prepared in; absent where items are prepared before they have one. */
+  slotAtMs?: number;
   fetchedAtMs?: number;
   preparedAtMs?: number;
   runAtMs?: number;
@@ -34,15 +36,16 @@ export function stageTimings(
   clock: QueueClock,
 ): StageTimings {
   const claimedAtMs = clock.toLocalMs(claim.claimedAtMs);
+  const slotAtMs = marks.slotAtMs ?? claimedAtMs;
   const fetchedAtMs = marks.fetchedAtMs ?? readyAtMs;
   const preparedAtMs = marks.preparedAtMs ?? readyAtMs;
   const runAtMs = marks.runAtMs ?? readyAtMs;
   const ranAtMs = marks.ranAtMs ?? readyAtMs;
   return {
     queueWaitMs: between(claim.enqueuedAtMs, claim.claimedAtMs),
-    fetchMs: between(claimedAtMs, fetchedAtMs),
+    fetchMs: between(slotAtMs, fetchedAtMs),
     preprocessMs: between(fetchedAtMs, preparedAtMs),
-    batchWaitMs: between(preparedAtMs, runAtMs),
+    batchWaitMs: between(claimedAtMs, slotAtMs) + between(preparedAtMs, runAtMs),
     computeMs: between(runAtMs, ranAtMs),
     postprocessMs: between(ranAtMs, readyAtMs),
   };

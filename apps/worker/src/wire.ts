@@ -1,14 +1,16 @@
 /** Puts a worker together, starts it, drains it, closes it. What a batch goes through is in worker.ts. */
 import { type Failure, failure } from '@inferry/contracts';
-import { openPayloadReader } from '@inferry/queue';
+import { openPreparer } from '@inferry/pipelines';
 import { closeAll, err, ok, type Result } from '@inferry/runtime';
 import { Announcer } from './announce.ts';
 import type { WorkerDeps } from './deps.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { type LoadedModel, loadModels, type PlannedModel, planModels } from './load-models.ts';
 import { startPeriodic } from './periodic.ts';
+import { measurePreparation, preparationModule } from './preparation/in-compute.ts';
 import { createInlinePreparation } from './preparation/inline.ts';
 import { startPreparationPool } from './preparation/pool.ts';
+import { openChunkDeps } from './preparation/prepare-chunk.ts';
 import type { Preparation } from './preparation/preparation.ts';
 import { renewalsPerLease, rowsMaxOf, Serving } from './serving.ts';
 import { farewellMs, within } from './within.ts';
@@ -91,17 +93,30 @@ class WiredWorker implements Worker {
   // ---- start ----------------------------------------------------------------------------------------
 
   async #start(): Promise<Result<void, Failure>> {
-    const { backend, device, logger, manifests, telemetry } = this.#deps;
+    const deps = this.#deps;
+    const { device, logger, manifests, telemetry } = deps;
     this.#lifecycle.enter('warming');
+    const decoder = await openPreparer(deps);
+    if (!decoder.ok) return this.#abandonStart(failure('internal', decoder.error), []);
+    decoder.value.close();
+    logger.info({ jpeg_decoder: decoder.value.jpegDecoder }, 'images are decoded');
     const planned = planModels(manifests, device, logger);
     for (const { cls, manifest } of planned) {
       telemetry.modelDeclared(manifest.name, cls, rowsMaxOf(manifest));
     }
     const announcer = this.#announce(planned);
-    const loaded = await loadModels(planned, { backend, device, telemetry, logger }, (model) => {
-      if ('failed' in model) announcer.modelFailed(model.cls);
-      else announcer.modelLoaded(model);
-    });
+    const loaded = await loadModels(
+      planned,
+      {
+        ...deps,
+        preparationOf: (model) => preparationModule(model, deps),
+        prepareMsOf: (model, instance) => measurePreparation(model, instance, deps),
+      },
+      (model) => {
+        if ('failed' in model) announcer.modelFailed(model.cls);
+        else announcer.modelLoaded(model);
+      },
+    );
     if (!loaded.ok) return this.#abandonStart(loaded.error, []);
     try {
       this.#preparation = await this.#startPreparation(loaded.value);
@@ -144,17 +159,22 @@ class WiredWorker implements Worker {
     return err(problem);
   }
 
-  #startPreparation(loaded: readonly LoadedModel[]): Promise<Preparation> {
-    const { clock, logger, payloadReaderOptions, preparationThreads: threads } = this.#deps;
-    const manifests = new Map(loaded.map(({ cls, manifest }) => [cls, manifest]));
-    if (threads > 0) {
-      return startPreparationPool({ manifests, payloadReaderOptions, threads, clock, logger });
-    }
-    const reader = payloadReaderOptions === null ? null : openPayloadReader(payloadReaderOptions);
-    return Promise.resolve(createInlinePreparation({ manifests, reader, clock }));
+  /** Null where no model needs it: all are prepared in their compute threads. */
+  async #startPreparation(loaded: readonly LoadedModel[]): Promise<Preparation | null> {
+    const deps = this.#deps;
+    const { clock, jpegDecoder, logger, payloadReaderOptions, preparationThreads: threads } = deps;
+    const others = loaded.filter(({ instances }) =>
+      instances.some((instance) => instance.preparer === null),
+    );
+    if (others.length === 0) return null;
+    const manifests = new Map(others.map(({ cls, manifest }) => [cls, manifest]));
+    const data = { manifests, payloadReaderOptions, jpegDecoder };
+    return threads > 0
+      ? startPreparationPool({ ...data, threads, clock, logger })
+      : createInlinePreparation(await openChunkDeps(data, clock));
   }
 
-  async #serve(loaded: readonly LoadedModel[], preparation: Preparation): Promise<void> {
+  async #serve(loaded: readonly LoadedModel[], preparation: Preparation | null): Promise<void> {
     const deps = { ...this.#deps, preparation, onStuck: () => void this.#replaceProcess() };
     const serving = await Serving.open(deps, loaded);
     this.#serving = serving;

@@ -151,6 +151,8 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
       kills += 1;
     },
     preparationThreads: 0,
+    prepareIn: 'threads',
+    jpegDecoder: 'auto',
     ...options.deps,
   });
   return {
@@ -245,12 +247,14 @@ function envelopeOf(id: JobId, payloadBytes: number): JobEnvelope {
 
 function watched(backend: InferenceBackend, runs: SeenRun[], clock: Clock): InferenceBackend {
   return {
-    async load(manifest, device) {
-      const loaded = await backend.load(manifest, device);
+    async load(manifest, device, preparation) {
+      const loaded = await backend.load(manifest, device, preparation);
       if (!loaded.ok) return loaded;
       const instance = loaded.value;
       const run: typeof instance.run = async (items, outputs) => {
-        const values = items.flatMap((item) => item.tensors.map(valueOf));
+        const values = items.flatMap((item) =>
+          'tensors' in item ? item.tensors.map(valueOf) : [],
+        );
         const startedAtMs = clock.nowMs();
         const seen: SeenRun = { model: manifest.name, values, startedAtMs, endedAtMs: null };
         runs.push(seen);
@@ -258,9 +262,9 @@ function watched(backend: InferenceBackend, runs: SeenRun[], clock: Clock): Infe
         seen.endedAtMs = clock.nowMs();
         return result;
       };
-      const { provider, loadMs, warmupRuns } = instance;
+      const { provider, loadMs, preparer, warmupRuns } = instance;
       const close = (): Promise<void> => instance.close();
-      return { ok: true, value: { provider, device, loadMs, warmupRuns, run, close } };
+      return { ok: true, value: { provider, device, loadMs, preparer, warmupRuns, run, close } };
     },
   };
 }

@@ -20,6 +20,7 @@ export type {
   RunOutput,
   ThreadPreparation,
   ThreadPreparer,
+  WarmupRun,
 } from './port.ts';
 export {
   createSimulatedBackend,

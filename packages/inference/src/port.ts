@@ -114,8 +114,8 @@ export interface HeldBatch {
   /** Plain data, for whoever asked. */
   readonly answer: unknown;
   /** Of the item at this position; views that hold until something else is prepared. */
-  tensors(position: number): readonly Tensor[];
-  close(): void;
+  readonly tensors: (position: number) => readonly Tensor[];
+  readonly close: () => void;
 }
 
 export interface InferenceBackend {

@@ -54,7 +54,7 @@ export function buildInfo({ version }: RoleDeps): Parameters<typeof createMetric
 
 /** A worker on an open queue; it has loaded nothing yet. */
 export function wireWorker(
-  { concurrentRuns, device, preparationThreads }: Config,
+  { concurrentRuns, device, jpegDecoder, preparationThreads, prepareIn }: Config,
   { clock, random, logger, kill, abort, pid, hostName }: RoleDeps,
   {
     queue,
@@ -88,5 +88,7 @@ export function wireWorker(
     logger,
     kill,
     preparationThreads,
+    prepareIn,
+    jpegDecoder,
   });
 }

@@ -18,6 +18,7 @@ async function startPool(threads: number): Promise<Preparation> {
   const pool = await startPreparationPool({
     manifests: new Map([[echo, modelManifest]]),
     payloadReaderOptions: null,
+    jpegDecoder: 'auto',
     threads,
     clock: systemClock,
     logger: silent,
@@ -29,7 +30,7 @@ async function startPool(threads: number): Promise<Preparation> {
 function itemOf(name: string, payload?: Uint8Array | null): PreparationItem {
   const tensor = { name, datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) } as const;
   const encoded = encodeInput({ form: 'tensors', tensors: [tensor] });
-  return { id: newJobId(0, random), payload: payload === undefined ? encoded : payload };
+  return { id: newJobId(0, random), rows: 1, payload: payload === undefined ? encoded : payload };
 }
 
 describe('the preparation pool', () => {
@@ -51,7 +52,9 @@ describe('the preparation pool', () => {
       'ready',
     ]);
     const [first] = prepared;
-    expect(first?.prepared.kind === 'ready' && first.prepared.tensors[0]?.bytes.length).toBe(4);
+    expect(first?.prepared).toMatchObject({
+      run: { rows: 1, tensors: [{ name: 'x', bytes: new Uint8Array(4) }] },
+    });
     expect(first?.fetchedAtMs).toBeLessThanOrEqual(first?.preparedAtMs ?? 0);
   });
 

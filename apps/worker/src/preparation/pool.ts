@@ -6,7 +6,8 @@ import type { Worker } from 'node:worker_threads';
 import { type ClassId, failure } from '@inferry/contracts';
 import { type Clock, invariant, sleep, startThread } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
-import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import type { FromThread, ToThread } from './messages.ts';
+import type { ThreadData } from './prepare-chunk.ts';
 import type { Preparation, PreparationItem, PreparedAt, PreparedChunk } from './preparation.ts';
 
 export interface PoolOptions extends ThreadData {
@@ -112,8 +113,8 @@ class Thread {
   #answer: ((chunk: PreparedChunk | undefined) => void) | null = null;
 
   constructor(options: PoolOptions, onBroken: (cause: unknown) => void) {
-    const { manifests, payloadReaderOptions, clock } = options;
-    const workerData: ThreadData = { manifests, payloadReaderOptions };
+    const { clock, jpegDecoder, manifests, payloadReaderOptions } = options;
+    const workerData: ThreadData = { manifests, payloadReaderOptions, jpegDecoder };
     this.#clock = clock;
     this.#worker = startThread(new URL('./thread.ts', import.meta.url), { workerData });
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
@@ -141,8 +142,9 @@ class Thread {
     return new Promise((resolve) => {
       this.#answer = (chunk) =>
         resolve(chunk ?? { items: items.map(() => brokenThread), fetchMs: 0 });
-      const copies = items.map(({ id, payload }) => ({
+      const copies = items.map(({ id, payload, rows }) => ({
         id,
+        rows,
         payload: payload === null ? null : new Uint8Array(payload),
       }));
       const message: ToThread = { kind: 'prepare', cls, items: copies };

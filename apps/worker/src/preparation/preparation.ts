@@ -1,33 +1,42 @@
-/** Fetching and preprocessing a batch, on threads or in place: what goes in and what comes out. */
-import type { ClassId, Failure, JobId, JobInput, Tensor } from '@inferry/contracts';
+/** Fetching and preprocessing a batch, wherever it is done: what goes in and what comes out. */
+import type { ClassId, Failure, JobId, JobInput } from '@inferry/contracts';
+import type { RunItem } from '@inferry/inference';
+import type { ImagePlacement } from '@inferry/pipelines';
 
 export interface PreparationItem {
   readonly id: JobId;
+  readonly rows: number;
   /** Null when the payload did not travel with the job. */
   readonly payload: Uint8Array | null;
 }
 
-/** What became of one item. */
-export type Prepared =
-  | {
-      readonly kind: 'ready';
-      /** In the order of the model's inputs, each in a buffer of its own. */
-      readonly tensors: readonly Tensor[];
-      readonly rows: number;
-      /** Names of the outputs to compute; all when empty. */
-      readonly outputs: readonly string[];
-      /** The input without its bytes: what postprocessing wants to know of it. */
-      readonly request: JobInput;
-    }
+/** All of an item that is ready but its tensors. Plain data. */
+export interface ReadyFacts {
+  readonly kind: 'ready';
+  readonly rows: number;
+  /** Items of the same shape may share a run: inputs, datatypes and dimensions but the leading one agree. */
+  readonly shape: string;
+  /** Names of the outputs to compute; all when empty. */
+  readonly outputs: readonly string[];
+  /** Where each row's image lies in its tensor. */
+  readonly placements: readonly ImagePlacement[];
+  /** The input without its bytes: what postprocessing wants to know of it. */
+  readonly request: JobInput;
+}
+
+export type NotReady =
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** The payload does not exist any more. */
   | { readonly kind: 'gone' }
   /** The payload could not be fetched now; it may be later. */
   | { readonly kind: 'unreachable'; readonly reason: string };
 
+/** What became of one item. */
+export type Prepared = (ReadyFacts & { readonly run: RunItem }) | NotReady;
+
 /** Items prepared together, and how long their payloads took to fetch in ms. */
-export interface PreparedChunk {
-  readonly items: readonly Prepared[];
+export interface PreparedChunk<Item = Prepared> {
+  readonly items: readonly Item[];
   readonly fetchMs: number;
 }
 

@@ -1,23 +1,28 @@
 /** Fetching payloads and preparing each on its own. */
 import { classOf, encodeInput, newJobId } from '@inferry/contracts';
+import { openPreparer } from '@inferry/pipelines';
 import type { PayloadReader } from '@inferry/queue';
 import { seededRandom, VirtualClock } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
 import { modelManifest } from '../worker.fixture.ts';
-import { prepareChunk } from './prepare-chunk.ts';
+import { detached, prepareChunk } from './prepare-chunk.ts';
 
 const echo = classOf('echo', '1');
 const random = seededRandom(1);
 const tensor = { name: 'x', datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) } as const;
 const payload = encodeInput({ form: 'tensors', tensors: [tensor] });
 
+const preparer = await openPreparer({ jpegDecoder: 'auto' });
+if (!preparer.ok) throw new Error(preparer.error);
+const deps = { preparer: preparer.value, clock: new VirtualClock() };
+
 function chunk(reader: PayloadReader['read'], payloads: readonly (Uint8Array | null)[]) {
-  const items = payloads.map((each) => ({ id: newJobId(0, random), payload: each }));
+  const items = payloads.map((each) => ({ id: newJobId(0, random), rows: 1, payload: each }));
   const manifests = new Map([[echo, modelManifest]]);
   return prepareChunk(echo, items, {
     manifests,
     reader: { read: reader, close: () => Promise.resolve() },
-    clock: new VirtualClock(),
+    ...deps,
   });
 }
 
@@ -39,9 +44,10 @@ describe('prepareChunk', () => {
   });
 
   test('tensors do not share a buffer with the payload they came in', async () => {
-    const { items } = await chunk(() => Promise.resolve([]), [payload]);
+    const { items } = detached(await chunk(() => Promise.resolve([]), [payload]));
     const [item] = items;
-    const bytes = item?.kind === 'ready' ? item.tensors[0]?.bytes : undefined;
+    const run = item?.kind === 'ready' ? item.run : undefined;
+    const bytes = run !== undefined && 'tensors' in run ? run.tensors[0]?.bytes : undefined;
     expect(bytes?.buffer.byteLength).toBe(4);
   });
 
@@ -49,12 +55,11 @@ describe('prepareChunk', () => {
     const inputs = ['b', 'a'].map((name) => ({ name, datatype: 'FP32', shape: [-1, 1] }) as const);
     const twoInputs = { ...modelManifest, inputs };
     const tensors = ['a', 'b'].map((name) => ({ ...tensor, name }));
-    const { items } = await prepareChunk(
+    const prepared = await prepareChunk(
       echo,
-      [{ id: newJobId(0, random), payload: encodeInput({ form: 'tensors', tensors }) }],
-      { manifests: new Map([[echo, twoInputs]]), reader: null, clock: new VirtualClock() },
+      [{ id: newJobId(0, random), rows: 1, payload: encodeInput({ form: 'tensors', tensors }) }],
+      { manifests: new Map([[echo, twoInputs]]), reader: null, ...deps },
     );
-    const [item] = items;
-    expect(item?.kind === 'ready' && item.tensors.map(({ name }) => name)).toEqual(['b', 'a']);
+    expect(prepared.tensors(0).map(({ name }) => name)).toEqual(['b', 'a']);
   });
 });

@@ -7,16 +7,59 @@ import {
   type ModelManifest,
   type Tensor,
 } from '@inferry/contracts';
-import { prepare } from '@inferry/pipelines';
-import type { PayloadReader } from '@inferry/queue';
+import {
+  type JpegDecoderChoice,
+  openPreparer,
+  type PreparedBatch,
+  type PreparedItem,
+  type Preparer,
+} from '@inferry/pipelines';
+import { openPayloadReader, type PayloadReader, type PayloadReaderOptions } from '@inferry/queue';
 import { type Clock, invariant } from '@inferry/runtime';
-import type { Prepared, PreparationItem, PreparedChunk } from './preparation.ts';
+import type {
+  NotReady,
+  Prepared,
+  PreparationItem,
+  PreparedChunk,
+  ReadyFacts,
+} from './preparation.ts';
 
-export interface ChunkDeps {
+/** What a thread that prepares is told at its start. Plain data. */
+export interface ThreadData {
   readonly manifests: ReadonlyMap<ClassId, ModelManifest>;
   /** Null where every payload travels with its job. */
+  readonly payloadReaderOptions: PayloadReaderOptions | null;
+  readonly jpegDecoder: JpegDecoderChoice;
+}
+
+/** What a thread prepares with. */
+export interface ChunkDeps {
+  readonly manifests: ReadonlyMap<ClassId, ModelManifest>;
   readonly reader: PayloadReader | null;
+  readonly preparer: Preparer;
   readonly clock: Clock;
+}
+
+/** Throws where the image decoder that was asked for cannot be had; the worker looked before it started threads. */
+export async function openChunkDeps(data: ThreadData, clock: Clock): Promise<ChunkDeps> {
+  const { jpegDecoder, manifests, payloadReaderOptions } = data;
+  const preparer = await openPreparer({ jpegDecoder });
+  if (!preparer.ok) throw new Error(preparer.error);
+  const reader = payloadReaderOptions === null ? null : openPayloadReader(payloadReaderOptions);
+  return { manifests, reader, preparer: preparer.value, clock };
+}
+
+export async function closeChunkDeps({ preparer, reader }: ChunkDeps): Promise<void> {
+  preparer.close();
+  await reader?.close();
+}
+
+/** Prepared items in the memory of the thread that prepared them. */
+export interface Chunk extends PreparedChunk<ReadyFacts | NotReady> {
+  /** Of a ready item, in the order of the model's inputs; views that hold until something else is prepared. */
+  readonly tensors: (position: number) => readonly Tensor[];
+  /** The memory is used again. */
+  readonly close: () => void;
 }
 
 /** One result for each item, in order: an input that cannot be used fails alone. Never throws. */
@@ -24,22 +67,47 @@ export async function prepareChunk(
   cls: ClassId,
   items: readonly PreparationItem[],
   deps: ChunkDeps,
-): Promise<PreparedChunk> {
+): Promise<Chunk> {
   const manifest = deps.manifests.get(cls);
   invariant(manifest !== undefined, `${cls} is served here`);
   const startMs = deps.clock.nowMs();
   const payloads = await fetchAll(cls, items, deps.reader);
   const fetchMs = deps.clock.nowMs() - startMs;
-  const prepared = await Promise.all(payloads.map((payload) => prepareOne(manifest, payload)));
-  return { items: prepared, fetchMs };
+  const batch = deps.preparer.openBatch();
+  const prepared = await Promise.all(
+    payloads.map((payload) => prepareOne(batch, manifest, payload)),
+  );
+  return {
+    items: prepared.map((one) => ('facts' in one ? one.facts : one)),
+    fetchMs,
+    tensors(position) {
+      const one = prepared[position];
+      invariant(one !== undefined && 'facts' in one, 'tensors are those of a ready item');
+      return inOrder(manifest, one.item.tensors);
+    },
+    close: () => batch.close(),
+  };
+}
+
+/** The chunk with tensors in buffers of their own: free to be transferred, and aligned for typed views. */
+export function detached(chunk: Chunk): PreparedChunk {
+  const items = chunk.items.map((item, position): Prepared => {
+    if (item.kind !== 'ready') return item;
+    const tensors = chunk
+      .tensors(position)
+      .map((tensor) => ({ ...tensor, bytes: new Uint8Array(tensor.bytes) }));
+    return { ...item, run: { tensors, rows: item.rows } };
+  });
+  chunk.close();
+  return { items, fetchMs: chunk.fetchMs };
 }
 
 async function fetchAll(
   cls: ClassId,
   items: readonly PreparationItem[],
   reader: PayloadReader | null,
-): Promise<readonly (Uint8Array | Prepared)[]> {
-  const gone: Prepared = { kind: 'gone' };
+): Promise<readonly (Uint8Array | NotReady)[]> {
+  const gone: NotReady = { kind: 'gone' };
   const ids = items.filter((item) => item.payload === null).map((item) => item.id);
   if (ids.length === 0 || reader === null) return items.map((item) => item.payload ?? gone);
   try {
@@ -47,42 +115,48 @@ async function fetchAll(
     const byId = new Map(ids.map((id, i) => [id, fetched[i] ?? null]));
     return items.map((item) => item.payload ?? byId.get(item.id) ?? gone);
   } catch (cause) {
-    const unreachable: Prepared = { kind: 'unreachable', reason: reasonOf(cause) };
+    const unreachable: NotReady = { kind: 'unreachable', reason: reasonOf(cause) };
     return items.map((item) => item.payload ?? unreachable);
   }
 }
 
+interface ReadyOne {
+  readonly facts: ReadyFacts;
+  readonly item: PreparedItem;
+}
+
 async function prepareOne(
+  batch: PreparedBatch,
   manifest: ModelManifest,
-  payload: Uint8Array | Prepared,
-): Promise<Prepared> {
+  payload: Uint8Array | NotReady,
+): Promise<ReadyOne | NotReady> {
   if (!(payload instanceof Uint8Array)) return payload;
   try {
     const input = decodeInput(payload);
-    const item = await prepare(manifest, input);
-    if (!item.ok) return { kind: 'refused', failure: item.error };
-    const { rows, outputs } = item.value;
-    const tensors = inOrder(manifest, item.value.tensors).map(owned);
-    return { kind: 'ready', tensors, rows, outputs, request: withoutBytes(input) };
+    const prepared = await batch.prepare(manifest, input);
+    if (!prepared.ok) return { kind: 'refused', failure: prepared.error };
+    const item = prepared.value;
+    const { outputs, placements, rows } = item;
+    const shape = shapeOf(inOrder(manifest, item.tensors));
+    const request = withoutBytes(input);
+    return { facts: { kind: 'ready', rows, shape, outputs, placements, request }, item };
   } catch (cause) {
     const detail = `The payload could not be prepared: ${reasonOf(cause)}`;
     return { kind: 'refused', failure: failure('internal', detail) };
   }
 }
 
-/** Callers may name their tensors in any order; items of one run must agree. */
-function inOrder(manifest: ModelManifest, tensors: readonly Tensor[]): readonly Tensor[] {
-  const place = new Map(manifest.inputs.map((input, i) => [input.name, i]));
-  return tensors.toSorted((a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0));
+function shapeOf(tensors: readonly Tensor[]): string {
+  return JSON.stringify(
+    tensors.map(({ name, datatype, shape }) => [name, datatype, shape.slice(1)]),
+  );
 }
 
-/** A buffer of its own: aligned for typed views, and free to be transferred without taking others along. */
-function owned(tensor: Tensor): Tensor {
-  const { bytes } = tensor;
-  const isWhole = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
-  // A Buffer may lie in Node's pool or in memory of a native library, which cannot be transferred.
-  if (isWhole && !Buffer.isBuffer(bytes)) return tensor;
-  return { ...tensor, bytes: new Uint8Array(bytes) };
+/** Callers may name their tensors in any order; items of one run must agree. */
+function inOrder(manifest: ModelManifest, tensors: readonly Tensor[]): readonly Tensor[] {
+  if (tensors.length === 1) return tensors;
+  const place = new Map(manifest.inputs.map((input, i) => [input.name, i]));
+  return tensors.toSorted((a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0));
 }
 
 function withoutBytes(input: JobInput): JobInput {

@@ -1,15 +1,19 @@
 /** A preparation thread: fetches payloads on a connection of its own and turns them into tensors. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { openPayloadReader } from '@inferry/queue';
 import { invariant, systemClock } from '@inferry/runtime';
-import type { FromThread, ThreadData, ToThread } from './messages.ts';
-import { prepareChunk } from './prepare-chunk.ts';
+import type { FromThread, ToThread } from './messages.ts';
+import {
+  closeChunkDeps,
+  detached,
+  openChunkDeps,
+  prepareChunk,
+  type ThreadData,
+} from './prepare-chunk.ts';
 import type { PreparedChunk } from './preparation.ts';
 
 invariant(parentPort !== null, 'this file runs as a thread');
 const port = parentPort;
-const { manifests, payloadReaderOptions } = workerData as ThreadData;
-const reader = payloadReaderOptions === null ? null : openPayloadReader(payloadReaderOptions);
+const deps = await openChunkDeps(workerData as ThreadData, systemClock);
 
 port.on('message', (message: ToThread) => {
   if (message.kind === 'close') void close();
@@ -18,13 +22,12 @@ port.on('message', (message: ToThread) => {
 send({ kind: 'started' }, []);
 
 async function answer(message: Extract<ToThread, { kind: 'prepare' }>): Promise<void> {
-  const deps = { manifests, reader, clock: systemClock };
-  const chunk = await prepareChunk(message.cls, message.items, deps);
+  const chunk = detached(await prepareChunk(message.cls, message.items, deps));
   send({ kind: 'prepared', chunk }, buffersOf(chunk));
 }
 
 async function close(): Promise<void> {
-  await reader?.close();
+  await closeChunkDeps(deps);
   port.close();
 }
 
@@ -35,10 +38,8 @@ function send(message: FromThread, transfer: readonly ArrayBuffer[]): void {
 /** Every tensor has a buffer of its own, so that each appears once. */
 function buffersOf(chunk: PreparedChunk): ArrayBuffer[] {
   return chunk.items.flatMap((item) =>
-    item.kind === 'ready'
-      ? item.tensors.flatMap(({ bytes }) =>
-          bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [],
-        )
+    item.kind === 'ready' && 'tensors' in item.run
+      ? item.run.tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer)
       : [],
   );
 }
