@@ -1,5 +1,5 @@
 /** One poisoned input: that job fails alone, its neighbours are answered, the worker comes back. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { writeSimulatedModel } from '../simulated-model.ts';
 import {
   type Document,
@@ -25,6 +25,7 @@ async function serve(
   model: string,
   datatype: string,
   values: readonly number[],
+  flags: readonly string[] = [],
 ): Promise<{
   readonly jobs: ReadonlyMap<number, Document>;
   readonly comesBack: () => Promise<void>;
@@ -37,7 +38,7 @@ async function serve(
     expect(status, JSON.stringify(body)).toBe(202);
     ids.push(String(body['id']));
   }
-  const worker = await system.start('worker', models, ['--only', model]);
+  const worker = await system.start('worker', models, ['--only', model, ...flags]);
   const jobs = await inParallel(ids, 16, (id) => ended(gateway.url, id));
   return {
     jobs: new Map(values.map((value, i) => [value, jobs[i] ?? {}])),
@@ -57,17 +58,21 @@ function expectOnlyToFail(jobs: ReadonlyMap<number, Document>, poison: number, c
   }
 }
 
-test('a run that throws: the batch is divided until the culprit stands alone', async () => {
-  const values = [1, 2, 3, 99, 5, 6, 7, 8, 9, 10];
-  const { jobs } = await serve(fixtureModels, 'picky', 'INT64', values);
-  expectOnlyToFail(jobs, 99, 'model_error');
-});
+describe.each(['threads', 'compute'])('prepared in %s', (where) => {
+  const flags = ['--prepare-in', where];
 
-test('a run that hangs in native code: its job fails, the process is replaced', async () => {
-  const values = [1, 2, 3, 1e12, 5, 6, 7, 8, 9, 10];
-  const { jobs, comesBack } = await serve(fixtureModels, 'count_to', 'FP32', values);
-  expectOnlyToFail(jobs, 1e12, 'execution_timeout');
-  await comesBack();
+  test('a run that throws: the batch is divided until the culprit stands alone', async () => {
+    const values = [1, 2, 3, 99, 5, 6, 7, 8, 9, 10];
+    const { jobs } = await serve(fixtureModels, 'picky', 'INT64', values, flags);
+    expectOnlyToFail(jobs, 99, 'model_error');
+  });
+
+  test('a run that hangs in native code: its job fails, the process is replaced', async () => {
+    const values = [1, 2, 3, 1e12, 5, 6, 7, 8, 9, 10];
+    const { jobs, comesBack } = await serve(fixtureModels, 'count_to', 'FP32', values, flags);
+    expectOnlyToFail(jobs, 1e12, 'execution_timeout');
+    await comesBack();
+  });
 });
 
 test('a run that crashes the process: its job fails when its attempts are used up', async () => {
