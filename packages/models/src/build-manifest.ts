@@ -27,7 +27,7 @@ export interface ModelParts {
     readonly shownFile: string;
     readonly signature: OnnxSignature;
   } | null;
-  /** Empty without a classify section. */
+  /** Empty without a postprocessor that has labels. */
   readonly labels: readonly string[];
 }
 

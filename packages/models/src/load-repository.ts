@@ -121,12 +121,13 @@ async function readAbout(
   const yaml = parseModelYaml(file, text.value);
   if (!yaml.ok) return yaml;
   const textFiles = found.hasYaml ? [file] : [];
-  const wanted = yaml.value.config.postprocess?.classify?.labels;
+  const { classify, detect } = yaml.value.config.postprocess ?? {};
+  const wanted = classify?.labels ?? detect?.labels;
   if (wanted === undefined) return ok({ yaml: yaml.value, labels: [], textFiles });
   const labels = await readLabels(folder, wanted);
   if (!labels.ok) {
     const at = labels.error.file === null ? '' : `${labels.error.file} `;
-    const path = ['postprocess', 'classify', 'labels'];
+    const path = ['postprocess', classify === undefined ? 'detect' : 'classify', 'labels'];
     return err([yaml.value.problemAt(path, `${at}${labels.error.message}`)]);
   }
   if (labels.value.file !== null) textFiles.push(labels.value.file);

@@ -83,7 +83,7 @@ export interface Labels {
   readonly file: string | null;
 }
 
-/** The labels of a classify section: a list, or a file beside model.yaml with one label a line. */
+/** The labels of a postprocessor: a list, or a file beside model.yaml with one label a line. */
 export async function readLabels(
   folder: string,
   labels: string | readonly string[],

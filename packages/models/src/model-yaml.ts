@@ -50,19 +50,22 @@ export function parseModelYaml(
   }
   const parsed = modelYamlSchema.safeParse(value);
   if (parsed.success) return ok({ config: parsed.data, problemAt });
-  const problems = flatten(parsed.error.issues).flatMap((issue) => describe(issue, problemAt));
+  const problems = flatten(parsed.error.issues).flatMap((issue) =>
+    describe(issue, value, problemAt),
+  );
   return err(problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)));
 }
 
 function describe(
   issue: z.core.$ZodIssue,
+  value: unknown,
   problemAt: ParsedModelYaml['problemAt'],
 ): readonly FileProblem[] {
   if (issue.code !== 'unrecognized_keys') {
     const message = issue.message.replace(/^(?:Invalid \w+|Too (?:big|small)): /u, '');
     return [problemAt(issue.path, isMissing(issue) ? 'is required' : message)];
   }
-  const known = keysAt(modelYamlJsonSchema(), issue.path);
+  const known = keysAt(modelYamlJsonSchema(), issue.path, value);
   return issue.keys.map((key) => {
     const near = closestTo(key, known);
     const hint =
@@ -95,18 +98,49 @@ function unionIssue(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue {
   return { ...issue, message: `must be one of: ${[...new Set(expected)].join(', ')}` };
 }
 
-/** The keys that the schema knows at a path; all branches of a union together. */
-function keysAt(schema: unknown, path: KeyPath): string[] {
+interface SchemaNode {
+  readonly anyOf?: readonly unknown[];
+  readonly oneOf?: readonly unknown[];
+  readonly items?: unknown;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+}
+
+/**
+ * The keys that the schema knows at a path in `value`; all branches of a union together, and of a union
+ * whose branches are told apart by a key, the one that is meant.
+ */
+function keysAt(schema: unknown, path: KeyPath, value: unknown): string[] {
   if (typeof schema !== 'object' || schema === null) return [];
-  const node = schema as {
-    readonly anyOf?: readonly unknown[];
-    readonly items?: unknown;
-    readonly properties?: Readonly<Record<string, unknown>>;
-  };
-  if (node.anyOf !== undefined) return node.anyOf.flatMap((branch) => keysAt(branch, path));
+  const node = schema as SchemaNode;
+  if (node.anyOf !== undefined) return node.anyOf.flatMap((branch) => keysAt(branch, path, value));
+  if (node.oneOf !== undefined) {
+    return node.oneOf
+      .filter((branch) => isMeant(branch as SchemaNode, value))
+      .flatMap((branch) => keysAt(branch, path, value));
+  }
   const [head, ...rest] = path;
   if (head === undefined) return Object.keys(node.properties ?? {});
-  return keysAt(typeof head === 'number' ? node.items : node.properties?.[String(head)], rest);
+  const inner = (value as Readonly<Record<PropertyKey, unknown>> | undefined)?.[head];
+  return keysAt(
+    typeof head === 'number' ? node.items : node.properties?.[String(head)],
+    rest,
+    inner,
+  );
+}
+
+/** Whether the key by which branches are told apart, required and of few values, has one of this branch. */
+function isMeant({ properties, required }: SchemaNode, value: unknown): boolean {
+  const given = value as Readonly<Record<string, unknown>> | null | undefined;
+  return (required ?? []).every((key) => {
+    const { const: only, enum: some } = properties?.[key] ?? {};
+    return (
+      (only === undefined || given?.[key] === only) &&
+      (some === undefined || some.includes(given?.[key]))
+    );
+  });
 }
 
 function lineOf(document: Document, lines: LineCounter, path: KeyPath): number {

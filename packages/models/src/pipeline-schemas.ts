@@ -1,5 +1,7 @@
 /** The sections `preprocess` and `postprocess` of `model.yaml`: every key, its limits and its default. */
 import { z } from 'zod';
+import { detect } from './detect-schema.ts';
+import { labels } from './labels-schema.ts';
 import { tabular } from './tabular-schema.ts';
 
 const perChannel = z.array(z.number()).min(1).max(3);
@@ -45,15 +47,19 @@ const image = z.strictObject({
   std: perChannel.optional().describe('One a channel, none of them 0; default ones.'),
 });
 
-const label = z.string({ error: 'must be text (put it in quotes)' }).min(1).max(1024);
-
 const classify = z.strictObject({
   output: z.string().min(1).optional().describe('Default: the only FP32 output of rank 2.'),
-  labels: z
-    .union([z.string().min(1), z.array(label).min(1).max(100_000)])
-    .describe('A file beside model.yaml with one label a line, or the labels.'),
+  labels,
   top_k: z.int().min(1).max(1_000).default(5).describe('Capped at the number of labels.'),
-  softmax: z.boolean().default(false).describe('True when the scores are logits.'),
+  softmax: z.boolean().default(false).describe('True when the scores are logits of one label.'),
+  sigmoid: z
+    .boolean()
+    .default(false)
+    .describe('True when they are logits and several labels may hold at once.'),
+  threshold: z
+    .number()
+    .optional()
+    .describe('top_k holds only what reaches it; by default all of the best.'),
 });
 
 /** Both keys at once is reported even when something else is wrong too. */
@@ -64,4 +70,9 @@ export const preprocess = z
     when: ({ value }) => typeof value === 'object' && value !== null,
   });
 
-export const postprocess = z.strictObject({ classify: classify.optional() });
+export const postprocess = z
+  .strictObject({ classify: classify.optional(), detect: detect.optional() })
+  .refine((value) => value.classify === undefined || value.detect === undefined, {
+    error: 'has both classify and detect; a model gives one of them',
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  });

@@ -9,6 +9,7 @@ import {
   type PreprocessSpec,
   type TensorSpec,
 } from '@inferry/contracts';
+import { detectSpec } from './detect-spec.ts';
 import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import { shapeText } from './signature-agreement.ts';
@@ -126,13 +127,18 @@ export function postprocessSpec(
   labels: readonly string[],
   problems: FileProblem[],
 ): PostprocessSpec {
-  const classify = yaml.config.postprocess?.classify;
+  const { classify, detect } = yaml.config.postprocess ?? {};
+  if (detect !== undefined) return detectSpec(detect, yaml, outputs, labels, problems);
   if (classify === undefined) return none;
   const at = ['postprocess', 'classify'];
   const { image, tabular } = yaml.config.preprocess ?? {};
   if (image === undefined && tabular === undefined) {
     const message = 'needs a preprocess section: raw tensors are answered with raw tensors';
     problems.push(yaml.problemAt(at, message));
+  }
+  if (classify.softmax && classify.sigmoid) {
+    const message = 'does not go with softmax: scores are logits of one label or of several';
+    problems.push(yaml.problemAt([...at, 'sigmoid'], message));
   }
   const scores = scoresOutput(yaml, classify.output, outputs, problems);
   if (scores === undefined) return none;
@@ -149,7 +155,8 @@ export function postprocessSpec(
     output: scores.name,
     labels,
     topK: Math.min(classify.top_k, labels.length),
-    softmax: classify.softmax,
+    activation: classify.softmax ? 'softmax' : classify.sigmoid ? 'sigmoid' : 'none',
+    threshold: classify.threshold ?? null,
   };
 }
 
