@@ -11,6 +11,8 @@ export interface Invocation {
   readonly wantsHelp: boolean;
   /** Values by flag name, without dashes; an empty text for a flag without a value. */
   readonly flags: ReadonlyMap<string, string>;
+  /** All values, in order, of flags that may be repeated. */
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly operands: readonly string[];
 }
 
@@ -63,6 +65,9 @@ function parseFlags(
   const wrong = (message: string): Result<Invocation, UsageProblem> =>
     err({ message, command: command.name });
   const known = flagsOf(command);
+  const repeatable = new Set(
+    (command as Command).options.filter((one) => one.isRepeatable).map((one) => one.flag),
+  );
   const { tokens } = parseArgs({
     args: [...words],
     options: Object.fromEntries(
@@ -73,9 +78,10 @@ function parseFlags(
     tokens: true,
   });
   const flags = new Map<string, string>();
+  const lists = new Map<string, string[]>();
   const operands: string[] = [];
   if (tokens.some((token) => token.kind === 'option' && helpFlags.has(token.name))) {
-    return ok({ command, wantsHelp: true, flags, operands });
+    return ok({ command, wantsHelp: true, flags, lists, operands });
   }
   for (const token of tokens) {
     if (token.kind === 'positional') operands.push(token.value);
@@ -83,18 +89,20 @@ function parseFlags(
     const takesValue = known.get(token.name);
     if (takesValue === undefined)
       return wrong(unknownFlag(command, token.rawName, [...known.keys()]));
-    if (flags.has(token.name)) return wrong(`${token.rawName} is given twice`);
+    const isRepeatable = repeatable.has(token.name);
+    if (flags.has(token.name) && !isRepeatable) return wrong(`${token.rawName} is given twice`);
     // Without "=", a word that begins with a dash is the next flag and not this one's value.
     const isNextFlag = token.inlineValue === false && token.value.startsWith('-');
     if (takesValue && (token.value === undefined || isNextFlag)) {
       return wrong(`${token.rawName} needs a value`);
     }
     if (!takesValue && token.value !== undefined) return wrong(`${token.rawName} takes no value`);
-    flags.set(token.name, token.value ?? '');
+    if (isRepeatable) lists.set(token.name, [...(lists.get(token.name) ?? []), token.value ?? '']);
+    else flags.set(token.name, token.value ?? '');
   }
   const problem = operandProblem(command, operands);
   return problem === undefined
-    ? ok({ command, wantsHelp: false, flags, operands })
+    ? ok({ command, wantsHelp: false, flags, lists, operands })
     : wrong(problem);
 }
 

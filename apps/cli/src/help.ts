@@ -33,7 +33,8 @@ export function commandHelp(command: Command): string {
     lines.push('', 'Flags:');
     for (const option of command.options) {
       const value = option.placeholder === null ? '' : ` ${option.placeholder}`;
-      lines.push(...entry(`--${option.flag}${value}`, option.help));
+      const again = option.isRepeatable === true ? ' (may be repeated)' : '';
+      lines.push(...entry(`--${option.flag}${value}${again}`, option.help));
     }
   }
   if (command.role !== null) {
