@@ -1,4 +1,5 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
+import { benchFlags } from './bench/flags.ts';
 import type { Role } from './settings.ts';
 
 interface Option {
@@ -6,6 +7,8 @@ interface Option {
   readonly flag: string;
   /** Null for a flag that takes no value. */
   readonly placeholder: string | null;
+  /** It may be given more than once, and each value counts. */
+  readonly isRepeatable?: boolean;
   readonly help: string;
 }
 
@@ -77,6 +80,24 @@ export const commands = [
     role: null,
     options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
     examples: ['inferry models check models', 'inferry models check models --json'],
+  },
+  {
+    name: 'bench',
+    operands: ['MODEL'],
+    summary: 'Puts load on a model of a running server and measures it.',
+    details: [
+      'Each load is warmed up and then measured in windows until throughput and latency of three in a row',
+      'agree; these are reported: throughput, latencies, how requests ended, and where their time went.',
+      'MODEL may be name@version. It loads whatever --url names: that is for its owner to decide.',
+      'Exits with 1 when requests failed, 130 after Ctrl-C, which reports what was measured so far.',
+    ],
+    role: null,
+    options: benchFlags,
+    examples: [
+      'inferry bench iris --concurrency 1,2,4,8',
+      'inferry bench digits --input models/digits/samples --request-rate 50,100 --json report.json',
+      'inferry bench resnet --api v2 --shape input:8,3,224,224 --url http://gpu-1:8000 --csv -',
+    ],
   },
   {
     name: 'setup cuda',

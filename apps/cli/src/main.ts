@@ -17,6 +17,7 @@ import {
 } from './own-process.ts';
 import type { StartRole } from './roles/role.ts';
 import { drainGraceMs, runRole } from './run-role.ts';
+import { progressLine } from './progress-line.ts';
 import type { Role } from './settings.ts';
 import { ownVersion } from './version.ts';
 
@@ -42,6 +43,8 @@ async function main(): Promise<number> {
       return 0;
     case 'models check':
       return modelsCheck(parsed.value);
+    case 'bench':
+      return benchModel(parsed.value);
     case 'setup cuda':
       return setupCuda();
     case 'serve':
@@ -68,6 +71,36 @@ async function modelsCheck({ operands, flags }: Invocation): Promise<number> {
   print(report.data);
   complain(report.remarks);
   return report.exitCode;
+}
+
+async function benchModel(invocation: Invocation): Promise<number> {
+  const { parseBenchOptions } = await import('./bench/options.ts');
+  const options = parseBenchOptions(invocation);
+  if (!options.ok) {
+    for (const problem of options.error) complain(`inferry: ${problem}\n`);
+    complain('Try "inferry help bench".\n');
+    return usageExitCode;
+  }
+  const { bench, connectionsFor } = await import('./bench/bench.ts');
+  const { openHttp } = await import('./bench/http.ts');
+  const http = openHttp({ clock: systemClock, connections: connectionsFor(options.value) });
+  const stop = new AbortController();
+  // Once: a second signal ends the process as it ends any other.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const code = await bench(options.value, {
+    clock: systemClock,
+    http,
+    ownCpuMs: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1_000;
+    },
+    stop: stop.signal,
+    print,
+    complain,
+    progress: progressLine(process.stderr),
+  });
+  await http.close();
+  return code;
 }
 
 async function setupCuda(): Promise<number> {
