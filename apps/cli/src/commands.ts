@@ -1,6 +1,7 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
 import { benchFlags } from './bench/flags.ts';
 import type { Role } from './settings.ts';
+import { tuneFlags } from './tune/flags.ts';
 
 interface Option {
   /** Without the dashes. */
@@ -80,6 +81,24 @@ export const commands = [
     role: null,
     options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
     examples: ['inferry models check models', 'inferry models check models --json'],
+  },
+  {
+    name: 'tune',
+    operands: ['MODEL'],
+    summary: 'Finds batch size, instances and threads for a latency target, by measuring.',
+    details: [
+      'Measures every division of the cores into instances and threads, each in a process of its own: what',
+      'batches of 1, 2, 4, ... rows take while all instances run. Prints the settings compared, the curve of',
+      'the best one, and why it is the best. MODEL is a name or name@version; stop other work meanwhile.',
+      'Exits 1 when no setting keeps the target.',
+    ],
+    role: null,
+    options: tuneFlags,
+    examples: [
+      'inferry tune digits --input models/digits/samples --latency-target 50',
+      'inferry tune digits --input models/digits/samples --latency-target 50 --write',
+      'inferry tune resnet --models /srv/models --device cuda:0 --max-seconds 300 --json',
+    ],
   },
   {
     name: 'bench',

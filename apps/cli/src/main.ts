@@ -19,6 +19,8 @@ import type { StartRole } from './roles/role.ts';
 import { drainGraceMs, runRole } from './run-role.ts';
 import { progressLine } from './progress-line.ts';
 import type { Role } from './settings.ts';
+import { measuringName } from './tune/messages.ts';
+import { parseTuneOptions } from './tune/options.ts';
 import { ownVersion } from './version.ts';
 
 const usageExitCode = 2;
@@ -43,6 +45,8 @@ async function main(): Promise<number> {
       return 0;
     case 'models check':
       return modelsCheck(parsed.value);
+    case 'tune':
+      return tune(parsed.value);
     case 'bench':
       return benchModel(parsed.value);
     case 'setup cuda':
@@ -71,6 +75,27 @@ async function modelsCheck({ operands, flags }: Invocation): Promise<number> {
   print(report.data);
   complain(report.remarks);
   return report.exitCode;
+}
+
+async function tune(invocation: Invocation): Promise<number> {
+  const { env } = process;
+  if (env[measuringName] === '1') {
+    const { measureForParent } = await import('./tune/measuring-process.ts');
+    return measureForParent(kill);
+  }
+  const options = parseTuneOptions(invocation, env);
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'tune');
+  const { tune } = await import('./tune/tune.ts');
+  return tune(options.value, {
+    clock: systemClock,
+    random: systemRandom,
+    env,
+    argv: [...process.execArgv, ...process.argv.slice(1)],
+    columns: process.stdout.columns ?? 100,
+    print,
+    complain,
+    progress: progressLine(process.stderr),
+  });
 }
 
 async function benchModel(invocation: Invocation): Promise<number> {

@@ -1,7 +1,10 @@
 /** The worker: claims batches, runs them, settles them. No HTTP of callers. */
+export { overheadMs as batchOverheadMs } from './batch-size.ts';
 export type { WorkerDeps, WorkerDevice } from './deps.ts';
 export type { WorkerState } from './lifecycle.ts';
+export { profileKey } from './stored-profiles.ts';
 export type { WorkerStage, WorkerTelemetry } from './telemetry.ts';
+export { type BatchSample, MeasuredModel } from './tuning/measured-model.ts';
 export { createWorker, type Worker } from './wire.ts';
 // What the command line needs of inference: it starts apps, and their parts meet inside them.
 export { availableProviders, createBackend, setupCuda } from '@inferry/inference';

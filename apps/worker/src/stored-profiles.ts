@@ -20,6 +20,11 @@ export interface StoredProfilesDeps {
 /** The wait for stored profiles at the start, for all models together. */
 const loadMsMax = 1_000;
 
+/** What the run times of a model depend on, beside the hardware. */
+interface ProfiledModel extends Pick<LoadedModel, 'manifest'> {
+  readonly instances: readonly Pick<LoadedModel['instances'][number], 'provider'>[];
+}
+
 interface Kept {
   readonly key: string;
   readonly latency: Pick<LatencyModel, 'snapshot'>;
@@ -70,7 +75,7 @@ export class StoredProfiles {
 }
 
 /** The same for all workers whose runs of the model take the same time. */
-function profileKey({ instances, manifest }: LoadedModel, hardware: string): string {
+export function profileKey({ instances, manifest }: ProfiledModel, hardware: string): string {
   const { graphOptimization, intraOpThreads } = manifest.session;
   const provider = instances[0]?.provider ?? 'cpu';
   const runs = [provider, hardware, instances.length, graphOptimization, intraOpThreads];

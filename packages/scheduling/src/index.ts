@@ -1,5 +1,5 @@
 /** Decisions of the scheduler, pure: no I/O, no clock, no timers. Apps ask and act. */
-export { answerMs, type BatchCap, type BatchCapPolicy } from './batch-cap.ts';
+export { answerMs, batchCap, type BatchCap, type BatchCapPolicy } from './batch-cap.ts';
 export { BatchLimit, type BatchLimitChange } from './batch-limit.ts';
 export {
   type ClaimAheadPolicy,

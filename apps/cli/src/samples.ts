@@ -1,0 +1,93 @@
+/**
+ * Inputs of one row each from files, as a model's pipeline takes them, with labels where they are known:
+ * images, and JSON files with a row or a list of rows.
+ */
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { ModelManifest, PipelineRow } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { type Input, readInputs } from './bench/inputs.ts';
+
+export interface Sample {
+  /** The file, and the place in it where it holds several. */
+  readonly name: string;
+  readonly row: PipelineRow;
+  /** Null where it is not known. */
+  readonly label: string | null;
+}
+
+const rowsMax = 100_000;
+
+/**
+ * The samples at `paths`. In a folder, the samples in a sub-folder have its name as their label; a JSON row
+ * may bring its own as `{"input": {...}, "label": "..."}`. The error names the file.
+ */
+export async function readSamples(
+  paths: readonly string[],
+  manifest: ModelManifest,
+): Promise<Result<readonly Sample[], string>> {
+  if (manifest.preprocess.kind === 'none') {
+    return err(
+      `${manifest.name} has no preprocess section in its model.yaml: there is no pipeline that takes files`,
+    );
+  }
+  const samples: Sample[] = [];
+  for (const path of paths) {
+    const labels = await subfoldersOf(path);
+    // A folder of folders has its files in them; one without is read itself.
+    const sources = labels.length === 0 ? [path] : labels.map((label) => join(path, label));
+    for (const [i, source] of sources.entries()) {
+      const inputs = await readInputs([source]);
+      if (!inputs.ok) return inputs;
+      for (const input of inputs.value) {
+        const read = samplesIn(input, manifest, labels[i] ?? null);
+        if (!read.ok) return err(`${input.name}: ${read.error}`);
+        samples.push(...read.value);
+      }
+    }
+  }
+  if (samples.length > rowsMax) return err(`there are more than ${rowsMax} samples`);
+  return samples.length === 0 ? err('there is no sample') : ok(samples);
+}
+
+async function subfoldersOf(path: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+    return folders.map((folder) => basename(folder.name)).toSorted();
+  } catch {
+    // A file, or nothing: whoever reads it says so.
+    return [];
+  }
+}
+
+function samplesIn(
+  { bytes, mediaType, name }: Input,
+  { preprocess }: ModelManifest,
+  label: string | null,
+): Result<readonly Sample[], string> {
+  if (mediaType !== 'application/json') {
+    if (preprocess.kind !== 'image') return err('the model takes rows of JSON');
+    return ok([{ name, label, row: { [preprocess.input]: bytes } }]);
+  }
+  if (preprocess.kind === 'image') return err('the model takes images');
+  const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  const rows: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const samples: Sample[] = [];
+  for (const [i, row] of rows.entries()) {
+    const place = rows.length === 1 ? name : `${name} row ${i}`;
+    if (!isRow(row)) return err(`row ${i} must be a JSON object`);
+    const own = row['label'];
+    if (isRow(row['input']) && Object.keys(row).every((key) => ['input', 'label'].includes(key))) {
+      const given = typeof own === 'string' || typeof own === 'number' ? String(own) : label;
+      samples.push({ name: place, label: given, row: row['input'] });
+    } else {
+      samples.push({ name: place, label, row });
+    }
+  }
+  return ok(samples);
+}
+
+function isRow(value: unknown): value is PipelineRow {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,106 @@
+/** Writes what was found: the settings into model.yaml, the curve to where the next worker looks for it. */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { defaultLimits, type ModelManifest, newId } from '@inferry/contracts';
+import {
+  editModelYaml,
+  loadRepository,
+  problemText,
+  resolveModel,
+  type TunedSettings,
+} from '@inferry/models';
+import { createBullmqQueue } from '@inferry/queue';
+import { type Clock, err, ok, type Random, type Result, sleep } from '@inferry/runtime';
+import type { LatencySnapshot } from '@inferry/scheduling';
+import { profileKey } from '@inferry/worker';
+
+/** Redis is waited for so long. */
+const redisMsMax = 5_000;
+
+/**
+ * Sets the settings in the model's model.yaml, or makes one. The repository is read again afterwards, and
+ * where it then has a problem with the model, the file is what it was before. The value is the manifest
+ * with the settings.
+ */
+export async function writeSettings(
+  modelsDir: string,
+  { name, version }: Pick<ModelManifest, 'name' | 'version'>,
+  settings: TunedSettings,
+): Promise<Result<{ readonly file: string; readonly manifest: ModelManifest }, string>> {
+  const file = join(modelsDir, name, 'model.yaml');
+  try {
+    const before = await textOf(file);
+    const edited = editModelYaml(before ?? '', settings);
+    if (!edited.ok) return err(`${file}: ${edited.error}`);
+    await replace(file, edited.value);
+    const { models, problems } = await loadRepository(modelsDir);
+    const own = problems.filter((problem) => problem.model === name);
+    const manifest = resolveModel(models, name, version);
+    if (own.length === 0 && manifest.ok) return ok({ file, manifest: manifest.value });
+    if (before === null) await rm(file);
+    else await replace(file, before);
+    const reasons = own.map(problemText).join('\n');
+    return err(`${file} is as it was: with these settings it would not be valid\n${reasons}`);
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause;
+    return err(cause.message);
+  }
+}
+
+async function textOf(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
+    throw cause;
+  }
+}
+
+/** At once: whoever reads the file finds the one text or the other. */
+async function replace(file: string, text: string): Promise<void> {
+  const aside = join(dirname(file), `.model.yaml.${process.pid}`);
+  await writeFile(aside, text);
+  await rename(aside, file);
+}
+
+export interface ProfileTarget {
+  readonly redis: { readonly url: string; readonly prefix: string };
+  /** As workers name it. */
+  readonly hardware: string;
+  readonly provider: 'cpu' | 'cuda' | 'tensorrt';
+  readonly instances: number;
+}
+
+/** Stores what was measured under the name under which a worker with these settings looks for it. */
+export async function storeProfile(
+  manifest: ModelManifest,
+  snapshot: LatencySnapshot,
+  { hardware, instances, provider, redis }: ProfileTarget,
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+): Promise<Result<void, string>> {
+  const { inlinePayloadBytesMax, leaseMs, resultBytesPerClassMax, sweepMs, tombstoneMs } =
+    defaultLimits;
+  const queue = createBullmqQueue({
+    url: redis.url,
+    prefix: redis.prefix,
+    clock,
+    processId: newId('tune', clock.nowMs(), random),
+    leaseMs,
+    sweepMs,
+    inlinePayloadBytesMax,
+    resultBytesPerClassMax,
+    tombstoneMs,
+  });
+  const sessions = Array.from({ length: instances }, () => ({ provider }));
+  const key = profileKey({ manifest, instances: sessions }, hardware);
+  const given = new AbortController();
+  const late = sleep(clock, redisMsMax, given.signal).then(() => 'Redis did not answer in 5 s');
+  const saving = queue.saveProfile(key, JSON.stringify(snapshot)).then(
+    () => null,
+    (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)),
+  );
+  const problem = await Promise.race([saving, late]);
+  given.abort();
+  await queue.close();
+  return problem === null ? ok(undefined) : err(problem);
+}
