@@ -7,6 +7,7 @@ import {
   type JsonObject,
   type Limits,
   type ModelManifest,
+  type PostprocessSpec,
   type TabularColumn,
 } from '@inferry/contracts';
 import { z } from 'zod';
@@ -166,13 +167,29 @@ function columnSchema(column: TabularColumn): JsonObject {
 function outputSchema(manifest: ModelManifest): JsonObject {
   const tensors = tensorsSchema('outputs', manifest);
   if (!hasPipeline(manifest)) return tensors;
-  if (manifest.postprocess.kind === 'none') return { anyOf: [{}, tensors] };
+  return { anyOf: [answerSchema(manifest.postprocess), tensors] };
+}
+
+function answerSchema(spec: PostprocessSpec): JsonObject {
+  if (spec.kind === 'none') return {};
   const score = {
-    label: { type: 'string', enum: [...manifest.postprocess.labels] },
+    label: { type: 'string', enum: [...spec.labels] },
     score: { type: 'number' },
   };
-  const answer = strictObject({ ...score, top_k: { type: 'array', items: strictObject(score) } });
-  return { anyOf: [answer, tensors] };
+  if (spec.kind === 'classify') {
+    return strictObject({ ...score, top_k: { type: 'array', items: strictObject(score) } });
+  }
+  const side = { type: 'number', minimum: 0 };
+  const box = {
+    ...strictObject({ x: side, y: side, width: side, height: side }),
+    description: 'In pixels of the image that was sent, from its left top corner.',
+  };
+  const detections = {
+    type: 'array',
+    maxItems: spec.detectionsMax,
+    items: strictObject({ ...score, box }),
+  };
+  return strictObject({ detections });
 }
 
 function strictObject(properties: JsonObject): JsonObject {
