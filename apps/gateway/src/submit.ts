@@ -11,12 +11,11 @@ import {
   newJobId,
 } from '@inferry/contracts';
 import {
-  bindSubmit,
   parseCancelAfter,
   parseIdempotencyKey,
   parsePrefer,
+  parseSubmit,
   type Preference,
-  readSubmit,
   type SubmitBody,
 } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -200,15 +199,14 @@ async function place(
   parts: GatewayParts,
 ): Promise<Result<Placed, Failure>> {
   const { reference, body, cancelAfterMs, preference, tenant } = arrived;
-  const document = readSubmit(body, reference === undefined ? 'body' : 'path');
-  if (!document.ok) return document;
-  const model = resolveReference(reference ?? document.value.model ?? '', parts.catalogue);
-  if (!model.ok) return model;
-  const manifest = model.value;
-  const { limits, tenants } = parts;
-  const hasPriorities = tenants !== undefined;
-  const context = { manifest, limits, cancelAfterMs, hasPriorities };
-  const submission = bindSubmit(document.value, context);
+  const { limits, tenants, catalogue } = parts;
+  const submission = parseSubmit(body, {
+    modelIn: reference === undefined ? 'body' : 'path',
+    modelOf: (named) => resolveReference(reference ?? named ?? '', catalogue),
+    limits,
+    cancelAfterMs,
+    hasPriorities: tenants !== undefined,
+  });
   if (!submission.ok) return submission;
   const { requestId, startedAtMs } = c.get('exchange');
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
@@ -219,11 +217,10 @@ async function place(
       id,
       requestId,
       startedAtMs,
-      manifest,
       tenant,
       mode: 'async',
       isHeld,
-      whenLate: whenLate(preference, manifest),
+      whenLate: whenLate(preference, submission.value.manifest),
       retentionMs,
     },
     parts,

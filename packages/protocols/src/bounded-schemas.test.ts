@@ -1,10 +1,11 @@
-import { failure, type Failure, type ModelManifest } from '@inferry/contracts';
+import { defaultLimits, failure, type Failure, type ModelManifest } from '@inferry/contracts';
+import { ok } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
 
 import { iris } from './models-fixture.test.ts';
 import { parseInferRequest } from './open-inference.ts';
 import { problemDocument } from './problem.ts';
-import { readSubmit } from './submit.ts';
+import { parseSubmit } from './submit.ts';
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -14,7 +15,16 @@ function inferRefusal(text: string, manifest: ModelManifest = iris): Failure | u
 }
 
 function submitRefusal(text: string): Failure | undefined {
-  const result = readSubmit({ kind: 'json', bytes: bytesOf(text) }, 'path');
+  const result = parseSubmit(
+    { kind: 'json', bytes: bytesOf(text) },
+    {
+      modelIn: 'path',
+      modelOf: () => ok(iris),
+      limits: defaultLimits,
+      cancelAfterMs: undefined,
+      hasPriorities: false,
+    },
+  );
   return result.ok ? undefined : result.error;
 }
 

@@ -7,12 +7,13 @@ import {
   newJobId,
 } from '@inferry/contracts';
 import { seededRandom } from '@inferry/runtime';
+import { ok } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
 
 import { jobDocument, jobSchema } from './job-document.ts';
 import { modelDocument, modelSchema } from './model-document.ts';
 import { openApiDocument } from './openapi.ts';
-import { bindSubmit, readSubmit } from './submit.ts';
+import { parseSubmit } from './submit.ts';
 import { parseInferRequest } from './open-inference.ts';
 import { problemDocument, problemSchema } from './problem.ts';
 import { adder, digits, iris } from './models-fixture.test.ts';
@@ -213,10 +214,9 @@ describe('the OpenAPI document', () => {
     const context = { limits: defaultLimits, cancelAfterMs: undefined, hasPriorities: false };
     for (const manifest of [iris, digits, adder]) {
       const bytes = bodyOf('/v1/models/{model}/jobs', manifest.name);
-      const read = readSubmit({ kind: 'json', bytes }, 'path');
-      expect(read.ok && bindSubmit(read.value, { ...context, manifest })).toMatchObject({
-        ok: true,
-      });
+      const modelOf = () => ok(manifest);
+      const submit = { ...context, modelIn: 'path', modelOf } as const;
+      expect(parseSubmit({ kind: 'json', bytes }, submit)).toMatchObject({ ok: true });
       const infer = bodyOf('/v2/models/{model}/infer', manifest.name);
       expect(parseInferRequest(infer, manifest, context)).toMatchObject({ ok: true });
     }

@@ -14,7 +14,7 @@ import {
 } from '@inferry/contracts';
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 
-import { decodeBase64 } from './base64.ts';
+import { type DecodeBase64, decodeBase64 } from './base64.ts';
 import { fromBrainFloat, toBrainFloat } from './brain-float.ts';
 
 /** How one fixed-size element is stored and written. `put` returns what is wrong with a value. */
@@ -71,16 +71,21 @@ const codecs: Readonly<Record<Exclude<Datatype, 'BYTES'>, ElementCodec>> = {
 
 /**
  * `data` of a JSON tensor, nested or flat, as row-major little-endian bytes. `count` is the product of
- * the shape. The error says what is wrong, without the tensor's name: the caller adds it.
+ * the shape. The error says what is wrong, without the tensor's name: the caller adds it. `decode` gives the
+ * bytes of elements in base64.
  */
 export function encodeElements(
   data: unknown,
   datatype: Datatype,
   count: number,
+  decode: DecodeBase64 = decodeBase64,
 ): Result<Uint8Array, string> {
+  if (datatype === 'BYTES') {
+    const elements = bytesElements(data, count, decode);
+    return elements.ok ? ok(joinBytes(elements.value)) : elements;
+  }
   const leaves = flatten(data, count);
   if (!leaves.ok) return leaves;
-  if (datatype === 'BYTES') return encodeStrings(leaves.value);
   const size = datatypeBytes[datatype];
   const bytes = new Uint8Array(count * size);
   const view = new DataView(bytes.buffer);
@@ -134,26 +139,33 @@ function flatten(data: unknown, count: number): Result<readonly unknown[], strin
   return ok(leaves);
 }
 
-function encodeStrings(leaves: readonly unknown[]): Result<Uint8Array, string> {
+/** The elements of a BYTES tensor one by one, where {@link encodeElements} makes one piece of them. */
+export function bytesElements(
+  data: unknown,
+  count: number,
+  decode: DecodeBase64,
+): Result<readonly Uint8Array[], string> {
+  const leaves = flatten(data, count);
+  if (!leaves.ok) return leaves;
   const elements: Uint8Array[] = [];
-  for (const [i, leaf] of leaves.entries()) {
+  for (const [i, leaf] of leaves.value.entries()) {
     // UTF-8 has no bytes for it, and an encoder would put another character in its place.
     if (typeof leaf === 'string' && loneSurrogate.test(leaf)) {
       return err(`element ${i} holds half of a surrogate pair, which is no character`);
     }
-    const element = typeof leaf === 'string' ? encoder.encode(leaf) : wrappedBytes(leaf);
+    const element = typeof leaf === 'string' ? encoder.encode(leaf) : wrappedBytes(leaf, decode);
     if (element === undefined) {
       return err(`element ${i} must be a string or {"b64": "<base64>"}`);
     }
     elements.push(element);
   }
-  return ok(joinBytes(elements));
+  return ok(elements);
 }
 
-function wrappedBytes(leaf: unknown): Uint8Array | undefined {
+function wrappedBytes(leaf: unknown, decode: DecodeBase64): Uint8Array | undefined {
   if (leaf === null || typeof leaf !== 'object') return undefined;
   const text = 'b64' in leaf && Object.keys(leaf).length === 1 ? leaf.b64 : undefined;
-  return typeof text === 'string' ? decodeBase64(text) : undefined;
+  return typeof text === 'string' ? decode(text) : undefined;
 }
 
 function writeString(element: Uint8Array): string {

@@ -17,4 +17,4 @@ export {
   parseWait,
   type Preference,
 } from './request-headers.ts';
-export { bindSubmit, readSubmit, type SubmitBody } from './submit.ts';
+export { parseSubmit, type SubmitBody } from './submit.ts';

@@ -6,6 +6,9 @@ import { type Failure, failure, type JsonValue } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { parse, stringify } from 'lossless-json';
 
+import { type DecodeBase64, decodeBase64 } from './base64.ts';
+import { shortenJson } from './long-base64.ts';
+
 const depthMax = 64;
 /** Digits of the longest 64-bit integer, with its sign. Longer integers are out of every range anyway. */
 const integerCharsMax = 20;
@@ -21,6 +24,30 @@ export function parseJson(bytes: Uint8Array): Result<JsonValue, Failure> {
   } catch {
     return err(failure('malformed_json', 'The body is not UTF-8 text.'));
   }
+  return parseText(text);
+}
+
+/**
+ * What `read` makes of a JSON body. `decode` gives it the bytes of a string that is base64, and spares the
+ * body's long ones the way through a string ({@link shortenJson}). `read` may be called twice, and must answer
+ * the same to the same: where a long string is no base64, or is not asked for, or something else is wrong,
+ * the body is read again as it is. Errors: `malformed_json`, and those of `read`.
+ */
+export function readJson<T>(
+  bytes: Uint8Array,
+  read: (value: JsonValue, decode: DecodeBase64) => Result<T, Failure>,
+): Result<T, Failure> {
+  const shortened = shortenJson(bytes, decodeBase64);
+  if (shortened !== undefined) {
+    const value = parseText(shortened.text);
+    const result = value.ok ? read(value.value, shortened.decode) : value;
+    if (result.ok && shortened.isAllDecoded()) return result;
+  }
+  const json = parseJson(bytes);
+  return json.ok ? read(json.value, decodeBase64) : json;
+}
+
+function parseText(text: string): Result<JsonValue, Failure> {
   if (text.trim() === '') return err(failure('malformed_json', 'The body is empty.'));
   if (isTooDeep(text)) {
     return err(failure('malformed_json', `The body nests deeper than ${depthMax} levels.`));

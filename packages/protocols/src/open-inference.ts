@@ -10,6 +10,7 @@ import {
   type JobInput,
   type JobOutput,
   type JsonObject,
+  type JsonValue,
   type ModelManifest,
   type Priority,
   type Tensor,
@@ -18,8 +19,9 @@ import {
 import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
+import type { DecodeBase64 } from './base64.ts';
 import { writeElements } from './elements.ts';
-import { parseJson, writeJson } from './json.ts';
+import { readJson, writeJson } from './json.ts';
 import { priorityOf } from './priority.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
 import {
@@ -66,9 +68,18 @@ export function parseInferRequest(
   manifest: ModelManifest,
   { hasPriorities }: { readonly hasPriorities: boolean },
 ): Result<InferRequest, Failure> {
-  const json = parseJson(body);
-  if (!json.ok) return json;
-  const request = inferRequestSchema.safeParse(json.value);
+  return readJson(body, (value, decode) =>
+    bindInferRequest(value, decode, manifest, hasPriorities),
+  );
+}
+
+function bindInferRequest(
+  value: JsonValue,
+  decode: DecodeBase64,
+  manifest: ModelManifest,
+  hasPriorities: boolean,
+): Result<InferRequest, Failure> {
+  const request = inferRequestSchema.safeParse(value);
   if (!request.success) return err(schemaRefusal(request.error, '#'));
   const { inputs, outputs, id } = request.data;
   const parameters = request.data.parameters ?? {};
@@ -76,7 +87,7 @@ export function parseInferRequest(
   if (!timeoutMs.ok) return timeoutMs;
   const priority = priorityOf(parameters['priority'], hasPriorities);
   if (!priority.ok) return priority;
-  const bound = bindTensors({ inputs, outputs }, manifest, '#');
+  const bound = bindTensors({ inputs, outputs }, manifest, { base: '#', decode });
   if (!bound.ok) return bound;
   return ok({
     id: id ?? undefined,

@@ -9,11 +9,17 @@ import {
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 
-import { decodeBase64 } from './base64.ts';
+import type { DecodeBase64 } from './base64.ts';
 import { invalidInput, pointerTo, type Problem, refusal } from './refusals.ts';
 
 /** The bytes of the multipart parts of a request, by name. */
 export type Parts = ReadonlyMap<string, Uint8Array>;
+
+/** Where the bytes are that an input refers to. */
+export interface BytesSources {
+  readonly parts: Parts;
+  readonly decode: DecodeBase64;
+}
 
 const base = '#/input';
 
@@ -23,12 +29,12 @@ const base = '#/input';
  */
 export function bindPipelineInput(
   input: Readonly<Record<string, JsonValue>>,
-  parts: Parts,
+  sources: BytesSources,
   manifest: ModelManifest,
 ): Result<PipelineRow, Failure> {
   switch (manifest.preprocess.kind) {
     case 'image':
-      return bindImage(input, parts, manifest.preprocess.input);
+      return bindImage(input, sources, manifest.preprocess.input);
     case 'tabular':
       return bindColumns(input, manifest.preprocess);
     case 'none': {
@@ -41,7 +47,7 @@ export function bindPipelineInput(
 
 function bindImage(
   input: Readonly<Record<string, JsonValue>>,
-  parts: Parts,
+  sources: BytesSources,
   field: string,
 ): Result<PipelineRow, Failure> {
   for (const name of Object.keys(input)) {
@@ -55,7 +61,7 @@ function bindImage(
     const detail = `"${field}" is missing: give {"$b64": "<base64 of a PNG, JPEG...>"}.`;
     return err(invalidInput(pointer, 'missing', detail));
   }
-  const bytes = readBinary(value, parts);
+  const bytes = readBinary(value, sources);
   if (!bytes.ok) return err(invalidInput(pointer, 'binary', `"${field}" ${bytes.error}.`));
   if (bytes.value.length === 0) {
     return err(invalidInput(pointer, 'empty', `"${field}" is empty.`));
@@ -64,7 +70,7 @@ function bindImage(
 }
 
 /** The error is what is wrong, to follow the field's name. */
-function readBinary(value: JsonValue, parts: Parts): Result<Uint8Array, string> {
+function readBinary(value: JsonValue, { parts, decode }: BytesSources): Result<Uint8Array, string> {
   const expected = 'must be {"$b64": "..."} or {"$part": "<name of a multipart part>"}';
   if (value === null || typeof value !== 'object') return err(expected);
   const members = new Map(Object.entries(value));
@@ -76,7 +82,7 @@ function readBinary(value: JsonValue, parts: Parts): Result<Uint8Array, string> 
     }
   }
   if (typeof text === 'string' && name === undefined) {
-    const bytes = decodeBase64(text);
+    const bytes = decode(text);
     return bytes === undefined ? err('is not valid base64') : ok(bytes);
   }
   if (typeof name !== 'string' || text !== undefined) return err(expected);

@@ -1,8 +1,9 @@
 import { defaultLimits, type ModelManifest } from '@inferry/contracts';
 import fc from 'fast-check';
+import { ok } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
 
-import { bindSubmit, readSubmit, type SubmitBody } from './submit.ts';
+import { parseSubmit, type SubmitBody } from './submit.ts';
 import { adder, digits, iris } from './models-fixture.test.ts';
 
 const flower = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
@@ -18,9 +19,24 @@ function submit(
   cancelAfterMs?: number,
   hasPriorities = false,
 ) {
-  const document = readSubmit(body, 'path');
-  if (!document.ok) return document;
-  return bindSubmit(document.value, { manifest, limits, cancelAfterMs, hasPriorities });
+  const modelOf = () => ok(manifest);
+  return parseSubmit(body, { modelIn: 'path', modelOf, limits, cancelAfterMs, hasPriorities });
+}
+
+/** To `POST /v1/jobs`, with the names that were asked for. */
+function submitUnrouted(body: SubmitBody) {
+  const named: (string | undefined)[] = [];
+  const result = parseSubmit(body, {
+    modelIn: 'body',
+    modelOf(name) {
+      named.push(name);
+      return ok(iris);
+    },
+    limits,
+    cancelAfterMs: undefined,
+    hasPriorities: false,
+  });
+  return { result, named };
 }
 
 function refused(body: SubmitBody, manifest: ModelManifest, cancelAfterMs?: number) {
@@ -33,6 +49,7 @@ describe('a submit', () => {
     expect(submit(json({ input: flower }), iris)).toEqual({
       ok: true,
       value: {
+        manifest: iris,
         input: { form: 'pipeline', rows: [flower] },
         rows: 1,
         priority: 'normal',
@@ -64,7 +81,7 @@ describe('a submit', () => {
 
   test('of a raw body needs its model in the path', () => {
     const body: SubmitBody = { kind: 'raw', bytes: Uint8Array.of(1, 2, 3) };
-    expect(readSubmit(body, 'body')).toMatchObject({
+    expect(submitUnrouted(body).result).toMatchObject({
       ok: false,
       error: { code: 'unsupported_media_type' },
     });
@@ -113,8 +130,8 @@ describe('a submit', () => {
 
   test('names its model in the body where the path does not', () => {
     const body = json({ model: 'iris@1', input: flower });
-    expect(readSubmit(body, 'body')).toMatchObject({ ok: true, value: { model: 'iris@1' } });
-    expect(readSubmit(body, 'path')).toMatchObject({ ok: false, error: { code: 'unknown_field' } });
+    expect(submitUnrouted(body)).toMatchObject({ result: { ok: true }, named: ['iris@1'] });
+    expect(submit(body, iris)).toMatchObject({ ok: false, error: { code: 'unknown_field' } });
   });
 
   test.each([

@@ -1,6 +1,6 @@
 /**
  * The body of a submit: read first (what it says), then bound to a model and the limits (what it
- * means). Two steps, because `POST /v1/jobs` names its model inside the body.
+ * means). In this order, because `POST /v1/jobs` names its model inside the body.
  */
 import {
   type Failure,
@@ -16,8 +16,9 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import { boundedRecord } from './bounded-schemas.ts';
-import { parseJson } from './json.ts';
-import { bindPipelineInput, type Parts } from './pipeline-input.ts';
+import { decodeBase64 } from './base64.ts';
+import { readJson } from './json.ts';
+import { bindPipelineInput, type BytesSources, type Parts } from './pipeline-input.ts';
 import { untoldPriority } from './priority.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
 import {
@@ -82,7 +83,7 @@ const tensorInputSchema = z.strictObject({
 
 type Options = Omit<z.infer<typeof submitSchema>, 'input'>;
 
-export interface SubmitDocument {
+interface SubmitDocument {
   /** Only where the body names the model. */
   readonly model: string | undefined;
   readonly options: Options;
@@ -90,12 +91,25 @@ export interface SubmitDocument {
     | {
         readonly kind: 'object';
         readonly input: Readonly<Record<string, JsonValue>>;
-        readonly parts: Parts;
+        readonly sources: BytesSources;
       }
     | { readonly kind: 'raw'; readonly bytes: Uint8Array };
 }
 
+/** What a submit is bound to. */
+export interface SubmitContext {
+  readonly modelIn: 'path' | 'body';
+  /** The model, where the path names it or the body does (`named`). May be called twice. */
+  readonly modelOf: (named: string | undefined) => Result<ModelManifest, Failure>;
+  readonly limits: Limits;
+  /** The header `Cancel-After`, another way to say `deadline_ms`. */
+  readonly cancelAfterMs: number | undefined;
+  /** Where one line serves all, a priority would be ignored; so it is refused. */
+  readonly hasPriorities: boolean;
+}
+
 export interface Submission extends BoundInput {
+  readonly manifest: ModelManifest;
   readonly input: JobInput;
   readonly priority: Priority;
   readonly deadlineMs: number;
@@ -108,17 +122,17 @@ export interface Submission extends BoundInput {
 }
 
 /**
- * What the body says. Errors: `malformed_json`, `malformed_multipart`, `unsupported_media_type`,
- * `unknown_field`, `invalid_input`.
+ * What a body asks for. The bytes of an image are views into a raw or multipart body. Errors: `malformed_json`,
+ * `malformed_multipart`, `unsupported_media_type`, `unknown_field`, `invalid_input`, `invalid_deadline`,
+ * `metadata_too_large`, and those of `modelOf`.
  */
-export function readSubmit(
-  body: SubmitBody,
-  modelIn: 'path' | 'body',
-): Result<SubmitDocument, Failure> {
-  if (modelIn === 'path' && body.kind === 'raw') {
-    return ok({ model: undefined, options: {}, given: { kind: 'raw', bytes: body.bytes } });
-  }
+export function parseSubmit(body: SubmitBody, context: SubmitContext): Result<Submission, Failure> {
+  const { modelIn } = context;
   if (body.kind === 'raw') {
+    if (modelIn === 'path') {
+      const given = { kind: 'raw', bytes: body.bytes } as const;
+      return bindSubmit({ model: undefined, options: {}, given }, context);
+    }
     const detail = 'A raw body names no model; post it to /v1/models/{model}/jobs.';
     return err(failure('unsupported_media_type', detail));
   }
@@ -129,40 +143,44 @@ export function readSubmit(
       return err(failure('malformed_multipart', 'The body has no part "request".'));
     }
     const fields = Object.fromEntries([...parts.keys()].map((name) => [name, { $part: name }]));
-    return ok({ model: undefined, options: {}, given: { kind: 'object', input: fields, parts } });
+    const sources = { parts, decode: decodeBase64 };
+    const given = { kind: 'object', input: fields, sources } as const;
+    return bindSubmit({ model: undefined, options: {}, given }, context);
   }
-  const json = parseJson(bytes);
-  if (!json.ok) return json;
-  const schema = modelIn === 'body' ? submitWithModelSchema : submitSchema;
-  const parsed = schema.safeParse(json.value);
-  if (!parsed.success) return err(schemaRefusal(parsed.error, '#'));
-  const { input: fields, ...rest } = parsed.data;
-  const { model, ...given } = { model: undefined, ...rest };
-  // The schema leaves the input's values as they were parsed, so they are JSON.
-  const object = fields as Readonly<Record<string, JsonValue>>;
-  return ok({ model, options: given, given: { kind: 'object', input: object, parts } });
+  return readJson(bytes, (value, decode) => {
+    const document = readDocument(value, { parts, decode }, modelIn);
+    return document.ok ? bindSubmit(document.value, context) : document;
+  });
 }
 
-/**
- * What the body means for a model. `cancelAfterMs` is the header `Cancel-After`, another way to say
- * `deadline_ms`. Errors: `invalid_input`, `unknown_field`, `invalid_deadline`, `metadata_too_large`.
- */
-export function bindSubmit(
-  document: SubmitDocument,
-  context: {
-    readonly manifest: ModelManifest;
-    readonly limits: Limits;
-    readonly cancelAfterMs: number | undefined;
-    /** Where one line serves all, a priority would be ignored; so it is refused. */
-    readonly hasPriorities: boolean;
-  },
+function readDocument(
+  value: JsonValue,
+  sources: BytesSources,
+  modelIn: 'path' | 'body',
+): Result<SubmitDocument, Failure> {
+  const schema = modelIn === 'body' ? submitWithModelSchema : submitSchema;
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) return err(schemaRefusal(parsed.error, '#'));
+  const { input: fields, ...rest } = parsed.data;
+  const { model, ...options } = { model: undefined, ...rest };
+  // The schema leaves the input's values as they were parsed, so they are JSON.
+  const object = fields as Readonly<Record<string, JsonValue>>;
+  return ok({ model, options, given: { kind: 'object', input: object, sources } });
+}
+
+/** What the document means for its model. */
+function bindSubmit(
+  { model, options: given, given: input }: SubmitDocument,
+  context: SubmitContext,
 ): Result<Submission, Failure> {
-  const { manifest, limits } = context;
-  const { options: given } = document;
+  const resolved = context.modelOf(model);
+  if (!resolved.ok) return resolved;
+  const manifest = resolved.value;
+  const { limits, cancelAfterMs } = context;
   if (given.priority !== undefined && !context.hasPriorities) {
     return err(untoldPriority('#/priority'));
   }
-  const times = bindTimes(given, context);
+  const times = bindTimes(given, { manifest, limits, cancelAfterMs });
   if (!times.ok) return times;
   const metadata = checkMetadata(given.metadata ?? {}, limits);
   if (!metadata.ok) return metadata;
@@ -170,11 +188,12 @@ export function bindSubmit(
   if (!attempts.ok) return attempts;
   const retention = withinMax('retention_ms', given.retention_ms, limits.retentionMsMax);
   if (!retention.ok) return retention;
-  const bound = bindInput(document.given, manifest);
+  const bound = bindInput(input, manifest);
   if (!bound.ok) return bound;
   return ok({
     ...bound.value,
     ...times.value,
+    manifest,
     priority: given.priority ?? 'normal',
     attemptsMax: attempts.value ?? limits.attemptsMax,
     retentionMs: retention.value,
@@ -195,17 +214,18 @@ function bindInput(
     if (given.bytes.length === 0) return err(invalidInput('#', 'empty', 'The body is empty.'));
     return ok({ input: { form: 'pipeline', rows: [{ [field]: given.bytes }] }, rows: 1 });
   }
-  const unused = unusedPart(given.input, given.parts);
+  const { input, sources } = given;
+  const unused = unusedPart(input, sources.parts);
   if (unused !== undefined) {
     const detail = `The part "${unused}" is not used: refer to it as {"$part": "${unused}"}.`;
     return err(invalidInput('#/input', 'unused_part', detail));
   }
-  if (Array.isArray(given.input['inputs'])) {
-    const parsed = tensorInputSchema.safeParse(given.input);
+  if (Array.isArray(input['inputs'])) {
+    const parsed = tensorInputSchema.safeParse(input);
     if (!parsed.success) return err(schemaRefusal(parsed.error, '#/input'));
-    return bindTensors(parsed.data, manifest, '#/input');
+    return bindTensors(parsed.data, manifest, { base: '#/input', decode: sources.decode });
   }
-  const row = bindPipelineInput(given.input, given.parts, manifest);
+  const row = bindPipelineInput(input, sources, manifest);
   if (!row.ok) return row;
   const rows = checkRows(1, manifest, '#/input');
   if (!rows.ok) return rows;

@@ -4,13 +4,13 @@
  * pipeline's field as BYTES [n], one encoded image an element, which makes n rows.
  */
 import {
+  type Datatype,
   datatypeBytes,
   elementCount,
   type Failure,
   isDatatype,
   type JobInput,
   type ModelManifest,
-  splitBytes,
   type Tensor,
   type TensorSpec,
 } from '@inferry/contracts';
@@ -18,7 +18,8 @@ import { err, invariant, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import { boundedList, boundedRecord } from './bounded-schemas.ts';
-import { encodeElements } from './elements.ts';
+import type { DecodeBase64 } from './base64.ts';
+import { bytesElements, encodeElements } from './elements.ts';
 import { invalidInput, pointerTo } from './refusals.ts';
 
 /** Name of the one output that answers an input in pipeline form. */
@@ -59,39 +60,49 @@ export interface BoundInput {
   readonly rows: number;
 }
 
-/**
- * `base` is the JSON pointer of the object that holds `inputs` and `outputs`. Every error is
- * `invalid_input` and names the tensor and the limit.
- */
+/** How a request is read. */
+export interface Reading {
+  /** JSON pointer of the object that holds `inputs` and `outputs`. */
+  readonly base: string;
+  /** Gives the bytes of elements in base64. */
+  readonly decode: DecodeBase64;
+}
+
+interface TensorsRequest {
+  readonly inputs: readonly RequestTensor[];
+  readonly outputs?: readonly RequestedOutput[] | null | undefined;
+}
+
+/** Every error is `invalid_input` and names the tensor and the limit. */
 export function bindTensors(
-  request: {
-    readonly inputs: readonly RequestTensor[];
-    readonly outputs?: readonly RequestedOutput[] | null | undefined;
-  },
+  request: TensorsRequest,
   manifest: ModelManifest,
-  base: string,
+  { base, decode }: Reading,
 ): Result<BoundInput, Failure> {
   const { inputs } = request;
   const image = imageField(inputs, manifest);
-  const specs = image === undefined ? manifest.inputs : [image];
+  if (image !== undefined) return bindImages(request, image, manifest, { base, decode });
   const tensors: Tensor[] = [];
   for (const [i, given] of inputs.entries()) {
-    const tensor = bindTensor(given, specs, manifest, pointerTo(base, 'inputs', i));
-    if (!tensor.ok) return tensor;
-    if (tensors.some((other) => other.name === given.name)) {
-      const pointer = pointerTo(base, 'inputs', i, 'name');
-      return err(invalidInput(pointer, 'duplicate', `Input "${given.name}" is given twice.`));
+    const pointer = pointerTo(base, 'inputs', i);
+    const bound = bindTensor(given, manifest.inputs, manifest, pointer, (datatype, count) =>
+      encodeElements(given.data ?? undefined, datatype, count, decode),
+    );
+    if (!bound.ok) return bound;
+    const { name, shape } = given;
+    if (tensors.some((other) => other.name === name)) {
+      const detail = `Input "${name}" is given twice.`;
+      return err(invalidInput(pointerTo(pointer, 'name'), 'duplicate', detail));
     }
-    tensors.push(tensor.value);
+    tensors.push({ name, shape, ...bound.value });
   }
-  for (const spec of specs) {
+  for (const spec of manifest.inputs) {
     if (tensors.some((tensor) => tensor.name === spec.name)) continue;
     const detail = `Input "${spec.name}" is missing; it is ${describe(spec)}.`;
     return err(invalidInput(pointerTo(base, 'inputs'), 'missing', detail));
   }
-  const outputs = bindOutputs(request.outputs ?? undefined, manifest, image !== undefined, base);
+  const outputs = bindOutputs(request.outputs ?? undefined, manifest, false, base);
   if (!outputs.ok) return outputs;
-  if (image !== undefined) return bindImages(image.name, tensors, manifest, base);
   const rows = countRows(tensors, manifest, base);
   if (!rows.ok) return rows;
   const wanted = outputs.value;
@@ -124,12 +135,14 @@ function imageField(
   return isAddressed && !isRaw ? { name, datatype: 'BYTES', shape: [-1] } : undefined;
 }
 
-function bindTensor(
+/** One tensor with what `encode` makes of its data, once all else is known to fit. */
+function bindTensor<Bytes>(
   given: RequestTensor,
   specs: readonly TensorSpec[],
   manifest: ModelManifest,
   pointer: string,
-): Result<Tensor, Failure> {
+  encode: (datatype: Datatype, count: number) => Result<Bytes, string>,
+): Result<{ readonly datatype: Datatype; readonly bytes: Bytes }, Failure> {
   const { name, datatype, shape } = given;
   const spec = specs.find((candidate) => candidate.name === name);
   if (spec === undefined) {
@@ -150,12 +163,12 @@ function bindTensor(
     const detail = `Input "${name}" is ${describe(spec)}; shape [${shape.join(',')}] does not fit.`;
     return err(invalidInput(pointerTo(pointer, 'shape'), 'shape', detail));
   }
-  const bytes = encodeElements(given.data ?? undefined, datatype, elementCount(shape));
+  const bytes = encode(datatype, elementCount(shape));
   if (!bytes.ok) {
     const detail = `Input "${name}" (${datatype} [${shape.join(',')}]): ${bytes.error}.`;
     return err(invalidInput(pointerTo(pointer, 'data'), 'data', detail));
   }
-  return ok({ name, datatype, shape, bytes: bytes.value });
+  return ok({ datatype, bytes: bytes.value });
 }
 
 /** A parameter that says the data is elsewhere, or shall be answered in a form that is not spoken here. */
@@ -198,25 +211,35 @@ function bindOutputs(
   return ok(names);
 }
 
+/** Each element becomes a row as it is, without the lengths that a BYTES tensor has between them. */
 function bindImages(
-  field: string,
-  tensors: readonly Tensor[],
+  request: TensorsRequest,
+  field: TensorSpec,
   manifest: ModelManifest,
-  base: string,
+  { base, decode }: Reading,
 ): Result<BoundInput, Failure> {
-  const pointer = pointerTo(base, 'inputs', 0, 'data');
-  const count = tensors[0]?.shape[0] ?? 0;
-  const rows = checkRows(count, manifest, pointer);
+  const [given] = request.inputs;
+  invariant(given !== undefined, 'a request for images has one input');
+  const pointer = pointerTo(base, 'inputs', 0);
+  const images = bindTensor(given, [field], manifest, pointer, (_, count) =>
+    bytesElements(given.data ?? undefined, count, decode),
+  );
+  if (!images.ok) return images;
+  const outputs = bindOutputs(request.outputs ?? undefined, manifest, true, base);
+  if (!outputs.ok) return outputs;
+  const { bytes } = images.value;
+  const rows = checkRows(bytes.length, manifest, pointerTo(pointer, 'data'));
   if (!rows.ok) return rows;
-  const images = splitBytes(tensors[0]?.bytes ?? new Uint8Array(), count);
-  invariant(images !== undefined, 'a tensor that was just encoded can be split');
-  const empty = images.findIndex((image) => image.length === 0);
+  const empty = bytes.findIndex((image) => image.length === 0);
   if (empty !== -1) {
-    const detail = `Input "${field}": element ${empty} is an empty image.`;
-    return err(invalidInput(pointer, 'empty', detail));
+    const detail = `Input "${field.name}": element ${empty} is an empty image.`;
+    return err(invalidInput(pointerTo(pointer, 'data'), 'empty', detail));
   }
-  const input: JobInput = { form: 'pipeline', rows: images.map((image) => ({ [field]: image })) };
-  return ok({ input, rows: count });
+  const input: JobInput = {
+    form: 'pipeline',
+    rows: bytes.map((image) => ({ [field.name]: image })),
+  };
+  return ok({ input, rows: bytes.length });
 }
 
 /** The leading dimension, which all inputs of a model that batches share. */
