@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages,apps}/*/src/**/*.test.ts'],
+          include: ['{packages,apps}/*/src/**/*.test.ts', 'bench/src/**/*.test.ts'],
           exclude: ['**/*.redis.test.ts', 'packages/system-tests/**', '**/node_modules/**'],
           testTimeout: 20_000,
         },

@@ -1,10 +1,12 @@
 /** A system of its own for one benchmark: a model repository, Redis, a gateway and workers on free ports. */
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AppProcess, startProcess, startRedisServer } from '@inferry/testkit';
 
-export interface ServedModel {
+export type ServedModel = DescribedModel | ModelFolder;
+
+interface DescribedModel {
   readonly name: string;
   /** Text of its model.yaml. */
   readonly yaml: string;
@@ -12,10 +14,22 @@ export interface ServedModel {
   readonly file?: string;
 }
 
+/** A folder as it lies in a model repository, with its model.yaml and versions. */
+interface ModelFolder {
+  readonly name: string;
+  readonly folder: string;
+}
+
 export interface Served {
   /** Of the gateway, without a slash at its end. */
   readonly url: string;
+  /** Of every process: where its metrics are. */
+  readonly metricsUrls: readonly string[];
+  /** `worker` is the first. */
   readonly pids: { readonly gateway: number; readonly worker: number; readonly redis: number };
+  readonly workerPids: readonly number[];
+  /** All processes descend from these: Redis, and the supervisor of each role. */
+  readonly roots: readonly number[];
   readonly close: () => Promise<void>;
 }
 
@@ -25,13 +39,16 @@ export async function serve(
   {
     workers = 1,
     env = {},
-  }: { readonly workers?: number; readonly env?: Readonly<Record<string, string>> } = {},
+    checkout,
+  }: {
+    readonly workers?: number;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Root of the checkout that is run; this one by default. */
+    readonly checkout?: string | undefined;
+  } = {},
 ): Promise<Served> {
   const models = await mkdtemp(join(tmpdir(), 'inferry-bench-'));
-  const version = join(models, model.name, '1');
-  await mkdir(version, { recursive: true });
-  await writeFile(join(models, model.name, 'model.yaml'), model.yaml);
-  if (model.file !== undefined) await copyFile(model.file, join(version, 'model.onnx'));
+  await place(model, models);
   const redis = await startRedisServer();
   const started: AppProcess[] = [];
   const close = async (): Promise<void> => {
@@ -39,19 +56,26 @@ export async function serve(
     await redis[Symbol.asyncDispose]();
     await rm(models, { recursive: true, force: true });
   };
-  const start = (role: string): Promise<{ readonly pid: number; readonly http_port: number }> => {
+  const start = (role: string): Promise<Ready> => {
     const process = startProcess([role, '--models', models], {
       env: { REDIS_URL: redis.url, PORT: '0', METRICS_PORT: '0', ...env },
+      ...(checkout === undefined ? {} : { checkout }),
     });
     started.push(process);
     return readyOf(process);
   };
   try {
-    const [worker] = await Promise.all(Array.from({ length: workers }, () => start('worker')));
-    const gateway = await start('gateway');
+    const [gateway, ...ready] = await Promise.all([
+      start('gateway'),
+      ...Array.from({ length: workers }, () => start('worker')),
+    ]);
+    const workerPids = ready.map(({ pid }) => pid);
     return {
       url: `http://127.0.0.1:${gateway.http_port}`,
-      pids: { gateway: gateway.pid, worker: worker?.pid ?? 0, redis: redis.pid },
+      metricsUrls: [gateway, ...ready].map((one) => `http://127.0.0.1:${one.metrics_port}/metrics`),
+      pids: { gateway: gateway.pid, worker: workerPids[0] ?? 0, redis: redis.pid },
+      workerPids,
+      roots: [redis.pid, ...started.map(({ pid }) => pid)],
       close,
     };
   } catch (cause) {
@@ -60,10 +84,24 @@ export async function serve(
   }
 }
 
+/** Puts a model into a repository. */
+async function place(model: ServedModel, repository: string): Promise<void> {
+  const folder = join(repository, model.name);
+  if ('folder' in model) return cp(model.folder, folder, { recursive: true });
+  const version = join(folder, '1');
+  await mkdir(version, { recursive: true });
+  await writeFile(join(folder, 'model.yaml'), model.yaml);
+  if (model.file !== undefined) await copyFile(model.file, join(version, 'model.onnx'));
+}
+
+interface Ready {
+  readonly pid: number;
+  readonly http_port: number;
+  readonly metrics_port: number;
+}
+
 /** The line by which a role says that it is ready, as what it says. */
-async function readyOf(
-  process: AppProcess,
-): Promise<{ readonly pid: number; readonly http_port: number }> {
+async function readyOf(process: AppProcess): Promise<Ready> {
   const line = await process.waitForLine(/"msg":"ready"/u, 30_000);
-  return JSON.parse(line) as { readonly pid: number; readonly http_port: number };
+  return JSON.parse(line) as Ready;
 }

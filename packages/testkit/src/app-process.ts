@@ -3,6 +3,7 @@
  * group of its own, with an environment that holds nothing of the test runner's.
  */
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { JsonObject } from '@inferry/contracts';
@@ -14,6 +15,8 @@ export interface AppProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory; the root of the repository by default. */
   readonly cwd?: string;
+  /** Root of the checkout whose command is started; this one by default. */
+  readonly checkout?: string;
 }
 
 export interface ProcessExit {
@@ -51,8 +54,9 @@ const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG'];
 
 /** Starts `node apps/cli/bin/inferry.js <argv>`. */
 export function startProcess(argv: readonly string[], options: AppProcessOptions = {}): AppProcess {
-  const child = spawn(process.execPath, [repositoryPath('apps/cli/bin/inferry.js'), ...argv], {
-    cwd: options.cwd ?? repositoryPath(),
+  const checkout = options.checkout ?? repositoryPath();
+  const child = spawn(process.execPath, [join(checkout, 'apps/cli/bin/inferry.js'), ...argv], {
+    cwd: options.cwd ?? checkout,
     env: { ...inheritedEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
