@@ -26,7 +26,7 @@ export {
   failure,
 } from './errors.ts';
 export { exampleRow } from './example-row.ts';
-export { decodeFrame, encodeFrame, type Frame } from './frame.ts';
+export { decodeFrame, encodeFrame, type Frame, joinPieces } from './frame.ts';
 export { halfToNumber, numberToHalf } from './half.ts';
 export {
   type ClassId,
@@ -66,6 +66,7 @@ export {
 export {
   decodeInput,
   encodeInput,
+  inputPieces,
   type JobInput,
   type JobOutput,
   type OutputHeader,
@@ -88,7 +89,16 @@ export {
   type TabularColumn,
   type TabularSpec,
 } from './tabular-spec.ts';
-export type { TextSpec } from './text-spec.ts';
+export type { Side, TextSpec } from './text-spec.ts';
+export type {
+  AddedTokenJson,
+  NormalizerJson,
+  PatternJson,
+  PostProcessorJson,
+  PreTokenizerJson,
+  TokenizerJson,
+  TokenizerModelJson,
+} from './tokenizer-json.ts';
 export type { Estimate, LineView, ServerView, ServicePoint, ServiceProfile } from './service.ts';
 export {
   type Datatype,

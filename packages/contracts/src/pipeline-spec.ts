@@ -1,5 +1,5 @@
 /** What stands between a caller and a model, as data: how an input becomes tensors, and outputs an answer. */
-import type { DetectSpec } from './detect-spec.ts';
+import type { DetectSpec, ScoreActivation } from './detect-spec.ts';
 import type { TabularSpec } from './tabular-spec.ts';
 
 /** How an image becomes a tensor. Sizes in pixels, after orientation. */
@@ -37,8 +37,10 @@ export interface ClassifySpec {
   readonly output: string;
   readonly labels: readonly string[];
   readonly topK: number;
-  /** True when the scores are logits. */
-  readonly softmax: boolean;
+  /** How scores become probabilities; sigmoid where several labels may hold at once. */
+  readonly activation: ScoreActivation;
+  /** What `top_k` holds must reach this; null without such a limit. */
+  readonly threshold: number | null;
 }
 
 export type PostprocessSpec = ClassifySpec | DetectSpec | { readonly kind: 'none' };

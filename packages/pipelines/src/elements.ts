@@ -69,13 +69,6 @@ function float32Of(upperBits: number): number {
   return scratch.getFloat32(0);
 }
 
-/** Every element of a float tensor as a number. The tensor's bytes must be complete. */
-export function numbersOf(
-  tensor: Tensor & { readonly datatype: 'FP16' | 'FP32' | 'FP64' },
-): number[] {
-  return Array.from(elementsOf(tensor, readers[tensor.datatype]), Number);
-}
-
 /**
  * Every element as JSON: integers beyond 2^53 as decimal text, what JSON has no number for as
  * `"NaN"`, `"Infinity"`, `"-Infinity"`, BYTES as text.

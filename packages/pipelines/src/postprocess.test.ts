@@ -9,7 +9,14 @@ const pipeline: JobInput = { form: 'pipeline', rows: [] };
 function classifier(softmax: boolean, topK = 2): ModelManifest {
   return {
     outputs: [{ name: 'p', datatype: 'FP32', shape: [-1, 3] }],
-    postprocess: { kind: 'classify', output: 'p', labels: ['a', 'b', 'c'], topK, softmax },
+    postprocess: {
+      kind: 'classify',
+      output: 'p',
+      labels: ['a', 'b', 'c'],
+      topK,
+      activation: softmax ? 'softmax' : 'none',
+      threshold: null,
+    },
   } as unknown as ModelManifest;
 }
 const plain = {

@@ -1,19 +1,19 @@
 /** A model's outputs for one item become the answer of its job. */
 import {
-  type ClassifySpec,
   elementCount,
   type Failure,
-  failure,
   type JobInput,
   type JobOutput,
   type JsonValue,
   type ModelManifest,
   type Tensor,
 } from '@inferry/contracts';
-import { err, type Err, ok, type Result } from '@inferry/runtime';
+import { ok, type Result } from '@inferry/runtime';
+import { classify } from './classify.ts';
 import { detect } from './detection/detect.ts';
-import { jsonOf, numbersOf } from './elements.ts';
+import { jsonOf } from './elements.ts';
 import type { ImagePlacement } from './image/fit.ts';
+import { modelError } from './model-error.ts';
 
 /**
  * Raw tensors are answered by raw tensors (the wanted ones, in the order asked for). Pipeline rows are
@@ -48,62 +48,6 @@ export function postprocess(
     case 'none':
       return plainRows(tensors, rows);
   }
-}
-
-function modelError(detail: string): Err<Failure> {
-  return err(failure('model_error', `The model ${detail}`));
-}
-
-function classify(
-  spec: ClassifySpec,
-  tensors: readonly Tensor[],
-  rows: number,
-): Result<JobOutput, Failure> {
-  const tensor = tensors.find((candidate) => candidate.name === spec.output);
-  if (tensor === undefined) return modelError(`gave no output "${spec.output}"`);
-  if (!isFloat(tensor)) {
-    return modelError(`output "${spec.output}" is ${tensor.datatype}, scores must be floats`);
-  }
-  const classes = spec.labels.length;
-  if (elementCount(tensor.shape) !== rows * classes) {
-    return modelError(
-      `output "${spec.output}" has shape [${tensor.shape.join(', ')}] for ${rows} rows and ${classes} labels`,
-    );
-  }
-  const scores = numbersOf(tensor);
-  const answers: JsonValue[] = [];
-  for (let row = 0; row < rows; row += 1) {
-    const own = scores.slice(row * classes, (row + 1) * classes);
-    if (!own.every(Number.isFinite)) {
-      return modelError(`gave a score that is not a finite number in output "${spec.output}"`);
-    }
-    answers.push(ranked(spec, spec.softmax ? softmax(own) : own));
-  }
-  return ok({ form: 'rows', rows: answers });
-}
-
-function isFloat(
-  tensor: Tensor,
-): tensor is Tensor & { readonly datatype: 'FP16' | 'FP32' | 'FP64' } {
-  return tensor.datatype === 'FP32' || tensor.datatype === 'FP64' || tensor.datatype === 'FP16';
-}
-
-/** Best first; equal scores in the order of the labels. */
-function ranked(spec: ClassifySpec, scores: readonly number[]): JsonValue {
-  const topK = spec.labels
-    .map((label, index) => ({ label, score: scores[index] ?? 0 }))
-    .toSorted((a, b) => b.score - a.score)
-    .slice(0, Math.max(1, spec.topK));
-  const best = topK[0] ?? { label: '', score: 0 };
-  return { label: best.label, score: best.score, top_k: topK };
-}
-
-/** Shifted by the largest logit, so that no exponential overflows. */
-function softmax(logits: readonly number[]): number[] {
-  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = logits.map((logit) => Math.exp(logit - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
 }
 
 function plainRows(tensors: readonly Tensor[], rows: number): Result<JobOutput, Failure> {

@@ -45,7 +45,8 @@ export const iris: ModelManifest = {
     output: 'scores',
     labels: ['setosa', 'versicolor', 'virginica'],
     topK: 3,
-    softmax: false,
+    activation: 'none',
+    threshold: null,
   },
 };
 
@@ -77,7 +78,8 @@ export const digits: ModelManifest = {
     output: 'logits',
     labels: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
     topK: 3,
-    softmax: true,
+    activation: 'softmax',
+    threshold: null,
   },
 };
 
