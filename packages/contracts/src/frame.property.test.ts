@@ -1,7 +1,7 @@
 import { InvariantError } from '@inferry/runtime';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeFrame, encodeFrame } from './frame.ts';
+import { decodeFrame, encodeFrame, framePieces, joinPieces } from './frame.ts';
 
 const blobLists = fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 6 });
 /** What JSON can hold, read back from JSON so that -0 and the like are gone. */
@@ -38,6 +38,17 @@ test('encoding copies the blobs: changing them later does not change the frame',
   const frame = encodeFrame({}, [blob]);
   blob.fill(9);
   expect([...(decodeFrame(frame).blobs[0] ?? [])]).toEqual([1, 2, 3]);
+});
+
+test('a frame in pieces holds the blobs themselves, and joined it is the same', () => {
+  fc.assert(
+    fc.property(headers, blobLists, (header, blobs) => {
+      const [, ...bodies] = framePieces(header, blobs);
+      expect(bodies.every((body, i) => body === blobs[i])).toBe(true);
+      expect(bodies).toHaveLength(blobs.length);
+      expect(joinPieces(framePieces(header, blobs))).toEqual(encodeFrame(header, blobs));
+    }),
+  );
 });
 
 test('a frame cut short anywhere, or with bytes after it, is a broken invariant', () => {

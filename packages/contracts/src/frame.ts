@@ -16,19 +16,33 @@ export interface Frame<Header> {
   readonly blobs: readonly Uint8Array[];
 }
 
+/** A copy of all that is given, as one piece. */
 export function encodeFrame(header: unknown, blobs: readonly Uint8Array[]): Uint8Array {
-  const head = encoder.encode(JSON.stringify({ h: header, b: blobs.map((blob) => blob.length) }));
-  let size = 4 + head.length;
-  for (const blob of blobs) size += blob.length;
-  const frame = new Uint8Array(size);
-  new DataView(frame.buffer).setUint32(0, head.length, true);
-  frame.set(head, 4);
-  let offset = 4 + head.length;
-  for (const blob of blobs) {
-    frame.set(blob, offset);
-    offset += blob.length;
+  return joinPieces(framePieces(header, blobs));
+}
+
+/** The same frame in pieces that follow each other: its head, then the blobs themselves. */
+export function framePieces(
+  header: unknown,
+  blobs: readonly Uint8Array[],
+): readonly [Uint8Array, ...Uint8Array[]] {
+  const text = JSON.stringify({ h: header, b: blobs.map((blob) => blob.length) });
+  const head = encoder.encode(text);
+  const first = new Uint8Array(4 + head.length);
+  new DataView(first.buffer).setUint32(0, head.length, true);
+  first.set(head, 4);
+  return [first, ...blobs];
+}
+
+/** Pieces as one, which is new. */
+export function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.length;
   }
-  return frame;
+  return joined;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What a caller gives a model and what it gets back, and how both are put into a frame. */
 import type { JsonValue } from './json.ts';
 import type { Datatype, Tensor } from './tensor.ts';
-import { decodeFrame, encodeFrame } from './frame.ts';
+import { decodeFrame, framePieces, joinPieces } from './frame.ts';
 
 /** One row of a pipeline's input: a field's value is JSON, or bytes (an image, say). */
 export type PipelineRow = Readonly<Record<string, JsonValue | Uint8Array>>;
@@ -51,13 +51,18 @@ type OutputHeader =
   | { readonly form: 'rows'; readonly rows: readonly JsonValue[] };
 
 export function encodeInput(input: JobInput): Uint8Array {
+  return joinPieces(inputPieces(input));
+}
+
+/** What {@link encodeInput} makes, in pieces that follow each other: tensors and images are not copied. */
+export function inputPieces(input: JobInput): readonly Uint8Array[] {
   if (input.form === 'tensors') {
     const header = {
       form: 'tensors',
       tensors: input.tensors.map(tensorHeader),
       ...(input.outputs === undefined ? {} : { outputs: input.outputs }),
     };
-    return encodeFrame(
+    return framePieces(
       header,
       input.tensors.map((tensor) => tensor.bytes),
     );
@@ -72,7 +77,7 @@ export function encodeInput(input: JobInput): Uint8Array {
       ),
     ),
   );
-  return encodeFrame({ form: 'pipeline', rows }, blobs);
+  return framePieces({ form: 'pipeline', rows }, blobs);
 }
 
 export function decodeInput(bytes: Uint8Array): JobInput {
