@@ -52,6 +52,19 @@ describe('flags', () => {
     expect(refused('worker --port 1')).toContain('it is one of: serve, gateway');
   });
 
+  test('flags that may be repeated keep all their values, in order', () => {
+    const { flags, lists } = parsed('bench m --input b --window 1 --input=a --header x:1');
+    expect(flags).toEqual({ window: '1' });
+    expect([...lists]).toEqual([
+      ['input', ['b', 'a']],
+      ['header', ['x:1']],
+    ]);
+  });
+
+  test('a dash alone is a value', () => {
+    expect(parsed('bench m --json - --csv=-').flags).toEqual({ json: '-', csv: '-' });
+  });
+
   test('a missing, a superfluous and a repeated value are refused', () => {
     expect(refused('serve --port')).toBe('--port needs a value');
     expect(refused('serve --port --host 1')).toBe('--port needs a value');

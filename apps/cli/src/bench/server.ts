@@ -24,7 +24,8 @@ export async function askModel(
   const said = textOf(memberOf(document, 'detail')) ?? textOf(memberOf(document, 'error')) ?? '';
   if (status !== 404) return err(`${url} answers ${status} when asked for the model: ${said}`);
   const version = options.version === null ? '' : ` version ${options.version}`;
-  const meant = didYouMean(options.model, await modelNames(options, http));
+  const names = await modelNames(options, http);
+  const meant = names.includes(options.model) ? '' : didYouMean(options.model, names);
   return err(`${url} has no model "${options.model}"${version}${meant}`);
 }
 

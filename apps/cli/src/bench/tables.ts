@@ -140,22 +140,25 @@ function latencyCells({ latency_ms: latency }: LevelReport): readonly Cell[] {
 
 /** Numbers to the right, words to the left; a dash for what is not known. */
 function table(names: readonly string[], rows: readonly (readonly Cell[])[]): readonly string[] {
-  const texts = rows.map((row) => row.map(cellText));
-  const widths = names.map((name, i) =>
-    Math.max(name.length, ...texts.map((row) => (row[i] ?? '').length)),
+  const columns = names.map((name, i) =>
+    columnOf(
+      name,
+      rows.map((row) => row[i] ?? null),
+    ),
   );
-  const isWord = names.map((_, i) => rows.every((row) => typeof row[i] === 'string'));
-  const line = (cells: readonly string[]): string =>
-    `  ${cells
-      .map((cell, i) =>
-        isWord[i] === true ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0),
-      )
-      .join('  ')}`.trimEnd();
-  return [line(names), ...texts.map(line)];
+  return Array.from({ length: rows.length + 1 }, (_, line) =>
+    `  ${columns.map((column) => column[line] ?? '').join('  ')}`.trimEnd(),
+  );
 }
 
-function cellText(cell: Cell): string {
-  if (cell === null) return '-';
-  if (typeof cell === 'string') return cell;
-  return Number.isInteger(cell) ? String(cell) : cell.toFixed(2);
+/** A name and the cells below it, as wide as the widest; with a fraction in all cells or in none. */
+function columnOf(name: string, cells: readonly Cell[]): readonly string[] {
+  const digits = cells.every((cell) => typeof cell !== 'number' || Number.isInteger(cell)) ? 0 : 2;
+  const texts = cells.map((cell) => {
+    if (cell === null) return '-';
+    return typeof cell === 'number' ? cell.toFixed(digits) : cell;
+  });
+  const width = Math.max(name.length, ...texts.map(({ length }) => length));
+  const isWords = cells.every((cell) => typeof cell === 'string');
+  return [name, ...texts].map((text) => (isWords ? text.padEnd(width) : text.padStart(width)));
 }
