@@ -17,6 +17,7 @@ export type {
   JobQueue,
   KeyBinding,
   Lookup,
+  Payload,
   PayloadReader,
   QueueEvents,
   Settled,

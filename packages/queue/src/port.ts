@@ -25,6 +25,12 @@ import type {
 } from '@inferry/contracts';
 import type { Emitter, Result } from '@inferry/runtime';
 
+/**
+ * The bytes of a job's input, whole or in pieces that follow each other. They must not change before the call
+ * they are given to has ended; after `queue_unavailable` never, because a connection may still hold them.
+ */
+export type Payload = Uint8Array | readonly Uint8Array[];
+
 /** Why an enqueue is refused for load; carries `retryAfterMs`. */
 export type EnqueueRefusal = Failure & {
   readonly code:
@@ -216,7 +222,7 @@ export interface JobQueue {
    */
   enqueue(
     job: JobEnvelope,
-    payload: Uint8Array,
+    payload: Payload,
     terms: EnqueueTerms,
   ): Promise<Result<Enqueued, EnqueueRefusal>>;
 
@@ -329,5 +335,7 @@ export interface IdempotencyKeys {
 export interface PayloadReader {
   /** In the order of the claims; null where the payload is gone. */
   read(cls: ClassId, ids: readonly JobId[]): Promise<readonly (Uint8Array | null)[]>;
+  /** Payloads that nobody reads any more: their memory holds others from now on. */
+  recycle(payloads: readonly Uint8Array[]): void;
   close(): Promise<void>;
 }

@@ -21,7 +21,7 @@ function chunk(reader: PayloadReader['read'], payloads: readonly (Uint8Array | n
   const manifests = new Map([[echo, modelManifest]]);
   return prepareChunk(echo, items, {
     manifests,
-    reader: { read: reader, close: () => Promise.resolve() },
+    reader: { read: reader, recycle: () => undefined, close: () => Promise.resolve() },
     ...deps,
   });
 }

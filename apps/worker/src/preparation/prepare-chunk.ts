@@ -72,6 +72,9 @@ export async function prepareChunk(
   invariant(manifest !== undefined, `${cls} is served here`);
   const startMs = deps.clock.nowMs();
   const payloads = await fetchAll(cls, items, deps.reader);
+  const fetched = payloads.flatMap((payload, i) =>
+    payload instanceof Uint8Array && items[i]?.payload === null ? [payload] : [],
+  );
   const fetchMs = deps.clock.nowMs() - startMs;
   const batch = deps.preparer.openBatch();
   const prepared = await Promise.all(
@@ -85,7 +88,10 @@ export async function prepareChunk(
       invariant(one !== undefined && 'facts' in one, 'tensors are those of a ready item');
       return inOrder(manifest, one.item.tensors);
     },
-    close: () => batch.close(),
+    close() {
+      batch.close();
+      deps.reader?.recycle(fetched);
+    },
   };
 }
 

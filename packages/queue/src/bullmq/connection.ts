@@ -1,4 +1,7 @@
-/** Connections to Redis. The only file that creates one; the only package that imports ioredis. */
+/**
+ * Connections to Redis, beside the one for large values (blob-connection.ts). The only package that imports
+ * ioredis.
+ */
 import type { Emitter } from '@inferry/runtime';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import type { QueueEvents } from '../port.ts';
@@ -10,8 +13,8 @@ export interface ConnectionOptions {
   readonly prefix: string;
 }
 
-/** Reconnects for ever, at most a second apart. */
-function retryStrategy(times: number): number {
+/** Pause before the n-th attempt to reconnect: for ever, at most a second apart. */
+export function retryMs(times: number): number {
   return Math.min(50 * 2 ** times, 1_000);
 }
 
@@ -23,17 +26,12 @@ const fast: Settings = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 1,
   commandTimeout: 2_000,
-  retryStrategy,
+  retryStrategy: retryMs,
 };
 
 /** For small commands; concurrent ones travel together. */
 export function commandConnection(options: ConnectionOptions, events: Emitter<QueueEvents>): Redis {
   return open(options, { ...fast, enableAutoPipelining: true }, 'commands', events);
-}
-
-/** For payloads, so that small commands never wait behind a large one. */
-export function blobConnection(options: ConnectionOptions, events: Emitter<QueueEvents>): Redis {
-  return open(options, { ...fast, commandTimeout: 10_000 }, 'payloads', events);
 }
 
 /** For a call that waits on the server, or a subscription: both survive an outage by waiting. */
@@ -42,7 +40,7 @@ export function waitingConnection(
   client: 'wake' | 'outcomes',
   events: Emitter<QueueEvents>,
 ): Redis {
-  return open(options, { maxRetriesPerRequest: null, retryStrategy }, client, events);
+  return open(options, { maxRetriesPerRequest: null, retryStrategy: retryMs }, client, events);
 }
 
 function open(

@@ -8,13 +8,14 @@ import type {
   JobOutline,
   JobQueue,
   Lookup,
+  Payload,
   Unavailable,
 } from '../port.ts';
 import { decodeRecord } from '../record.ts';
 import { queueFull, storageExhausted, unavailable } from '../refusals.ts';
 import { RetryPace } from '../retry-pace.ts';
 import { causeOf } from './connection.ts';
-import { asBuffer, guard, type QueueContext } from './queue-context.ts';
+import { guard, type QueueContext } from './queue-context.ts';
 import { estimateOf, liveRecord, refusalOf } from './replies.ts';
 import { type Argument, asBytes, asInteger, asList, type Reply } from './script-runner.ts';
 
@@ -99,13 +100,14 @@ export function gatewaySide(
   return {
     async enqueue(
       job: JobEnvelope,
-      payload: Uint8Array,
+      payload: Payload,
       terms: EnqueueTerms,
     ): Promise<Result<Enqueued, EnqueueRefusal>> {
       const nowMs = options.clock.nowMs();
       if ((fullUntilMs.get(job.class) ?? 0) > nowMs)
         return err(queueFull(job.class, 'depth', terms));
-      const isInline = payload.length <= options.inlinePayloadBytesMax;
+      const pieces = payload instanceof Uint8Array ? [payload] : payload;
+      const isInline = job.payloadBytes <= options.inlinePayloadBytesMax;
       const lifeMs = job.deadlineMs + job.retentionMs;
       const locate = (): Promise<unknown> =>
         // Only jobs that are read by their id need to be found by it: a held request has its answer.
@@ -125,7 +127,7 @@ export function gatewaySide(
           const asked = terms.budget === null ? ok(null) : await quote(job, terms);
           if (!asked.ok) return refuse(asked.error);
           const key = names.payload(job.class, job.id);
-          await blobs.set(key, asBuffer(payload), 'PX', lifeMs);
+          await blobs.set(key, pieces, lifeMs);
         }
         // What a budget may refuse is not made known before it is taken; else both calls travel together.
         const isRefusable = terms.budget !== null;
@@ -134,7 +136,7 @@ export function gatewaySide(
             ...outlineOf(job, terms),
             job.id,
             JSON.stringify(job),
-            isInline ? asBuffer(payload) : '',
+            isInline ? Buffer.concat(pieces) : '',
             isInline ? '0' : '1',
             job.deadlineMs,
             job.queueTimeoutMs,

@@ -4,8 +4,8 @@ import { type Clock, Emitter, err, ok, type Result } from '@inferry/runtime';
 import type { Redis } from 'ioredis';
 import type { Change, QueueEvents, Unavailable } from '../port.ts';
 import { unavailable } from '../refusals.ts';
+import { BlobConnection } from './blob-connection.ts';
 import {
-  blobConnection,
   causeOf,
   commandConnection,
   type ConnectionOptions,
@@ -32,7 +32,8 @@ export interface QueueContext {
   readonly options: BullmqQueueOptions;
   readonly names: Keys;
   readonly commands: Redis;
-  readonly blobs: Redis;
+  /** Apart from the commands, so that small ones never wait behind a large one. */
+  readonly blobs: BlobConnection;
   readonly run: RunScript;
   readonly waiters: OutcomeWaiters;
   readonly events: Emitter<QueueEvents>;
@@ -54,11 +55,11 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
   const names = keysOf(options.prefix);
   const commands = commandConnection(options, events);
   const run = scriptRunner(commands, names.ofClass, options.scripts);
-  const blobs = blobConnection(options, events);
+  const blobs = new BlobConnection(options, events);
   const waiters = new OutcomeWaiters({
     clock: options.clock,
     fetch: (jobs: readonly { readonly cls: ClassId; readonly id: JobId }[]) =>
-      blobs.mgetBuffer(jobs.map(({ cls, id }) => names.outcome(cls, id))),
+      blobs.get(jobs.map(({ cls, id }) => names.outcome(cls, id))),
   });
 
   let subscriber: Redis | undefined;
@@ -99,7 +100,7 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
     close() {
       waiters.close();
       subscriber?.disconnect();
-      blobs.disconnect();
+      blobs.close();
       commands.disconnect();
     },
   };

@@ -6,6 +6,7 @@ import {
   type JobEnvelope,
   type JobId,
   type JobRecord,
+  joinPieces,
   type Outcome,
   type ServiceProfile,
 } from '@inferry/contracts';
@@ -20,6 +21,7 @@ import type {
   EnqueueRefusal,
   EnqueueTerms,
   JobOutline,
+  Payload,
   Settled,
   Settlement,
   SweepReport,
@@ -86,7 +88,7 @@ export class ClassQueue {
 
   enqueue(
     job: JobEnvelope,
-    payload: Uint8Array,
+    payload: Payload,
     terms: EnqueueTerms,
   ): Result<Enqueued, EnqueueRefusal> {
     const nowMs = this.#nowMs();
@@ -100,7 +102,7 @@ export class ClassQueue {
     const { ahead, estimate } = admitted.value;
     this.#lastSeq += 1;
     const place = this.#line.arrive(job, terms.weight, nowMs);
-    const added = newJob(job, payload, {
+    const added = newJob(job, payload instanceof Uint8Array ? payload : joinPieces(payload), {
       seq: this.#lastSeq,
       nowMs,
       place,

@@ -25,6 +25,7 @@ import type {
   JobOutline,
   JobQueue,
   Lookup,
+  Payload,
   QueueEvents,
   Settled,
   Settlement,
@@ -90,7 +91,7 @@ class MemoryQueue implements JobQueue {
 
   enqueue(
     job: JobEnvelope,
-    payload: Uint8Array,
+    payload: Payload,
     terms: EnqueueTerms,
   ): Promise<Result<Enqueued, EnqueueRefusal>> {
     const enqueued = this.#class(job.class).enqueue(job, payload, terms);
