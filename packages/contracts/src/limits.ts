@@ -50,6 +50,10 @@ export const defaultLimits = {
   /** After an execution timeout, how long the run may still return before the process replaces itself. */
   stuckRunGraceMs: 1_000,
   imagePixelsMax: 50_000_000,
+  /** One image that is decoded in steps, such as a PNG; in whole seconds. */
+  imageDecodeMsMax: 5_000,
+  /** What a thread has for images: decoded pixels, and the tensors of its batches. */
+  imageMemoryBytesMax: 2 * 1024 * 1024 * 1024,
 } as const;
 
 export type Limits = { readonly [Name in keyof typeof defaultLimits]: number };

@@ -11,8 +11,9 @@ import {
 } from '@inferry/contracts';
 import { err, ok, type Result, unreachable } from '@inferry/runtime';
 import { isFilledDatatype } from './elements.ts';
-import { imageTensor } from './image.ts';
+import { type ImagePlace, imageTensor } from './image.ts';
 import type { ImagePlacement } from './image/fit.ts';
+import { isImageDatatype } from './image/resize-plan.ts';
 import { reject } from './rejection.ts';
 import { tabularTensor } from './tabular.ts';
 import { rowsOf, tensorProblems } from './tensor-input.ts';
@@ -41,6 +42,7 @@ interface Filled {
 export async function prepare(
   manifest: ModelManifest,
   input: JobInput,
+  place: ImagePlace,
 ): Promise<Result<PreparedItem, Failure>> {
   if (input.form === 'tensors') {
     const outputs = input.outputs ?? [];
@@ -53,13 +55,16 @@ export async function prepare(
   if (manifest.maxBatchSize === 0 && input.rows.length > 1) {
     return reject([`the model takes one row at a time, not ${input.rows.length}`]);
   }
-  const filled = await fillTensors(manifest, input.rows);
+  const filled = await fillTensors(manifest, input.rows, place);
   if (!filled.ok) return filled;
-  const { postprocess } = manifest;
+  const { value } = filled;
   return ok({
-    ...filled.value,
+    get tensors() {
+      return value.tensors;
+    },
     rows: input.rows.length,
-    outputs: readOutputs(postprocess),
+    outputs: readOutputs(manifest.postprocess),
+    placements: value.placements,
   });
 }
 
@@ -78,6 +83,7 @@ function readOutputs(spec: PostprocessSpec): readonly string[] {
 async function fillTensors(
   manifest: ModelManifest,
   rows: readonly PipelineRow[],
+  place: ImagePlace,
 ): Promise<Result<Filled, Failure>> {
   const spec = manifest.preprocess;
   if (spec.kind === 'none') return reject(['the model has no pipeline: send its tensors']);
@@ -93,9 +99,21 @@ async function fillTensors(
   }
   switch (spec.kind) {
     case 'image': {
-      const image = await imageTensor(spec, input, datatype, rows);
+      if (!isImageDatatype(datatype)) {
+        return err(
+          failure('model_error', `images cannot fill input "${input.name}" (${datatype})`),
+        );
+      }
+      const { maxBatchSize } = manifest;
+      const image = await imageTensor({ spec, input, datatype, maxBatchSize }, rows, place);
       if (!image.ok) return image;
-      return ok({ tensors: [image.value.tensor], placements: image.value.placements });
+      const { value } = image;
+      return ok({
+        get tensors() {
+          return [value.tensor];
+        },
+        placements: value.placements,
+      });
     }
     case 'tabular': {
       const tensor = tabularTensor(spec, input, datatype, rows);

@@ -1,7 +1,12 @@
 /** What one thread prepares inputs with: its image decoder, and the memory that image tensors lie in. */
-import type { Failure, JobInput, ModelManifest } from '@inferry/contracts';
-import { err, ok, type Result } from '@inferry/runtime';
-import sharp from 'sharp';
+import { defaultLimits, type Failure, type JobInput, type ModelManifest } from '@inferry/contracts';
+import { ok, type Result } from '@inferry/runtime';
+import { ImageFiller } from './image/image-filler.ts';
+import { LinearMemory } from './image/linear-memory.ts';
+import { Resizer } from './image/resizer.ts';
+import { sharpDescription } from './image/sharp-decoder.ts';
+import { TensorRoom } from './image/tensor-room.ts';
+import { openTurboJpeg, type TurboJpeg } from './image/turbojpeg.ts';
 import { prepare, type PreparedItem } from './prepare.ts';
 
 /** Who decodes JPEG. auto: libjpeg-turbo where it can be loaded, else sharp. */
@@ -12,11 +17,12 @@ export interface PreparerOptions {
 }
 
 export interface Preparer {
-  /** What decodes JPEG here, for people, such as `sharp 0.35.5 (libvips 8.18.0)`. */
+  /** What decodes JPEG here, for people, `libjpeg-turbo 2 (libturbojpeg.so.0)` or `sharp 0.35.5 (libvips 8.18.0)`. */
   readonly jpegDecoder: string;
   /**
    * Room for the tensors of one batch; several may be open at a time. Image tensors prepared in one batch
-   * lie back to back in one buffer, in the order in which `prepare` was called.
+   * lie back to back in one buffer, in the order in which `prepare` was called, up to 256 MiB; an input
+   * that is refused after a later one was begun leaves a gap.
    */
   openBatch(): PreparedBatch;
   close(): void;
@@ -34,12 +40,26 @@ export interface PreparedBatch {
 
 /** Opens what one thread prepares with. An error where the decoder that was asked for cannot be had. */
 export async function openPreparer(options: PreparerOptions): Promise<Result<Preparer, string>> {
-  if (options.jpegDecoder === 'turbojpeg') {
-    return err('libjpeg-turbo is not supported by this build');
-  }
+  const turbo = await turboFor(options.jpegDecoder);
+  if (!turbo.ok) return turbo;
+  const memory = new LinearMemory(defaultLimits.imageMemoryBytesMax);
+  const resizer = await Resizer.open(memory);
+  const filler = new ImageFiller({ memory, resizer, turbo: turbo.value });
   return ok({
-    jpegDecoder: `sharp ${sharp.versions.sharp} (libvips ${sharp.versions.vips})`,
-    openBatch: () => ({ prepare, close: () => undefined }),
-    close: () => undefined,
+    jpegDecoder: turbo.value?.description ?? sharpDescription,
+    openBatch() {
+      const room = new TensorRoom(memory);
+      return {
+        prepare: (manifest, input) => prepare(manifest, input, { filler, room }),
+        close: () => room.close(),
+      };
+    },
+    close: () => turbo.value?.close(),
   });
+}
+
+async function turboFor(choice: JpegDecoderChoice): Promise<Result<TurboJpeg | null, string>> {
+  if (choice === 'sharp') return ok(null);
+  const turbo = await openTurboJpeg();
+  return turbo.ok || choice === 'turbojpeg' ? turbo : ok(null);
 }
