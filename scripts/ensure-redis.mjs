@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
+import { installPackage } from './install-package.mjs';
 
 const versionMin = [6, 2];
 
@@ -15,7 +16,7 @@ export function ensureRedis() {
   const found =
     present === undefined ? 'redis-server is missing' : `redis-server ${present} is too old`;
   console.error(`${found}; installing it`);
-  const tried = install();
+  const tried = installPackage({ apt: ['redis-server'], brew: 'redis' });
   const version = installedVersion();
   if (version !== undefined && isRecent(version)) return version;
   throw new Error(
@@ -34,39 +35,6 @@ function installedVersion() {
 function isRecent(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > versionMin[0] || (major === versionMin[0] && minor >= versionMin[1]);
-}
-
-/** Tries the package tool of this system; returns what was tried, for the error. */
-function install() {
-  if (exists('apt-get')) {
-    const isRoot = process.getuid?.() === 0;
-    if (!isRoot && !canSudo()) return 'apt-get needs root, and sudo asks for a password';
-    const prefix = isRoot ? [] : ['sudo', '-n'];
-    // Debian's package would start a server of its own; the tests start theirs.
-    const environment = ['env', 'DEBIAN_FRONTEND=noninteractive', 'RUNLEVEL=1'];
-    run([...prefix, ...environment, 'apt-get', 'update', '-qq']);
-    const packages = ['--no-install-recommends', 'redis-server'];
-    run([...prefix, ...environment, 'apt-get', 'install', '-y', '-qq', ...packages]);
-    return 'apt-get install redis-server';
-  }
-  if (exists('brew')) {
-    run(['brew', 'install', 'redis']);
-    return 'brew install redis';
-  }
-  return 'neither apt-get nor brew is here';
-}
-
-function exists(binary) {
-  return spawnSync(binary, ['--version'], { stdio: 'ignore' }).error === undefined;
-}
-
-function canSudo() {
-  return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-}
-
-/** Output goes to stderr; a failure shows in the check that follows. */
-function run([binary, ...rest]) {
-  spawnSync(binary, rest, { stdio: ['ignore', 2, 2], timeout: 300_000 });
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

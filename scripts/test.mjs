@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureRedis } from './ensure-redis.mjs';
+import { ensureTurboJpeg } from './ensure-turbojpeg.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Longest time of one tool; far above what it needs, and all together within what CI allows. */
@@ -23,6 +24,9 @@ const times = [];
 
 await stage('redis', () => {
   console.log(`redis-server ${ensureRedis()}`);
+});
+await stage('libjpeg-turbo', () => {
+  console.log(`libjpeg-turbo ${ensureTurboJpeg()}`);
 });
 await stage('format', () => tool('oxfmt', ['--check']));
 await stage('lint', () => tool('oxlint', []));

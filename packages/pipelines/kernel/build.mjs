@@ -12,8 +12,8 @@ const target = new URL('../src/image/kernel-binary.ts', import.meta.url);
 
 const options = ['resize.ts', '--baseDir', here, '--outFile', 'resize.wasm', '--noColors'];
 const features = ['--enable', 'simd', '--runtime', 'stub', '--importMemory', '--use', 'abort='];
-const { error, stderr, binary } = await compile([...options, ...features, '-O3', '--noAssert']);
-if (error !== null) throw new Error(`${error.message}\n${stderr}`);
+const { error, messages, binary } = await compile([...options, ...features, '-O3', '--noAssert']);
+if (error !== null) throw new Error(`${error.message}\n${messages}`);
 
 const lines = Buffer.from(binary)
   .toString('base64')
@@ -32,11 +32,13 @@ else if (readFileSync(target, 'utf8') !== text) {
 }
 
 async function compile(argv) {
+  let messages = '';
   let module = new Uint8Array();
-  const result = await asc.main(argv, {
+  const { error } = await asc.main(argv, {
+    stderr: { write: (text) => (messages += text) },
     writeFile: (name, contents) => {
       if (name.endsWith('.wasm')) module = contents;
     },
   });
-  return { error: result.error, stderr: result.stderr.toString(), binary: module };
+  return { error, messages, binary: module };
 }
