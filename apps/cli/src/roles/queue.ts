@@ -80,7 +80,7 @@ export async function watchQueue(
     lost.add(client);
     logger.warn({ client }, 'the connection to the queue is lost, trying again');
   });
-  await firstConnection(queue, clock);
+  await firstConnection(queue, clock, firstConnectMsMax);
   let isReachable = false;
   const probe = async (): Promise<void> => {
     const roundTripMs = await queue.ping().catch(() => undefined);
@@ -91,14 +91,14 @@ export async function watchQueue(
   return { isReachable: () => isReachable, stop };
 }
 
-/** Each connection that stands is a reason to look whether all of them do. */
-async function firstConnection(queue: JobQueue, clock: Clock): Promise<void> {
+/** Waits for it, `msMax` at most. Each connection that stands is a reason to look whether all of them do. */
+export async function firstConnection(queue: JobQueue, clock: Clock, msMax: number): Promise<void> {
   if (queue.kind === 'memory') return;
   const stood = new AbortController();
   const look = async (): Promise<void> => {
     if ((await queue.ping()) !== undefined) stood.abort();
   };
   const forget = queue.events.on('connected', () => void look());
-  await sleep(clock, firstConnectMsMax, stood.signal);
+  await sleep(clock, msMax, stood.signal);
   forget();
 }

@@ -10,9 +10,10 @@ import {
   type TunedSettings,
 } from '@inferry/models';
 import { createBullmqQueue } from '@inferry/queue';
-import { type Clock, err, ok, type Random, type Result, sleep } from '@inferry/runtime';
+import { type Clock, err, ok, type Random, type Result } from '@inferry/runtime';
 import type { LatencySnapshot } from '@inferry/scheduling';
 import { profileKey } from '@inferry/worker';
+import { firstConnection } from '../roles/queue.ts';
 
 /** Redis is waited for so long. */
 const redisMsMax = 5_000;
@@ -93,14 +94,11 @@ export async function storeProfile(
   });
   const sessions = Array.from({ length: instances }, () => ({ provider }));
   const key = profileKey({ manifest, instances: sessions }, hardware);
-  const given = new AbortController();
-  const late = sleep(clock, redisMsMax, given.signal).then(() => 'Redis did not answer in 5 s');
-  const saving = queue.saveProfile(key, JSON.stringify(snapshot)).then(
+  await firstConnection(queue, clock, redisMsMax);
+  const problem = await queue.saveProfile(key, JSON.stringify(snapshot)).then(
     () => null,
     (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)),
   );
-  const problem = await Promise.race([saving, late]);
-  given.abort();
   await queue.close();
-  return problem === null ? ok(undefined) : err(problem);
+  return problem === null ? ok(undefined) : err(`Redis: ${problem}`);
 }
