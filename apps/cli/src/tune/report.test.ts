@@ -35,7 +35,7 @@ test.each([40, 60, 80, 120, 500])('the plot fits a terminal of %d columns', (col
   const text = reportText(result(150, [one, two]), columns);
   const plot = text.slice(text.indexOf('Batches with'), text.indexOf('Best:'));
   const widths = plot.split('\n').map((line) => line.length);
-  expect(Math.max(...widths)).toBeLessThanOrEqual(Math.max(columns, 45));
+  expect(Math.max(...widths)).toBeLessThanOrEqual(Math.max(columns, 48));
   expect(plot).toContain('█');
 });
 
