@@ -39,8 +39,9 @@ describe('one gateway, two workers, one Redis', () => {
     system = await System.open();
     [gateway, ...workers] = await Promise.all([
       system.start('gateway', demoModels),
-      system.start('worker', demoModels),
-      system.start('worker', demoModels),
+      // Prepared in either way, and decoded by either library, an image is the same image.
+      system.start('worker', demoModels, ['--prepare-in', 'threads', '--jpeg-decoder', 'sharp']),
+      system.start('worker', demoModels, ['--prepare-in', 'compute']),
     ]);
     const iris = await heldOut<{ rows: number[][]; labels: number[] }>('iris');
     const digits = await heldOut<{ images: string[]; labels: number[] }>('digits');
