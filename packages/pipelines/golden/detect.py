@@ -2,16 +2,16 @@
 
     pip install -r models/requirements.txt && python packages/pipelines/golden/detect.py
 
-The reference decodes every box into one array and filters afterwards, which is slow and easy to check. A spec is
-written as packages/contracts/src/detect-spec.ts has it.
+The reference is detect_reference.py.
 """
 
 import base64
 import json
-from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
+
+from detect_reference import activated, detections, priors_of, sigmoid
 
 HERE = Path(__file__).resolve().parent
 WIDTH, HEIGHT = 64, 32
@@ -25,146 +25,6 @@ COVER = {"sourceWidth": 300, "sourceHeight": 100, "scaleX": 0.32, "scaleY": 0.32
 
 rng = np.random.default_rng(20240501)
 cases = []
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def activated(scores, how):
-    if how == "sigmoid":
-        return sigmoid(scores)
-    if how == "softmax":
-        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
-    return scores
-
-
-def corners(boxes, form, units):
-    """[n, 4] in any form -> [n, 4] left, top, right, bottom in pixels of the input."""
-    boxes = boxes.copy()
-    if units == "relative":
-        boxes *= [WIDTH, HEIGHT, WIDTH, HEIGHT]
-    if form == "xywh":
-        boxes[:, 2:] += boxes[:, :2]
-    if form == "cxcywh":
-        half = boxes[:, 2:] / 2
-        boxes = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
-    return boxes
-
-
-def class_probabilities(head, scores):
-    probabilities = activated(scores, head["activation"])
-    if head["background"] is not None:
-        probabilities = np.delete(probabilities, head["background"], axis=1)
-    return probabilities
-
-
-def priors_of(head):
-    """[n, 4] as centre and size."""
-    priors = []
-    for level in head["priors"]:
-        stride = level["stride"]
-        for y in range(ceil(HEIGHT / stride)):
-            for x in range(ceil(WIDTH / stride)):
-                priors += [[(x + 0.5) * stride, (y + 0.5) * stride, *size] for size in level["sizes"]]
-    return np.array(priors, dtype=np.float64)
-
-
-def decode(spec, outputs):
-    """The outputs of one image -> corners [n, 4] and class probabilities [n, c], of every box."""
-    head = spec["head"]
-    family = head["family"]
-    classes = len(spec["labels"])
-    first = outputs[0]
-    if family == "boxes":
-        return corners(outputs[1], head["format"], head["units"]), class_probabilities(head["scores"], first)
-    if family == "ssd":
-        priors = priors_of(head)
-        centre = priors[:, :2] + outputs[1][:, :2] * head["variances"][0] * priors[:, 2:]
-        size = priors[:, 2:] * np.exp(outputs[1][:, 2:] * head["variances"][1])
-        boxes = corners(np.concatenate([centre, size], axis=1), "cxcywh", "pixels")
-        return boxes, class_probabilities(head["scores"], first)
-    if family in ("yolov3", "yolov4"):
-        boxes, probabilities = [], []
-        for part, output in zip(head["outputs"], outputs):
-            stride, anchors = part["stride"], np.array(part["anchors"], dtype=np.float64)
-            rows, columns = HEIGHT // stride, WIDTH // stride
-            if part["layout"] == "nchw":
-                output = output.reshape(len(anchors), 5 + classes, rows, columns).transpose(2, 3, 0, 1)
-            else:
-                output = output.reshape(rows, columns, len(anchors), 5 + classes)
-            grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)[:, :, None, :]
-            offset = output[..., 0:2] if head["activated"] == "all" else sigmoid(output[..., 0:2])
-            scale = part["scaleXY"]
-            centre = (offset * scale - (scale - 1) / 2 + grid) * stride
-            size = np.exp(output[..., 2:4]) * anchors
-            rest = sigmoid(output[..., 4:]) if head["activated"] == "none" else output[..., 4:]
-            boxes.append(np.concatenate([centre, size], axis=-1).reshape(-1, 4))
-            probabilities.append((rest[..., :1] * rest[..., 1:]).reshape(-1, classes))
-        return corners(np.concatenate(boxes), "cxcywh", "pixels"), np.concatenate(probabilities)
-    if family == "yolov5":
-        return corners(first[:, :4], "cxcywh", head["units"]), first[:, 4:5] * first[:, 5:]
-    if family == "yolov8":
-        return corners(first.T[:, :4], "cxcywh", head["units"]), first.T[:, 4:]
-    if family == "yolox":
-        boxes = []
-        for stride in head["strides"]:
-            for y in range(HEIGHT // stride):
-                for x in range(WIDTH // stride):
-                    raw = first[len(boxes)]
-                    boxes.append([(raw[0] + x) * stride, (raw[1] + y) * stride, *(np.exp(raw[2:4]) * stride)])
-        return corners(np.array(boxes), "cxcywh", "pixels"), first[:, 4:5] * first[:, 5:]
-    probabilities = np.zeros((len(first), classes))
-    for box, row in enumerate(first):
-        if 0 <= row[5] < classes:
-            probabilities[box, int(row[5])] = row[4]
-    return corners(first[:, :4], head["format"], head["units"]), probabilities
-
-
-def iou(a, b):
-    shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    area = lambda box: max(0, box[2] - box[0]) * max(0, box[3] - box[1])
-    union = area(a) + area(b) - shared
-    return shared / union if union > 0 and area(a) > 0 and area(b) > 0 else 0
-
-
-def hundredths(value):
-    return floor(value * 100 + 0.5) / 100
-
-
-def in_image(box, image):
-    """x, y, width, height in the image that was sent, cut to it; None where nothing is left."""
-    horizontal = [min(image["sourceWidth"], max(0, (v - image["offsetX"]) / image["scaleX"])) for v in box[0::2]]
-    vertical = [min(image["sourceHeight"], max(0, (v - image["offsetY"]) / image["scaleY"])) for v in box[1::2]]
-    (left, right), (top, bottom) = map(hundredths, horizontal), map(hundredths, vertical)
-    cut = [left, top, hundredths(right - left), hundredths(bottom - top)]
-    return cut if cut[2] > 0 and cut[3] > 0 else None
-
-
-def detections(spec, outputs, image):
-    boxes, probabilities = decode(spec, outputs)
-    found = []
-    for box, scores in enumerate(probabilities):
-        chosen = range(len(scores)) if spec["isMultiLabel"] else [int(np.argmax(scores))]
-        found += [(float(scores[c]), box, c) for c in chosen if scores[c] >= spec["scoreThreshold"]]
-    found.sort(key=lambda item: (-item[0], item[1], item[2]))
-    kept = []
-    for score, box, label in found[: spec["candidatesMax"]]:
-        cut = in_image(boxes[box], image)
-        if cut is None:
-            continue
-        rivals = [] if spec["head"]["family"] == "end_to_end" else kept
-        if any(
-            (spec["isClassAgnostic"] or other == label) and iou(boxes[better], boxes[box]) > spec["iouThreshold"]
-            for _, better, other, _ in rivals
-        ):
-            continue
-        kept.append((score, box, label, cut))
-    return [
-        {"label": spec["labels"][label], "score": score, "box": dict(zip(("x", "y", "width", "height"), cut))}
-        for score, _, label, cut in kept[: spec["detectionsMax"]]
-    ]
 
 
 def case(name, head, outputs, images=(FILL,), **changes):
@@ -242,7 +102,7 @@ PRIORS = [
 ]
 ssd = {"scores": {"output": "scores", "activation": "softmax", "background": 0}, "boxes": "offsets", "priors": PRIORS, "variances": [0.1, 0.2]}
 ssd = {"family": "ssd", **ssd}
-prior_count = len(priors_of(ssd))
+prior_count = len(priors_of({"head": ssd, "inputWidth": WIDTH, "inputHeight": HEIGHT}))
 ssd_outputs = {
     "scores": rng.normal(0, 1.5, (2, prior_count, len(LABELS) + 1)) + [1.5, 0, 0, 0],
     "offsets": rng.normal(0, 2, (2, prior_count, 4)),
