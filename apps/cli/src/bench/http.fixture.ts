@@ -29,7 +29,7 @@ export function fakeServer(
     async send(request, timeoutMs) {
       sent.push({ ...request, timeoutMs });
       const { status = 200, headers = {}, body = {}, afterMs = 0, fault } = script(request);
-      await sleep(clock, Math.min(afterMs, timeoutMs));
+      if (afterMs > 0) await sleep(clock, Math.min(afterMs, timeoutMs));
       if (afterMs > timeoutMs) return err({ code: 'timeout', detail: 'no answer' });
       if (fault !== undefined) return err(fault);
       return ok(httpAnswer(status, headers, body));

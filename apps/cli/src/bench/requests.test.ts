@@ -45,10 +45,9 @@ test('v2 gets JSON as it is, and nothing else', () => {
 });
 
 test('a header that was given wins, and nobody is asked to hold for longer than it would', () => {
-  const [request] = requests('m --timeout 5m --header Content-Type:text/x', png) as [
-    { headers: object },
-  ];
-  expect(request.headers).toEqual({ 'content-type': 'text/x', prefer: 'wait=55' });
+  expect(requests('m --timeout 5m --header Content-Type:text/x', png)).toMatchObject([
+    { headers: { 'content-type': 'text/x', prefer: 'wait=55' } },
+  ]);
   expect(jobPath(optionsOf('m'), 'job_1/2', 20)).toBe('/v1/jobs/job_1%2F2?wait=1');
   expect(modelPath(optionsOf('m --url http://h/base'))).toBe('/base/v2/models/m');
 });

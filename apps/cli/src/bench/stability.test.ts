@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { isStable } from './stability.ts';
+
+function windows(throughputs: readonly number[], latencies: readonly (number | null)[]) {
+  return throughputs.map((throughput, i) => ({ throughput, latencyMs: latencies[i] ?? null }));
+}
+
+test('three windows near to their means are stable, two are not enough', () => {
+  expect(isStable(windows([100, 105, 95], [10, 10.5, 9.5]), 0.1)).toBe(true);
+  expect(isStable(windows([100, 100], [10, 10]), 0.1)).toBe(false);
+});
+
+test('throughput and latency both have to agree', () => {
+  expect(isStable(windows([100, 100, 130], [10, 10, 10]), 0.1)).toBe(false);
+  expect(isStable(windows([100, 100, 100], [10, 10, 13]), 0.1)).toBe(false);
+});
+
+test('only the last three count', () => {
+  expect(isStable(windows([900, 1, 100, 100, 100], [1, 99, 10, 10, 10]), 0.1)).toBe(true);
+  expect(isStable(windows([100, 100, 100, 900], [10, 10, 10, 10]), 0.1)).toBe(false);
+});
+
+test('a drift is not stable, however small its steps are', () => {
+  expect(isStable(windows([100, 100, 100], [10, 12, 14]), 0.1)).toBe(false);
+});
+
+test('the bound itself is within', () => {
+  expect(isStable(windows([90, 100, 110], [10, 10, 10]), 0.1)).toBe(true);
+  expect(isStable(windows([89, 100, 111], [10, 10, 10]), 0.1)).toBe(false);
+});
+
+test('windows in which nothing succeeded never agree', () => {
+  expect(isStable(windows([0, 0, 0], [null, null, null]), 0.1)).toBe(false);
+  expect(isStable(windows([100, 100, 100], [10, null, 10]), 0.1)).toBe(false);
+});
