@@ -18,7 +18,7 @@ export interface CpuUse {
   readonly servers: readonly (number | null)[];
 }
 
-export interface Window {
+interface Window {
   readonly durationMs: number;
   readonly tally: Tally;
   /** Used within the window. */

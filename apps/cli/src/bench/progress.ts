@@ -34,7 +34,7 @@ export function openProgress(clock: Clock, write: (text: string) => void): Progr
 }
 
 /** `concurrency 4 (3 of 5), window 2  [######              ]  1234 requests, 2 errors` */
-export function phaseText(title: string, phase: Phase, nowMs: number): string {
+function phaseText(title: string, phase: Phase, nowMs: number): string {
   const { name, number, startedAtMs, durationMs, tally } = phase;
   const share = durationMs === 0 ? 1 : Math.min(1, (nowMs - startedAtMs) / durationMs);
   const bar = '#'.repeat(Math.floor(share * barCells)).padEnd(barCells);

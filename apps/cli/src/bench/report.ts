@@ -4,7 +4,7 @@ import type { Measurement } from './measure.ts';
 import type { BenchOptions } from './options.ts';
 import { Tally } from './tally.ts';
 
-export interface LatencyReport {
+interface LatencyReport {
   readonly mean: number;
   readonly std: number;
   readonly p50: number;
@@ -15,7 +15,7 @@ export interface LatencyReport {
   readonly max: number;
 }
 
-export interface StatusReport {
+interface StatusReport {
   /** Null where there was no answer. */
   readonly status: number | null;
   readonly code: string | null;
@@ -26,7 +26,7 @@ export interface StatusReport {
   readonly max_ms: number | null;
 }
 
-export interface StageReport extends DurationSummary {
+interface StageReport extends DurationSummary {
   readonly stage: string;
 }
 
