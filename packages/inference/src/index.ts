@@ -4,6 +4,7 @@ export { type CudaSetup, type CudaSetupOptions, setupCuda } from './cuda/setup.t
 export { createBackend } from './create-backend.ts';
 export { type AvailableProviders, availableProviders } from './onnx/providers.ts';
 export { createOnnxBackend, type OnnxBackendOptions } from './onnx/onnx-backend.ts';
+export { type GraphLevel, optimizeGraph } from './onnx/optimize-graph.ts';
 export { zeros } from './onnx/zeros.ts';
 export type {
   Device,

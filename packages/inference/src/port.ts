@@ -85,6 +85,7 @@ export interface ThreadPreparer {
   prepare(request: unknown): Promise<Result<PreparedInThread, RunFailure>>;
   /** False once the thread that held the batch is gone. */
   holds(batch: number): boolean;
+  /** No run is of the batch any more: its memory is used again. */
   drop(batch: number): void;
 }
 

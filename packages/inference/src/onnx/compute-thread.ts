@@ -18,6 +18,8 @@ import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
 
 const port = parentPort;
 invariant(port !== null, 'compute-thread.ts runs as a worker thread');
+type Prepare = Extract<ToThread, { kind: 'prepare' }>;
+
 const start = workerData as ThreadStart;
 const stacker = new Stacker();
 /** What was prepared here and waits for its run. */
@@ -80,8 +82,12 @@ const opened = await openSession(start);
 if (opened.ok) {
   const { session, ...ready } = opened.value;
   const preparation = await openPreparation();
-  const prepare = async (batch: number, request: unknown): Promise<void> => {
+  const prepare = async ({ batch, drop, request }: Prepare): Promise<void> => {
     invariant(preparation !== null, 'the thread was told how to prepare');
+    for (const old of drop) {
+      held.get(old)?.close();
+      held.delete(old);
+    }
     const prepared = await preparation.prepare(request);
     held.set(batch, prepared);
     answer({ kind: 'prepared', answer: prepared.answer });
@@ -97,11 +103,7 @@ if (opened.ok) {
         void run(session, message.items, message.outputs);
         break;
       case 'prepare':
-        void prepare(message.batch, message.request);
-        break;
-      case 'drop':
-        held.get(message.batch)?.close();
-        held.delete(message.batch);
+        void prepare(message);
         break;
       case 'close':
         void close();

@@ -22,6 +22,7 @@ interface Gone {
 export class ThreadHandle {
   readonly #worker: Worker;
   #gone: Gone | null = null;
+  readonly #dropped: number[] = [];
   /** Whoever waits for the thread's next message. */
   #settle: ((answer: FromThread | Gone) => void) | null = null;
 
@@ -72,15 +73,15 @@ export class ThreadHandle {
   /** As {@link run}. */
   async prepare(batch: number, request: unknown): Promise<PreparedAnswer | Gone> {
     if (this.#gone !== null) return this.#gone;
-    const answer = await this.#ask({ kind: 'prepare', batch, request }, []);
+    const drop = this.#dropped.splice(0);
+    const answer = await this.#ask({ kind: 'prepare', batch, request, drop }, []);
     invariant(answer.kind === 'prepared' || answer.kind === 'gone', 'a preparation is answered');
     return answer;
   }
 
+  /** Nothing of the batch is run any more. The thread hears of it when there is more to do. */
   drop(batch: number): void {
-    if (this.#gone === null) {
-      this.#worker.postMessage({ kind: 'drop', batch } satisfies ToThread);
-    }
+    this.#dropped.push(batch);
   }
 
   /** Releases the session, then lets the thread end by itself: terminating it could abort the process. */

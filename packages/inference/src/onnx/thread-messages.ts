@@ -23,10 +23,13 @@ export type ToThread =
       readonly items: readonly RunItem[];
       readonly outputs: readonly string[];
     }
-  /** The tensors of the batch stay here, under this number. */
-  | { readonly kind: 'prepare'; readonly batch: number; readonly request: unknown }
-  /** Not answered. */
-  | { readonly kind: 'drop'; readonly batch: number }
+  /** The tensors of the batch stay here, under this number; those of `drop` go before. */
+  | {
+      readonly kind: 'prepare';
+      readonly batch: number;
+      readonly request: unknown;
+      readonly drop: readonly number[];
+    }
   | { readonly kind: 'close' };
 
 export type FirstAnswer =
