@@ -71,6 +71,11 @@ function exampleOf(manifest: ModelManifest, modelsDir: string): Example[] {
       const curlArguments = `-H 'Content-Type: ${type}' --data-binary ${quoted(`@${picture}`)}`;
       return [{ model: name, isImage: true, curlArguments }];
     }
+    case 'text':
+    case 'tensor': {
+      const row = exampleRow(manifest);
+      return row === undefined ? [] : [jsonExample(name, row)];
+    }
     case 'tabular': {
       const row = Object.entries(exampleRow(manifest) ?? {});
       const filled = row.map(([column, value]) => [column, irisRow[column] ?? value]);

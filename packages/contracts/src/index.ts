@@ -89,7 +89,8 @@ export {
   type TabularColumn,
   type TabularSpec,
 } from './tabular-spec.ts';
-export type { Side, TextSpec } from './text-spec.ts';
+export type { Normalization, TensorAnswerSpec, TensorFieldsSpec } from './tensor-pipeline-spec.ts';
+export { textProblem, type TextSpec } from './text-spec.ts';
 export type {
   AddedTokenJson,
   NormalizerJson,
@@ -104,6 +105,7 @@ export {
   type Datatype,
   datatypeBytes,
   elementCount,
+  fieldShape,
   isDatatype,
   joinBytes,
   splitBytes,

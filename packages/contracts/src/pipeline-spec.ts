@@ -1,6 +1,8 @@
 /** What stands between a caller and a model, as data: how an input becomes tensors, and outputs an answer. */
 import type { DetectSpec, ScoreActivation } from './detect-spec.ts';
 import type { TabularSpec } from './tabular-spec.ts';
+import type { TensorAnswerSpec, TensorFieldsSpec } from './tensor-pipeline-spec.ts';
+import type { TextSpec } from './text-spec.ts';
 
 /** How an image becomes a tensor. Sizes in pixels, after orientation. */
 export interface ImageSpec {
@@ -28,7 +30,12 @@ export interface ImageSpec {
   readonly std: readonly number[];
 }
 
-export type PreprocessSpec = ImageSpec | TabularSpec | { readonly kind: 'none' };
+export type PreprocessSpec =
+  | ImageSpec
+  | TabularSpec
+  | TextSpec
+  | TensorFieldsSpec
+  | { readonly kind: 'none' };
 
 /** Scores [rows, classes] become `{ label, score, top_k: [{ label, score }] }` for each row. */
 export interface ClassifySpec {
@@ -43,4 +50,8 @@ export interface ClassifySpec {
   readonly threshold: number | null;
 }
 
-export type PostprocessSpec = ClassifySpec | DetectSpec | { readonly kind: 'none' };
+export type PostprocessSpec =
+  | ClassifySpec
+  | DetectSpec
+  | TensorAnswerSpec
+  | { readonly kind: 'none' };

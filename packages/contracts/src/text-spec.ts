@@ -1,6 +1,6 @@
 /** How a text becomes the token ids that a language model takes, as data. */
 
-export type Side = 'left' | 'right';
+type Side = 'left' | 'right';
 
 /**
  * A text [field] becomes tensors [rows, length] of token ids. `length` is the smallest bucket that holds
@@ -33,4 +33,16 @@ export interface TextSpec {
     /** The segment each token belongs to. */
     readonly types: string | null;
   };
+}
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+/** What is wrong with the text of a row, to follow the field's name; undefined where it can be used. */
+export function textProblem(spec: TextSpec, value: unknown): string | undefined {
+  if (value === undefined) return 'is missing';
+  if (typeof value !== 'string') return 'must be text';
+  if (loneSurrogate.test(value)) return 'holds half of a surrogate pair, which is no character';
+  const bytes = Buffer.byteLength(value);
+  if (bytes > spec.bytesMax) return `has ${bytes} bytes; at most ${spec.bytesMax} are taken`;
+  return undefined;
 }

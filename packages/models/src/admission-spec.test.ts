@@ -11,7 +11,7 @@ const head = `backend: simulated\ninputs: ${tensor}\noutputs: ${tensor}\n`;
 function built(lines: string) {
   const yaml = parseModelYaml('m.yaml', head + lines);
   if (!yaml.ok) return yaml;
-  const model = { name: 'm', version: '1', digest: 'd', onnx: null, labels: [] };
+  const model = { name: 'm', version: '1', digest: 'd', onnx: null, labels: [], tokenizer: null };
   return buildManifest({ ...model, yaml: yaml.value });
 }
 

@@ -8,6 +8,7 @@ import { admissionSpec, lingerSpec } from './admission-spec.ts';
 import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import type { OnnxSignature } from './onnx-signature.ts';
+import type { TokenizerFile } from './tokenizer-file.ts';
 import { postprocessSpec, preprocessSpec } from './pipeline-specs.ts';
 import { agreedTensors, declaredTensors, shapeText, type Side } from './signature-agreement.ts';
 
@@ -29,6 +30,8 @@ export interface ModelParts {
   } | null;
   /** Empty without a postprocessor that has labels. */
   readonly labels: readonly string[];
+  /** Null without a text section. */
+  readonly tokenizer: TokenizerFile | null;
 }
 
 export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly FileProblem[]> {
@@ -50,7 +53,12 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
     instances: config.instances,
     inputs,
     outputs,
-    preprocess: preprocessSpec(yaml, inputs, problems),
+    preprocess: preprocessSpec(
+      yaml,
+      inputs,
+      { maxBatchSize, tokenizer: parts.tokenizer },
+      problems,
+    ),
     postprocess: postprocessSpec(yaml, outputs, parts.labels, problems),
     simulated: simulatedSpec(yaml, problems),
     latencyTargetMs: config.latency_target_ms ?? null,

@@ -273,7 +273,7 @@ describe('a detector is refused', () => {
     );
     const { problems } = await loadRepository(folder);
     expect(problems.map(({ message }) => message)).toEqual([
-      'postprocess: has both classify and detect; a model gives one of them',
+      'postprocess: has classify and detect; a model gives one of them',
     ]);
   });
 

@@ -10,6 +10,7 @@ import { buildManifest } from './build-manifest.ts';
 import { digestOf } from './digest.ts';
 import { fileErrorText, type FileProblem } from './file-problem.ts';
 import {
+  type Labels,
   type ModelFolder,
   readLabels,
   readSmallText,
@@ -18,6 +19,7 @@ import {
 } from './model-folder.ts';
 import { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
 import { readOnnxSignature } from './onnx-signature.ts';
+import { readTokenizerFile, type TokenizerFile } from './tokenizer-file.ts';
 import { compareVersions } from './versions.ts';
 
 export interface RepositoryProblem extends FileProblem {
@@ -107,8 +109,9 @@ function nameRule(name: string): string {
 interface About {
   readonly yaml: ParsedModelYaml;
   readonly labels: readonly string[];
+  readonly tokenizer: TokenizerFile | null;
   /** Beside the model file, what the digest is made of. */
-  readonly textFiles: readonly string[];
+  readonly files: readonly string[];
 }
 
 async function readAbout(
@@ -120,18 +123,47 @@ async function readAbout(
   if (!text.ok) return err([{ file, line: null, message: text.error }]);
   const yaml = parseModelYaml(file, text.value);
   if (!yaml.ok) return yaml;
-  const textFiles = found.hasYaml ? [file] : [];
-  const { classify, detect } = yaml.value.config.postprocess ?? {};
-  const wanted = classify?.labels ?? detect?.labels;
-  if (wanted === undefined) return ok({ yaml: yaml.value, labels: [], textFiles });
-  const labels = await readLabels(folder, wanted);
-  if (!labels.ok) {
-    const at = labels.error.file === null ? '' : `${labels.error.file} `;
-    const path = ['postprocess', classify === undefined ? 'detect' : 'classify', 'labels'];
-    return err([yaml.value.problemAt(path, `${at}${labels.error.message}`)]);
+  const about = { yaml: yaml.value, labels: [], tokenizer: null, files: [] };
+  if (!found.hasYaml) return ok(about);
+  const [labels, tokenizer] = await Promise.all([
+    labelsOf(folder, yaml.value),
+    tokenizerOf(folder, yaml.value),
+  ]);
+  if (!labels.ok || !tokenizer.ok) {
+    return err([...(labels.ok ? [] : [labels.error]), ...(tokenizer.ok ? [] : [tokenizer.error])]);
   }
-  if (labels.value.file !== null) textFiles.push(labels.value.file);
-  return ok({ yaml: yaml.value, labels: labels.value.labels, textFiles });
+  const files = [file, labels.value.file, tokenizer.value?.file ?? null];
+  return ok({
+    yaml: yaml.value,
+    labels: labels.value.labels,
+    tokenizer: tokenizer.value,
+    files: files.filter((path) => path !== null),
+  });
+}
+
+async function labelsOf(
+  folder: string,
+  yaml: ParsedModelYaml,
+): Promise<Result<Labels, FileProblem>> {
+  const { classify, detect } = yaml.config.postprocess ?? {};
+  const wanted = classify?.labels ?? detect?.labels;
+  if (wanted === undefined) return ok({ labels: [], file: null });
+  const labels = await readLabels(folder, wanted);
+  if (labels.ok) return labels;
+  const at = labels.error.file === null ? '' : `${labels.error.file} `;
+  const path = ['postprocess', classify === undefined ? 'detect' : 'classify', 'labels'];
+  return err(yaml.problemAt(path, `${at}${labels.error.message}`));
+}
+
+async function tokenizerOf(
+  folder: string,
+  yaml: ParsedModelYaml,
+): Promise<Result<TokenizerFile | null, FileProblem>> {
+  const text = yaml.config.preprocess?.text;
+  if (text === undefined) return ok(null);
+  const tokenizer = await readTokenizerFile(folder, text.tokenizer);
+  if (tokenizer.ok) return tokenizer;
+  return err(yaml.problemAt(['preprocess', 'text', 'tokenizer'], tokenizer.error));
 }
 
 function versionsOf(yaml: ParsedModelYaml, found: ModelFolder): string[] {
@@ -146,7 +178,7 @@ async function loadVersion(
   version: string,
   about: About,
 ): Promise<Result<ModelManifest, readonly FileProblem[]>> {
-  const { yaml, labels } = about;
+  const { yaml, labels, tokenizer } = about;
   if (!isModelVersion(version)) {
     const message =
       'a version is called by 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit';
@@ -156,7 +188,7 @@ async function loadVersion(
   const isSimulated = yaml.config.backend === 'simulated';
   const signature = isSimulated ? ok(null) : await readOnnxSignature(shownFile);
   if (!signature.ok) return signature;
-  const files = [...(isSimulated ? [] : [shownFile]), ...about.textFiles];
+  const files = [...(isSimulated ? [] : [shownFile]), ...about.files];
   const digest = await readable(() => digestOf(files));
   if (!digest.ok) {
     return err([{ file: join(folder, version), line: null, message: digest.error }]);
@@ -165,7 +197,7 @@ async function loadVersion(
     signature.value === null
       ? null
       : { file: resolve(shownFile), shownFile, signature: signature.value };
-  return buildManifest({ name, version, digest: digest.value, yaml, onnx, labels });
+  return buildManifest({ name, version, digest: digest.value, yaml, onnx, labels, tokenizer });
 }
 
 /** The value, or why the operating system refused. */

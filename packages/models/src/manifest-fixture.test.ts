@@ -12,7 +12,15 @@ outputs: [{name: y, dtype: FP32, shape: [-1, 2]}]
 export function manifestOf(name: string, version: string, digest = 'd'): ModelManifest {
   const yaml = parseModelYaml('model.yaml', text);
   if (!yaml.ok) throw new Error('the fixture is valid');
-  const built = buildManifest({ name, version, digest, yaml: yaml.value, onnx: null, labels: [] });
+  const built = buildManifest({
+    name,
+    version,
+    digest,
+    yaml: yaml.value,
+    onnx: null,
+    labels: [],
+    tokenizer: null,
+  });
   if (!built.ok) throw new Error('the fixture is valid');
   return built.value;
 }

@@ -79,7 +79,7 @@ queue: null
       'm.yaml:7: inputs.0.shape.0: expected number, received string',
       'm.yaml:7: inputs.1.name: is required',
       'm.yaml:7: inputs.1.shape: is required',
-      'm.yaml:8: preprocess: has both image and tabular; a model takes one of them',
+      'm.yaml:8: preprocess: has image and tabular; a model takes one of them',
       'm.yaml:9: preprocess.image.size: expected array to have exactly 2 items',
       'm.yaml:9: preprocess.image.pad: expected number to be <=255',
       'm.yaml:9: preprocess.image.mean: expected array to have >=1 items',

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { detect } from './detect-schema.ts';
 import { labels } from './labels-schema.ts';
 import { tabular } from './tabular-schema.ts';
+import { tensorAnswer, tensorFields } from './tensor-schema.ts';
+import { text } from './text-schema.ts';
 
 const perChannel = z.array(z.number()).min(1).max(3);
 
@@ -62,17 +64,28 @@ const classify = z.strictObject({
     .describe('top_k holds only what reaches it; by default all of the best.'),
 });
 
-/** Both keys at once is reported even when something else is wrong too. */
+/** Several keys at once are reported even when something else is wrong too. */
+function atMostOneKey(verb: 'takes' | 'gives') {
+  return {
+    error: ({ input }: { readonly input?: unknown }) =>
+      `has ${Object.keys(Object(input)).join(' and ')}; a model ${verb} one of them`,
+    when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,
+  };
+}
+
 export const preprocess = z
-  .strictObject({ image: image.optional(), tabular: tabular.optional() })
-  .refine((value) => value.image === undefined || value.tabular === undefined, {
-    error: 'has both image and tabular; a model takes one of them',
-    when: ({ value }) => typeof value === 'object' && value !== null,
-  });
+  .strictObject({
+    image: image.optional(),
+    text: text.optional(),
+    tabular: tabular.optional(),
+    tensor: tensorFields.optional(),
+  })
+  .refine((value) => Object.keys(value).length <= 1, atMostOneKey('takes'));
 
 export const postprocess = z
-  .strictObject({ classify: classify.optional(), detect: detect.optional() })
-  .refine((value) => value.classify === undefined || value.detect === undefined, {
-    error: 'has both classify and detect; a model gives one of them',
-    when: ({ value }) => typeof value === 'object' && value !== null,
-  });
+  .strictObject({
+    classify: classify.optional(),
+    detect: detect.optional(),
+    tensor: tensorAnswer.optional(),
+  })
+  .refine((value) => Object.keys(value).length <= 1, atMostOneKey('gives'));

@@ -14,6 +14,9 @@ import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import { shapeText } from './signature-agreement.ts';
 import { tabularColumns } from './tabular-columns.ts';
+import { tensorAnswerSpec, tensorFieldsSpec } from './tensor-pipeline.ts';
+import { textSpec } from './text-spec.ts';
+import type { TokenizerFile } from './tokenizer-file.ts';
 
 const scoreDatatypes: ReadonlySet<Datatype> = new Set<Datatype>(['FP32', 'FP64', 'FP16']);
 const none = { kind: 'none' } as const;
@@ -22,11 +25,17 @@ const none = { kind: 'none' } as const;
 export function preprocessSpec(
   yaml: ParsedModelYaml,
   inputs: readonly TensorSpec[],
+  context: { readonly maxBatchSize: number; readonly tokenizer: TokenizerFile | null },
   problems: FileProblem[],
 ): PreprocessSpec {
-  const { image, tabular } = yaml.config.preprocess ?? {};
+  const { image, tabular, tensor, text } = yaml.config.preprocess ?? {};
+  const { maxBatchSize, tokenizer } = context;
   if (image !== undefined) return imageSpec(image, yaml, inputs, problems);
   if (tabular !== undefined) return tabularSpec(tabular, yaml, inputs, problems);
+  if (tensor !== undefined) return tensorFieldsSpec(tensor, inputs, maxBatchSize, yaml, problems);
+  if (text !== undefined && tokenizer !== null) {
+    return textSpec(text, tokenizer, inputs, yaml, problems);
+  }
   return none;
 }
 
@@ -127,15 +136,15 @@ export function postprocessSpec(
   labels: readonly string[],
   problems: FileProblem[],
 ): PostprocessSpec {
-  const { classify, detect } = yaml.config.postprocess ?? {};
+  const { classify, detect, tensor } = yaml.config.postprocess ?? {};
+  if (tensor !== undefined) {
+    needsPreprocess(yaml, ['postprocess', 'tensor'], problems);
+    return tensorAnswerSpec(tensor, outputs, yaml, problems);
+  }
   if (detect !== undefined) return detectSpec(detect, yaml, outputs, labels, problems);
   if (classify === undefined) return none;
   const at = ['postprocess', 'classify'];
-  const { image, tabular } = yaml.config.preprocess ?? {};
-  if (image === undefined && tabular === undefined) {
-    const message = 'needs a preprocess section: raw tensors are answered with raw tensors';
-    problems.push(yaml.problemAt(at, message));
-  }
+  needsPreprocess(yaml, at, problems);
   if (classify.softmax && classify.sigmoid) {
     const message = 'does not go with softmax: scores are logits of one label or of several';
     problems.push(yaml.problemAt([...at, 'sigmoid'], message));
@@ -158,6 +167,16 @@ export function postprocessSpec(
     activation: classify.softmax ? 'softmax' : classify.sigmoid ? 'sigmoid' : 'none',
     threshold: classify.threshold ?? null,
   };
+}
+
+function needsPreprocess(
+  yaml: ParsedModelYaml,
+  at: readonly string[],
+  problems: FileProblem[],
+): void {
+  if (Object.keys(yaml.config.preprocess ?? {}).length > 0) return;
+  const message = 'needs a preprocess section: raw tensors are answered with raw tensors';
+  problems.push(yaml.problemAt(at, message));
 }
 
 function scoresOutput(

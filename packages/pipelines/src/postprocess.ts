@@ -14,11 +14,12 @@ import { detect } from './detection/detect.ts';
 import { jsonOf } from './elements.ts';
 import type { ImagePlacement } from './image/fit.ts';
 import { modelError } from './model-error.ts';
+import { tensorRows } from './tensor-answer.ts';
 
 /**
  * Raw tensors are answered by raw tensors (the wanted ones, in the order asked for). Pipeline rows are
  * answered by one JSON document each: `{ label, score, top_k }` with a classifier, `{ detections }` with a
- * detector, otherwise `{ "<output>": [values of that row, flat] }`. `placements`: one a row for images.
+ * detector, `{ "<output>": nested arrays }` where the manifest asks for them, otherwise `{ "<output>": [values of that row, flat] }`. `placements`: one a row for images.
  *
  * `model_error`: an output is missing, has not one entry a row, or holds scores that are no numbers.
  */
@@ -45,6 +46,8 @@ export function postprocess(
       return classify(spec, tensors, rows);
     case 'detect':
       return detect(spec, tensors, rows, placements);
+    case 'tensor':
+      return tensorRows(spec, tensors, rows, manifest.maxBatchSize > 0);
     case 'none':
       return plainRows(tensors, rows);
   }

@@ -3,20 +3,26 @@ import {
   detectOutputs,
   type Failure,
   failure,
+  type ImageSpec,
   type JobInput,
   type ModelManifest,
   type PipelineRow,
   type PostprocessSpec,
+  type TabularSpec,
   type Tensor,
+  type TensorSpec,
 } from '@inferry/contracts';
-import { err, ok, type Result, unreachable } from '@inferry/runtime';
+import { err, type Err, ok, type Result, unreachable } from '@inferry/runtime';
 import { isFilledDatatype } from './elements.ts';
 import { type ImagePlace, imageTensor } from './image.ts';
 import type { ImagePlacement } from './image/fit.ts';
 import { isImageDatatype } from './image/resize-plan.ts';
 import { reject } from './rejection.ts';
 import { tabularTensor } from './tabular.ts';
+import { fieldTensors } from './tensor-fields.ts';
 import { rowsOf, tensorProblems } from './tensor-input.ts';
+import { textTensors } from './text/text-tensors.ts';
+import type { Tokenizers } from './text/tokenizers.ts';
 
 export interface PreparedItem {
   /**
@@ -32,6 +38,11 @@ export interface PreparedItem {
   readonly placements: readonly ImagePlacement[];
 }
 
+/** What a thread prepares with. */
+export interface PrepareTools extends ImagePlace {
+  readonly tokenizers: Tokenizers;
+}
+
 /** The tensors that a pipeline made of its rows. */
 interface Filled {
   readonly tensors: readonly Tensor[];
@@ -42,7 +53,7 @@ interface Filled {
 export async function prepare(
   manifest: ModelManifest,
   input: JobInput,
-  place: ImagePlace,
+  tools: PrepareTools,
 ): Promise<Result<PreparedItem, Failure>> {
   if (input.form === 'tensors') {
     const outputs = input.outputs ?? [];
@@ -55,7 +66,7 @@ export async function prepare(
   if (manifest.maxBatchSize === 0 && input.rows.length > 1) {
     return reject([`the model takes one row at a time, not ${input.rows.length}`]);
   }
-  const filled = await fillTensors(manifest, input.rows, place);
+  const filled = await fillTensors(manifest, input.rows, tools);
   if (!filled.ok) return filled;
   const { value } = filled;
   return ok({
@@ -75,6 +86,8 @@ function readOutputs(spec: PostprocessSpec): readonly string[] {
       return [spec.output];
     case 'detect':
       return detectOutputs(spec.head);
+    case 'tensor':
+      return spec.outputs;
     case 'none':
       return [];
   }
@@ -83,43 +96,74 @@ function readOutputs(spec: PostprocessSpec): readonly string[] {
 async function fillTensors(
   manifest: ModelManifest,
   rows: readonly PipelineRow[],
-  place: ImagePlace,
+  tools: PrepareTools,
 ): Promise<Result<Filled, Failure>> {
   const spec = manifest.preprocess;
-  if (spec.kind === 'none') return reject(['the model has no pipeline: send its tensors']);
-  const [input, ...others] = manifest.inputs;
-  if (input === undefined || others.length > 0) {
-    return err(failure('model_error', 'a model with a pipeline must have exactly one input'));
-  }
-  const { datatype } = input;
-  if (!isFilledDatatype(datatype)) {
-    return err(
-      failure('model_error', `a pipeline cannot fill input "${input.name}" (${datatype})`),
-    );
-  }
   switch (spec.kind) {
-    case 'image': {
-      if (!isImageDatatype(datatype)) {
-        return err(
-          failure('model_error', `images cannot fill input "${input.name}" (${datatype})`),
-        );
-      }
-      const { maxBatchSize } = manifest;
-      const image = await imageTensor({ spec, input, datatype, maxBatchSize }, rows, place);
-      if (!image.ok) return image;
-      const { value } = image;
-      return ok({
-        get tensors() {
-          return [value.tensor];
-        },
-        placements: value.placements,
-      });
-    }
-    case 'tabular': {
-      const tensor = tabularTensor(spec, input, datatype, rows);
-      return tensor.ok ? ok({ tensors: [tensor.value], placements: [] }) : tensor;
+    case 'none':
+      return reject(['the model has no pipeline: send its tensors']);
+    case 'image':
+      return imageInput(spec, manifest, rows, tools);
+    case 'tabular':
+      return withoutImages(tabularInput(spec, manifest, rows));
+    case 'tensor':
+      return withoutImages(fieldTensors(spec, manifest, rows));
+    case 'text': {
+      const tokenizer = await tools.tokenizers.of(manifest, spec);
+      if (!tokenizer.ok) return err(failure('model_error', tokenizer.error));
+      return withoutImages(textTensors(spec, tokenizer.value, manifest.inputs, rows));
     }
     default:
       return unreachable(spec);
   }
+}
+
+function withoutImages(tensors: Result<readonly Tensor[], Failure>): Result<Filled, Failure> {
+  return tensors.ok ? ok({ tensors: tensors.value, placements: [] }) : tensors;
+}
+
+async function imageInput(
+  spec: ImageSpec,
+  manifest: ModelManifest,
+  rows: readonly PipelineRow[],
+  place: ImagePlace,
+): Promise<Result<Filled, Failure>> {
+  const input = singleInput(manifest);
+  if (!input.ok) return input;
+  const { datatype } = input.value;
+  if (!isImageDatatype(datatype)) return cannotFill(input.value);
+  const { maxBatchSize } = manifest;
+  const wanted = { spec, input: input.value, datatype, maxBatchSize };
+  const image = await imageTensor(wanted, rows, place);
+  if (!image.ok) return image;
+  const { value } = image;
+  return ok({
+    get tensors() {
+      return [value.tensor];
+    },
+    placements: value.placements,
+  });
+}
+
+function tabularInput(
+  spec: TabularSpec,
+  manifest: ModelManifest,
+  rows: readonly PipelineRow[],
+): Result<readonly Tensor[], Failure> {
+  const input = singleInput(manifest);
+  if (!input.ok) return input;
+  const { datatype } = input.value;
+  if (!isFilledDatatype(datatype)) return cannotFill(input.value);
+  const tensor = tabularTensor(spec, input.value, datatype, rows);
+  return tensor.ok ? ok([tensor.value]) : tensor;
+}
+
+function singleInput({ inputs }: ModelManifest): Result<TensorSpec, Failure> {
+  const [input, ...others] = inputs;
+  if (input !== undefined && others.length === 0) return ok(input);
+  return err(failure('model_error', 'images and tables fill models with exactly one input'));
+}
+
+function cannotFill({ name, datatype }: TensorSpec): Err<Failure> {
+  return err(failure('model_error', `a pipeline cannot fill input "${name}" (${datatype})`));
 }

@@ -1,4 +1,4 @@
-/** What one thread prepares inputs with: its image decoder, and the memory that image tensors lie in. */
+/** What one thread prepares inputs with: image decoder, tokenizers, and the memory that image tensors lie in. */
 import { defaultLimits, type Failure, type JobInput, type ModelManifest } from '@inferry/contracts';
 import { ok, type Result } from '@inferry/runtime';
 import { ImageFiller } from './image/image-filler.ts';
@@ -8,6 +8,7 @@ import { sharpDescription } from './image/sharp-decoder.ts';
 import { TensorRoom } from './image/tensor-room.ts';
 import { openTurboJpeg, type TurboJpeg } from './image/turbojpeg.ts';
 import { prepare, type PreparedItem } from './prepare.ts';
+import { Tokenizers } from './text/tokenizers.ts';
 
 /** Who decodes JPEG. auto: libjpeg-turbo where it can be loaded, else sharp. */
 export type JpegDecoderChoice = 'auto' | 'turbojpeg' | 'sharp';
@@ -44,13 +45,14 @@ export async function openPreparer(options: PreparerOptions): Promise<Result<Pre
   if (!turbo.ok) return turbo;
   const memory = new LinearMemory(defaultLimits.imageMemoryBytesMax);
   const resizer = await Resizer.open(memory);
+  const tokenizers = new Tokenizers();
   const filler = new ImageFiller({ memory, resizer, turbo: turbo.value });
   return ok({
     jpegDecoder: turbo.value?.description ?? sharpDescription,
     openBatch() {
       const room = new TensorRoom(memory);
       return {
-        prepare: (manifest, input) => prepare(manifest, input, { filler, room }),
+        prepare: (manifest, input) => prepare(manifest, input, { filler, room, tokenizers }),
         close: () => room.close(),
       };
     },

@@ -3,12 +3,15 @@
  * Serving's (`model_version_status`) and KServe's V1 (`name`, `ready`).
  */
 import {
+  type Datatype,
+  fieldShape,
   hasPipeline,
   type JsonObject,
   type Limits,
   type ModelManifest,
   type PostprocessSpec,
   type TabularColumn,
+  type TensorSpec,
 } from '@inferry/contracts';
 import { z } from 'zod';
 
@@ -131,6 +134,13 @@ function inputSchema(manifest: ModelManifest): JsonObject {
       };
       return { anyOf: [strictObject({ [manifest.preprocess.input]: image }), tensors] };
     }
+    case 'text': {
+      const { bytesMax, input } = manifest.preprocess;
+      const description = `At most ${bytesMax} bytes in UTF-8.`;
+      return { anyOf: [strictObject({ [input]: { type: 'string', description } }), tensors] };
+    }
+    case 'tensor':
+      return { anyOf: [fieldsSchema(manifest.inputs, manifest), tensors] };
     case 'tabular': {
       const { columns } = manifest.preprocess;
       const properties = columns.map((column) => [column.name, columnSchema(column)]);
@@ -141,6 +151,42 @@ function inputSchema(manifest: ModelManifest): JsonObject {
       };
       return { anyOf: [row, tensors] };
     }
+  }
+}
+
+/** Nested arrays for each of these tensors, without the batch dimension. */
+function fieldsSchema(specs: readonly TensorSpec[], { maxBatchSize }: ModelManifest): JsonObject {
+  return strictObject(
+    Object.fromEntries(
+      specs.map((spec) => [
+        spec.name,
+        fieldShape(spec, maxBatchSize).reduceRight(nestedSchema, elementSchema(spec.datatype)),
+      ]),
+    ),
+  );
+}
+
+function nestedSchema(items: JsonObject, size: number): JsonObject {
+  return { type: 'array', items, ...(size === -1 ? {} : { minItems: size, maxItems: size }) };
+}
+
+/** Floats may be the words for what JSON has no number for, 64-bit integers decimal text. */
+function elementSchema(datatype: Datatype): JsonObject {
+  switch (datatype) {
+    case 'BOOL':
+      return { type: 'boolean' };
+    case 'BYTES':
+      return { type: 'string' };
+    case 'FP16':
+    case 'BF16':
+    case 'FP32':
+    case 'FP64':
+      return { anyOf: [{ type: 'number' }, { enum: ['NaN', 'Infinity', '-Infinity'] }] };
+    case 'INT64':
+    case 'UINT64':
+      return { anyOf: [{ type: 'integer' }, { type: 'string' }] };
+    default:
+      return { type: 'integer' };
   }
 }
 
@@ -167,11 +213,15 @@ function columnSchema(column: TabularColumn): JsonObject {
 function outputSchema(manifest: ModelManifest): JsonObject {
   const tensors = tensorsSchema('outputs', manifest);
   if (!hasPipeline(manifest)) return tensors;
-  return { anyOf: [answerSchema(manifest.postprocess), tensors] };
+  return { anyOf: [answerSchema(manifest.postprocess, manifest), tensors] };
 }
 
-function answerSchema(spec: PostprocessSpec): JsonObject {
+function answerSchema(spec: PostprocessSpec, manifest: ModelManifest): JsonObject {
   if (spec.kind === 'none') return {};
+  if (spec.kind === 'tensor') {
+    const read = manifest.outputs.filter(({ name }) => spec.outputs.includes(name));
+    return fieldsSchema(read, manifest);
+  }
   const score = {
     label: { type: 'string', enum: [...spec.labels] },
     score: { type: 'number' },

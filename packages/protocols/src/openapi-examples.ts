@@ -51,7 +51,9 @@ function exampleInput(manifest: ModelManifest): JsonObject {
     case 'image':
       return { [manifest.preprocess.input]: { $b64: smallPng, media_type: 'image/png' } };
     case 'tabular':
-      return exampleRow(manifest) ?? {};
+    case 'text':
+    case 'tensor':
+      return exampleRow(manifest) ?? exampleTensors(manifest);
   }
 }
 
@@ -60,6 +62,10 @@ function exampleTensors(manifest: ModelManifest): JsonObject {
     const { input } = manifest.preprocess;
     const image = { name: input, shape: [1], datatype: 'BYTES', data: [{ b64: smallPng }] };
     return { inputs: [image] };
+  }
+  if (manifest.preprocess.kind === 'text') {
+    const [[name, text] = ['', '']] = Object.entries(exampleRow(manifest) ?? {});
+    return { inputs: [{ name, shape: [1], datatype: 'BYTES', data: [text] }] };
   }
   const row = manifest.preprocess.kind === 'tabular' ? Object.values(exampleInput(manifest)) : [];
   return { inputs: manifest.inputs.map((spec) => exampleTensor(spec, row)) };

@@ -2,12 +2,16 @@
 import {
   columnProblem,
   type Failure,
+  fieldShape,
   type JsonValue,
   type ModelManifest,
   type PipelineRow,
+  readNested,
   type TabularSpec,
+  textProblem,
+  type TextSpec,
 } from '@inferry/contracts';
-import { err, ok, type Result } from '@inferry/runtime';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 import type { DecodeBase64 } from './base64.ts';
 import { invalidInput, pointerTo, type Problem, refusal } from './refusals.ts';
@@ -37,6 +41,10 @@ export function bindPipelineInput(
       return bindImage(input, sources, manifest.preprocess.input);
     case 'tabular':
       return bindColumns(input, manifest.preprocess);
+    case 'text':
+      return bindText(input, manifest.preprocess);
+    case 'tensor':
+      return bindFields(input, manifest);
     case 'none': {
       const names = manifest.inputs.map((spec) => `"${spec.name}"`).join(', ');
       const detail = `Model "${manifest.name}" takes tensors: give "input": {"inputs": [...]} with ${names}.`;
@@ -50,11 +58,8 @@ function bindImage(
   sources: BytesSources,
   field: string,
 ): Result<PipelineRow, Failure> {
-  for (const name of Object.keys(input)) {
-    if (name === field) continue;
-    const detail = `"${name}" is not known; the model takes "${field}".`;
-    return err(invalidInput(pointerTo(base, name), 'unknown_input', detail));
-  }
+  const unknown = unknownField(input, field);
+  if (unknown !== undefined) return err(unknown);
   const pointer = pointerTo(base, field);
   const value = input[field];
   if (value === undefined) {
@@ -88,6 +93,58 @@ function readBinary(value: JsonValue, { parts, decode }: BytesSources): Result<U
   if (typeof name !== 'string' || text !== undefined) return err(expected);
   const part = parts.get(name);
   return part === undefined ? err(`names the part "${name}", which is not in the body`) : ok(part);
+}
+
+function unknownField(
+  input: Readonly<Record<string, JsonValue>>,
+  field: string,
+): Failure | undefined {
+  const name = Object.keys(input).find((key) => key !== field);
+  if (name === undefined) return undefined;
+  const detail = `"${name}" is not known; the model takes "${field}".`;
+  return invalidInput(pointerTo(base, name), 'unknown_input', detail);
+}
+
+function bindText(
+  input: Readonly<Record<string, JsonValue>>,
+  spec: TextSpec,
+): Result<PipelineRow, Failure> {
+  const unknown = unknownField(input, spec.input);
+  if (unknown !== undefined) return err(unknown);
+  const value = Object.hasOwn(input, spec.input) ? input[spec.input] : undefined;
+  const problem = textProblem(spec, value);
+  if (problem === undefined && value !== undefined) return ok({ [spec.input]: value });
+  const code = value === undefined ? 'missing' : 'text';
+  const detail = `"${spec.input}" ${problem}.`;
+  return err(invalidInput(pointerTo(base, spec.input), code, detail));
+}
+
+/** Each field is one of the model's inputs as nested arrays, without the batch dimension. */
+function bindFields(
+  input: Readonly<Record<string, JsonValue>>,
+  { inputs, maxBatchSize }: ModelManifest,
+): Result<PipelineRow, Failure> {
+  const problems: Problem[] = [];
+  for (const spec of inputs) {
+    const pointer = pointerTo(base, spec.name);
+    const value = Object.hasOwn(input, spec.name) ? input[spec.name] : undefined;
+    const shape = fieldShape(spec, maxBatchSize);
+    if (value === undefined) {
+      const detail = `"${spec.name}" is missing; it is ${spec.datatype} [${shape.join(', ')}].`;
+      problems.push({ pointer, code: 'missing', detail });
+      continue;
+    }
+    invariant(spec.datatype !== 'BF16', 'a model that takes BF16 is not loaded');
+    const read = readNested(value, spec.datatype, shape);
+    if (!read.ok) problems.push({ pointer, code: 'data', detail: `"${spec.name}" ${read.error}.` });
+  }
+  const known = new Set(inputs.map(({ name }) => name));
+  for (const name of Object.keys(input)) {
+    if (known.has(name)) continue;
+    const detail = `"${name}" is not an input of the model; the inputs are ${[...known].join(', ')}.`;
+    problems.push({ pointer: pointerTo(base, name), code: 'unknown_input', detail });
+  }
+  return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(input);
 }
 
 function bindColumns(

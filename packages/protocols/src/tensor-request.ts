@@ -1,7 +1,7 @@
 /**
  * Tensors of a request, checked against a model before anything is queued. Two forms (a model with a
- * pipeline takes both): its raw tensors under their ONNX names, or, for an image pipeline, the
- * pipeline's field as BYTES [n], one encoded image an element, which makes n rows.
+ * pipeline takes both): its raw tensors under their ONNX names, or, for an image or text pipeline, the
+ * pipeline's field as BYTES [n], one encoded image or text an element, which makes n rows.
  */
 import {
   type Datatype,
@@ -11,8 +11,10 @@ import {
   isDatatype,
   type JobInput,
   type ModelManifest,
+  type PreprocessSpec,
   type Tensor,
   type TensorSpec,
+  textProblem,
 } from '@inferry/contracts';
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
@@ -80,8 +82,8 @@ export function bindTensors(
   { base, decode }: Reading,
 ): Result<BoundInput, Failure> {
   const { inputs } = request;
-  const image = imageField(inputs, manifest);
-  if (image !== undefined) return bindImages(request, image, manifest, { base, decode });
+  const field = pipelineField(inputs, manifest);
+  if (field !== undefined) return bindRows(request, field, manifest, { base, decode });
   const tensors: Tensor[] = [];
   for (const [i, given] of inputs.entries()) {
     const pointer = pointerTo(base, 'inputs', i);
@@ -123,11 +125,11 @@ export function checkRows(
 }
 
 /** The pipeline's field as a tensor, when the request addresses exactly that. */
-function imageField(
+function pipelineField(
   inputs: readonly RequestTensor[],
   manifest: ModelManifest,
 ): TensorSpec | undefined {
-  if (manifest.preprocess.kind !== 'image') return undefined;
+  if (manifest.preprocess.kind !== 'image' && manifest.preprocess.kind !== 'text') return undefined;
   const name = manifest.preprocess.input;
   const [only, ...others] = inputs;
   const isAddressed = only?.name === name && only.datatype === 'BYTES' && others.length === 0;
@@ -212,34 +214,53 @@ function bindOutputs(
 }
 
 /** Each element becomes a row as it is, without the lengths that a BYTES tensor has between them. */
-function bindImages(
+function bindRows(
   request: TensorsRequest,
   field: TensorSpec,
   manifest: ModelManifest,
   { base, decode }: Reading,
 ): Result<BoundInput, Failure> {
   const [given] = request.inputs;
-  invariant(given !== undefined, 'a request for images has one input');
+  invariant(given !== undefined, 'a request in pipeline form has one input');
   const pointer = pointerTo(base, 'inputs', 0);
-  const images = bindTensor(given, [field], manifest, pointer, (_, count) =>
+  const elements = bindTensor(given, [field], manifest, pointer, (_, count) =>
     bytesElements(given.data ?? undefined, count, decode),
   );
-  if (!images.ok) return images;
+  if (!elements.ok) return elements;
   const outputs = bindOutputs(request.outputs ?? undefined, manifest, true, base);
   if (!outputs.ok) return outputs;
-  const { bytes } = images.value;
+  const { bytes } = elements.value;
   const rows = checkRows(bytes.length, manifest, pointerTo(pointer, 'data'));
   if (!rows.ok) return rows;
-  const empty = bytes.findIndex((image) => image.length === 0);
-  if (empty !== -1) {
-    const detail = `Input "${field.name}": element ${empty} is an empty image.`;
-    return err(invalidInput(pointerTo(pointer, 'data'), 'empty', detail));
+  const values: (string | Uint8Array)[] = [];
+  for (const [i, element] of bytes.entries()) {
+    const value = rowValue(manifest.preprocess, element);
+    if (!value.ok) {
+      const detail = `Input "${field.name}": element ${i} ${value.error}.`;
+      return err(invalidInput(pointerTo(pointer, 'data'), 'element', detail));
+    }
+    values.push(value.value);
   }
   const input: JobInput = {
     form: 'pipeline',
-    rows: bytes.map((image) => ({ [field.name]: image })),
+    rows: values.map((value) => ({ [field.name]: value })),
   };
   return ok({ input, rows: bytes.length });
+}
+
+const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** An image as it is, a text as text. The error follows the element. */
+function rowValue(spec: PreprocessSpec, element: Uint8Array): Result<string | Uint8Array, string> {
+  if (spec.kind !== 'text') return element.length === 0 ? err('is an empty image') : ok(element);
+  let text: string;
+  try {
+    text = strictText.decode(element);
+  } catch {
+    return err('is not UTF-8 text');
+  }
+  const problem = textProblem(spec, text);
+  return problem === undefined ? ok(text) : err(problem);
 }
 
 /** The leading dimension, which all inputs of a model that batches share. */
@@ -268,7 +289,7 @@ function fits(shape: readonly number[], signature: readonly number[]): boolean {
 
 function inputNames(manifest: ModelManifest): readonly string[] {
   const raw = manifest.inputs.map((spec) => `${spec.name} (${describe(spec)})`);
-  if (manifest.preprocess.kind !== 'image') return raw;
+  if (manifest.preprocess.kind !== 'image' && manifest.preprocess.kind !== 'text') return raw;
   return [`${manifest.preprocess.input} (BYTES [-1])`, ...raw];
 }
 

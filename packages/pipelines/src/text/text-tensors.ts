@@ -1,0 +1,142 @@
+/** Texts become token ids, padded to the smallest length that the model declares for them. */
+import {
+  type Datatype,
+  type Failure,
+  type PipelineRow,
+  type Tensor,
+  type TensorSpec,
+  textProblem,
+  type TextSpec,
+} from '@inferry/contracts';
+import { invariant, ok, type Result } from '@inferry/runtime';
+import { modelError } from '../model-error.ts';
+import { reject } from '../rejection.ts';
+import type { SpecialTokens } from './special-tokens.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** A text as the model takes it, not padded yet. */
+interface Encoded {
+  readonly ids: readonly number[];
+  readonly types: readonly number[];
+}
+
+/**
+ * Tensors [rows, length], INT64 or INT32: ids, and where the model has inputs for them the attention mask and
+ * the segments. `length` is the smallest bucket for the longest of the rows. `input_rejected`: a field is
+ * missing, unknown or no text, has too many bytes, too many tokens where they may not be cut off, or none.
+ */
+export function textTensors(
+  spec: TextSpec,
+  tokenizer: Tokenizer,
+  inputs: readonly TensorSpec[],
+  rows: readonly PipelineRow[],
+): Result<readonly Tensor[], Failure> {
+  const problems: string[] = [];
+  const encoded = rows.map((row, index): Encoded => {
+    const place = rows.length === 1 ? '' : `row ${index}: `;
+    for (const name of Object.keys(row)) {
+      if (name !== spec.input) problems.push(`${place}"${name}" is not an input of this model`);
+    }
+    const value = row[spec.input];
+    const problem = textProblem(spec, value);
+    const isUsable = problem === undefined && typeof value === 'string';
+    const text = encode(spec, tokenizer, isUsable ? value : '');
+    const found = problem ?? lengthProblem(spec, text);
+    if (found !== undefined) problems.push(`${place}"${spec.input}" ${found}`);
+    return text;
+  });
+  if (problems.length > 0) return reject(problems);
+  const longest = encoded.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  const length = spec.buckets.find((bucket) => bucket >= longest);
+  invariant(length !== undefined, 'the last bucket holds the longest text');
+  const tensors: Tensor[] = [];
+  for (const { name, datatype } of inputs) {
+    const filled = valuesOf(spec, name);
+    if (filled === undefined || (datatype !== 'INT64' && datatype !== 'INT32')) {
+      return modelError(`has an input that texts cannot fill: "${name}" (${datatype})`);
+    }
+    const values = padded(encoded, length, filled.padding, spec.padding.side, filled.of);
+    tensors.push({
+      name,
+      datatype,
+      shape: [rows.length, length],
+      bytes: integerBytes(values, datatype),
+    });
+  }
+  return ok(tensors);
+}
+
+function encode(spec: TextSpec, tokenizer: Tokenizer, text: string): Encoded {
+  const { before, after, type } = spec.hasSpecialTokens ? tokenizer.specialTokens : noSpecial;
+  const own = tokenizer.encode(text);
+  const room = Math.max(0, spec.lengthMax - before.length - after.length);
+  const isCut = spec.overflow === 'truncate' && own.length > room;
+  const kept = isCut ? cut(own, room, spec.truncationSide) : own;
+  return {
+    ids: [...before.map(({ id }) => id), ...kept, ...after.map(({ id }) => id)],
+    types: [
+      ...before.map((mark) => mark.type),
+      ...kept.map(() => type),
+      ...after.map((mark) => mark.type),
+    ],
+  };
+}
+
+const noSpecial: SpecialTokens = { before: [], after: [], type: 0 };
+
+function cut(
+  ids: readonly number[],
+  room: number,
+  side: TextSpec['truncationSide'],
+): readonly number[] {
+  return side === 'right' ? ids.slice(0, room) : ids.slice(ids.length - room);
+}
+
+function lengthProblem(spec: TextSpec, { ids }: Encoded): string | undefined {
+  if (ids.length === 0) return 'has no tokens';
+  if (ids.length <= spec.lengthMax) return undefined;
+  return `has ${ids.length} tokens; at most ${spec.lengthMax} are taken`;
+}
+
+/** What an input of the model holds, for each token and for padding. */
+function valuesOf(
+  { tensors, padding }: TextSpec,
+  name: string,
+): { readonly of: (text: Encoded) => readonly number[]; readonly padding: number } | undefined {
+  switch (name) {
+    case tensors.ids:
+      return { of: ({ ids }) => ids, padding: padding.id };
+    case tensors.mask:
+      return { of: ({ ids }) => ids.map(() => 1), padding: 0 };
+    case tensors.types:
+      return { of: ({ types }) => types, padding: padding.typeId };
+    default:
+      return undefined;
+  }
+}
+
+function padded(
+  texts: readonly Encoded[],
+  length: number,
+  padding: number,
+  side: TextSpec['padding']['side'],
+  of: (text: Encoded) => readonly number[],
+): Int32Array {
+  const values = new Int32Array(texts.length * length).fill(padding);
+  for (const [row, text] of texts.entries()) {
+    const own = of(text);
+    values.set(own, row * length + (side === 'left' ? length - own.length : 0));
+  }
+  return values;
+}
+
+function integerBytes(
+  values: Int32Array,
+  datatype: Extract<Datatype, 'INT64' | 'INT32'>,
+): Uint8Array {
+  if (datatype === 'INT32') return new Uint8Array(values.buffer);
+  // Nothing is negative, so the upper halves are zeros.
+  const halves = new Int32Array(values.length * 2);
+  for (const [i, value] of values.entries()) halves[i * 2] = value;
+  return new Uint8Array(halves.buffer);
+}

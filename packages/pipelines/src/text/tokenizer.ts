@@ -1,0 +1,104 @@
+/**
+ * A `tokenizer.json` at work: text becomes ids, the same as those of Hugging Face's `tokenizers` (held to them by
+ * golden results). Merging byte pairs, word pieces and the syntax of regular expressions are those of its
+ * JavaScript edition; the steps in which that one gives other ids are done here.
+ */
+import { readFile } from 'node:fs/promises';
+import type { AddedTokenJson, TokenizerJson, TokenizerModelJson } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { addedTokenCutter } from './added-tokens.ts';
+import { normalizerOf } from './normalize.ts';
+import { preTokenizerOf } from './pre-tokenize.ts';
+import { type SpecialTokens, specialTokensOf } from './special-tokens.ts';
+import { BPE, WordPiece } from './tokenizers-library.ts';
+import { unigramModel } from './unigram.ts';
+
+export interface Tokenizer {
+  /** Ids of a text, without the tokens that mark its ends. */
+  encode(text: string): readonly number[];
+  readonly specialTokens: SpecialTokens;
+}
+
+/** Reads a file that was found good when its model was loaded; the error says why it is not any more. */
+export async function openTokenizer(file: string): Promise<Result<Tokenizer, string>> {
+  try {
+    return ok(tokenizerOf(JSON.parse(await readFile(file, 'utf8')) as TokenizerJson));
+  } catch (cause) {
+    return err(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}
+
+/** Throws where the parts of the file contradict each other. */
+export function tokenizerOf(json: TokenizerJson): Tokenizer {
+  const normalize = json.normalizer ? normalizerOf(json.normalizer) : (text: string) => text;
+  const preTokenize = json.pre_tokenizer
+    ? preTokenizerOf(json.pre_tokenizer)
+    : (text: string) => [text];
+  const model = modelOf(json.model);
+  const added = json.added_tokens ?? [];
+  const asWritten = added.filter((token) => !isNormalized(token));
+  const cutWritten = addedTokenCutter(
+    asWritten.map((token) => ({ content: token.content, json: token })),
+  );
+  const cutNormalized = addedTokenCutter(
+    added.filter(isNormalized).map((token) => ({ content: normalize(token.content), json: token })),
+  );
+
+  function encode(text: string): readonly number[] {
+    const ids: number[] = [];
+    for (const part of cutWritten(text, true)) {
+      if ('id' in part) {
+        ids.push(part.id);
+        continue;
+      }
+      for (const inner of cutNormalized(normalize(part.text), part.isFirst)) {
+        if ('id' in inner) {
+          ids.push(inner.id);
+          continue;
+        }
+        for (const id of model(preTokenize(inner.text, inner.isFirst))) ids.push(id);
+      }
+    }
+    return ids;
+  }
+
+  return { encode, specialTokens: specialTokensOf(json.post_processor ?? null) };
+}
+
+function isNormalized(token: AddedTokenJson): boolean {
+  return token.normalized ?? false;
+}
+
+/** Ids of the tokens of some pieces. */
+type Model = (pieces: readonly string[]) => readonly number[];
+
+function modelOf(json: TokenizerModelJson): Model {
+  switch (json.type) {
+    case 'Unigram': {
+      const encode = unigramModel(json);
+      return (pieces) => pieces.flatMap(encode);
+    }
+    case 'WordPiece': {
+      const unknown = json.unk_token ?? '[UNK]';
+      const model = new WordPiece({
+        ...json,
+        unk_token: unknown,
+        continuing_subword_prefix: json.continuing_subword_prefix ?? '##',
+        max_input_chars_per_word: json.max_input_chars_per_word ?? 100,
+      });
+      return (pieces) => idsIn(model.tokens_to_ids, model(pieces));
+    }
+    case 'BPE': {
+      const model = new BPE(json);
+      return (pieces) => idsIn(model.tokens_to_ids, model(pieces));
+    }
+  }
+}
+
+function idsIn(ids: ReadonlyMap<string, number>, tokens: readonly string[]): readonly number[] {
+  return tokens.map((token) => {
+    const id = ids.get(token);
+    if (id === undefined) throw new Error(`the vocabulary has no "${token}"`);
+    return id;
+  });
+}
