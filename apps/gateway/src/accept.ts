@@ -4,9 +4,9 @@
  */
 import {
   classOf,
-  encodeInput,
   type ErrorCode,
   type Failure,
+  inputPieces,
   type JobEnvelope,
   type JobId,
   type JobInput,
@@ -69,7 +69,7 @@ const lateCodes: ReadonlySet<ErrorCode> = new Set([
 export async function accept(work: Work, parts: GatewayParts): Promise<Result<Accepted, Failure>> {
   const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
-  const payload = encodeInput(work.input);
+  const payload = inputPieces(work.input);
   const asked = await enqueue(work, payload, parts);
   if (asked.ok) return ok({ record: asked.value, isDeferred: false });
   if (!work.isHeld || work.whenLate !== 'defer' || !lateCodes.has(asked.error.code)) return asked;
@@ -85,12 +85,13 @@ export function deferredWork(work: Work, limits: Limits): Work {
 
 async function enqueue(
   work: Work,
-  payload: Uint8Array,
+  payload: readonly Uint8Array[],
   { queue, limits, tenants, clock, gatewayId, telemetry, log, answerTime }: GatewayParts,
 ): Promise<Result<JobRecord, Failure>> {
   const { manifest, tenant, priority, deadlineMs } = work;
   const usedMs = clock.nowMs() - work.startedAtMs;
-  const job = envelopeOf(work, payload.length, usedMs, gatewayId);
+  const payloadBytes = payload.reduce((sum, piece) => sum + piece.length, 0);
+  const job = envelopeOf(work, payloadBytes, usedMs, gatewayId);
   const terms = termsOf({
     manifest,
     limits,
@@ -103,7 +104,7 @@ async function enqueue(
   });
   const enqueued = await queue.enqueue(job, payload, terms);
   if (!enqueued.ok) return err(enqueued.error);
-  telemetry.accepted(manifest.name, manifest.version, payload.length);
+  telemetry.accepted(manifest.name, manifest.version, payloadBytes);
   const { ahead, enqueuedAtMs, deadlineAtMs, isAheadApproximate, estimate } = enqueued.value;
   const { id, class: cls } = job;
   log.debug({ request_id: work.requestId, job_id: id, class: cls, ahead }, 'accepted');

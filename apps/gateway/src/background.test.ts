@@ -14,6 +14,7 @@ import { expect, test } from 'vitest';
 
 import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
+import { BodyMemory } from './http/body-memory.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
@@ -45,6 +46,7 @@ function setUp() {
     held: new HeldRequests(base),
     answerTime: new AnswerTime(),
     arriving: new ArrivingBytes(),
+    bodyMemory: new BodyMemory(),
   };
   return { ...parts, metrics, lines, background: createBackground(parts) };
 }

@@ -7,6 +7,7 @@ import type { Logger } from '@inferry/telemetry';
 
 import type { Load } from './admission/admit.ts';
 import type { AnswerTime } from './admission/answer-time.ts';
+import type { BodyMemory } from './http/body-memory.ts';
 import type { ArrivingBytes } from './http/read-body.ts';
 import type { HeldRequests } from './results/held-requests.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
@@ -31,6 +32,7 @@ export interface GatewayDeps {
 /** The dependencies with the state that the requests of one gateway share. */
 export interface GatewayParts extends GatewayDeps {
   readonly arriving: ArrivingBytes;
+  readonly bodyMemory: BodyMemory;
   readonly held: HeldRequests;
   readonly load: Load;
   readonly answerTime: AnswerTime;

@@ -11,6 +11,7 @@ import { Hono } from 'hono';
 import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import type { GatewayDeps, GatewayParts } from './deps.ts';
+import { BodyMemory } from './http/body-memory.ts';
 import { type Exchange, type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
 import { ArrivingBytes } from './http/read-body.ts';
@@ -47,6 +48,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     ...deps,
     load,
     arriving: new ArrivingBytes(),
+    bodyMemory: new BodyMemory(),
     held: new HeldRequests(deps),
     answerTime: new AnswerTime(),
   };

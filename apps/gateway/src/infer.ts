@@ -29,6 +29,7 @@ import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
 import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
 import { answer, type GatewayContext, problem } from './http/exchange.ts';
+import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
 import { jobAnswer, noteAnswer, resultHeaders, stageTiming } from './results/job-answer.ts';
 
@@ -49,18 +50,24 @@ export async function inferTensors(
 ): Promise<Response> {
   const manifest = parts.catalogue.resolve(model.name, model.version);
   if (!manifest.ok) return refuse(c, manifest.error, undefined, parts);
-  const arrived = await receive(c, manifest.value, parts); // 400 413 415 429 503
-  if (!arrived.ok) return refuse(c, arrived.error, manifest.value, parts);
+  const memory = parts.bodyMemory.lend();
+  const arrived = await receive(c, manifest.value, memory, parts); // 400 413 415 429 503
+  if (!arrived.ok) {
+    memory.giveBack();
+    return refuse(c, arrived.error, manifest.value, parts);
+  }
   const { request, whenLate } = arrived.value;
   const work = workOf(c, manifest.value, arrived.value, parts);
 
   const place = parts.held.reserve();
   if (place === undefined && whenLate !== 'defer') {
+    memory.giveBack();
     return refuse(c, tooManyHeld(parts), manifest.value, parts); // 503
   }
   try {
     const placed = place === undefined ? deferredWork(work, parts.limits) : work;
     const accepted = await accept(placed, parts); // 429 503
+    giveBackAfter(accepted, memory);
     if (!accepted.ok) return refuse(c, accepted.error, manifest.value, parts);
     const { record: queued, isDeferred } = accepted.value;
     if (place === undefined || isDeferred) return toComeBackFor(c, queued, parts);
@@ -77,6 +84,7 @@ export async function inferTensors(
 async function receive(
   c: GatewayContext,
   manifest: ModelManifest,
+  memory: LentMemory,
   parts: GatewayParts,
 ): Promise<Result<Arrived, Failure>> {
   const admission = admit(parts.load, parts.limits);
@@ -95,10 +103,11 @@ async function receive(
     if (!asked.ok) return asked;
   }
   // The media type is not looked at: the clients of this protocol send all kinds with their JSON.
-  const bytes = await readBody(c, parts);
+  const bytes = await readBody(c, memory, parts);
   if (!bytes.ok) return bytes;
   const request = parseInferRequest(bytes.value, manifest, {
     hasPriorities: parts.tenants !== undefined,
+    allocate: memory.allocate,
   });
   if (!request.ok) return request;
   const { timeoutMs } = request.value;

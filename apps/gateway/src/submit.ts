@@ -27,6 +27,7 @@ import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
 import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
 import { type GatewayContext, problem } from './http/exchange.ts';
+import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
 import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
 import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
@@ -46,6 +47,8 @@ interface Arrived extends SubmitHeaders {
   readonly reference: string | undefined;
   readonly bytes: Uint8Array;
   readonly body: SubmitBody;
+  /** Holds the body and what is decoded from it. */
+  readonly memory: LentMemory;
 }
 
 interface Placed {
@@ -60,14 +63,19 @@ export async function submitJob(
   reference: string | undefined,
   parts: GatewayParts,
 ): Promise<Response> {
-  const arrived = await receive(c, reference, parts); // 400 404 408 413 415 503
-  if (!arrived.ok) return refuse(c, arrived.error, reference, parts);
+  const memory = parts.bodyMemory.lend();
+  const arrived = await receive(c, reference, memory, parts); // 400 404 408 413 415 503
+  if (!arrived.ok) {
+    memory.giveBack();
+    return refuse(c, arrived.error, reference, parts);
+  }
   const { waitMs, preference } = arrived.value;
 
   // The place is taken before the job exists, so that it is known whether somebody will wait.
   const place = waitMs > 0 ? parts.held.reserve() : undefined;
   try {
     const placed = await placeOnce(c, arrived.value, place !== undefined, parts); // 409 410 422 429 503
+    giveBackAfter(placed, memory);
     if (!placed.ok) return refuse(c, placed.error, reference, parts);
     let { record } = placed.value;
     const isHeld = place !== undefined && !placed.value.isDeferred;
@@ -102,6 +110,7 @@ async function asOfNow(record: JobRecord, { queue }: GatewayParts): Promise<JobR
 async function receive(
   c: GatewayContext,
   reference: string | undefined,
+  memory: LentMemory,
   parts: GatewayParts,
 ): Promise<Result<Arrived, Failure>> {
   const admission = admit(parts.load, parts.limits);
@@ -114,11 +123,11 @@ async function receive(
     const early = await checkEarly(c, headers.value, model.value, parts);
     if (!early.ok) return early;
   }
-  const bytes = await readBody(c, parts);
+  const bytes = await readBody(c, memory, parts);
   if (!bytes.ok) return bytes;
   const body = submitBodyOf(c.req.header('content-type'), bytes.value);
   if (!body.ok) return body;
-  return ok({ ...headers.value, reference, bytes: bytes.value, body: body.value });
+  return ok({ ...headers.value, reference, bytes: bytes.value, body: body.value, memory });
 }
 
 /** A request with a key is heard out: it may be a replay, which the queue has no say in. */
@@ -198,12 +207,13 @@ async function place(
   { id, isHeld }: { readonly id: JobRecord['job']['id']; readonly isHeld: boolean },
   parts: GatewayParts,
 ): Promise<Result<Placed, Failure>> {
-  const { reference, body, cancelAfterMs, preference, tenant } = arrived;
+  const { reference, body, memory, cancelAfterMs, preference, tenant } = arrived;
   const { limits, tenants, catalogue } = parts;
   const submission = parseSubmit(body, {
     modelIn: reference === undefined ? 'body' : 'path',
     modelOf: (named) => resolveReference(reference ?? named ?? '', catalogue),
     limits,
+    allocate: memory.allocate,
     cancelAfterMs,
     hasPriorities: tenants !== undefined,
   });

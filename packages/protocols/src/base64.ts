@@ -1,5 +1,8 @@
 /** Base64 (RFC 4648, section 4), checked: Node's own decoder skips characters it does not know. */
 
+/** Memory with anything in it; all of it is written before it is read. */
+export type Allocate = (bytes: number) => Uint8Array;
+
 /** The bytes of base64 text; undefined when it is not base64. */
 export type DecodeBase64 = (text: string) => Uint8Array | undefined;
 
@@ -19,8 +22,15 @@ export function decodeBase64(text: string): Uint8Array | undefined {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** What {@link decodeBase64} makes of the ASCII text from `start` to `end` of a body, without a string of it. */
-export function bytesOfBase64(body: Buffer, start: number, end: number): Uint8Array | undefined {
+/**
+ * What {@link decodeBase64} makes of the ASCII text from `start` to `end` of a body, without a string of it, in
+ * memory from `allocate`.
+ */
+export function bytesOfBase64(
+  body: Buffer,
+  { start, end }: { readonly start: number; readonly end: number },
+  allocate: Allocate,
+): Uint8Array | undefined {
   let last = end;
   while (last > start && end - last < 2 && body[last - 1] === padding) last -= 1;
   const chars = last - start;
@@ -28,11 +38,11 @@ export function bytesOfBase64(body: Buffer, start: number, end: number): Uint8Ar
   const text = body.subarray(start, last);
   // The two characters of the URL's alphabet are known to the decoder, others it leaves out: then bytes are missing.
   if (text.includes(minus) || text.includes(underscore)) return undefined;
-  const bytes = Buffer.allocUnsafeSlow(Math.floor((chars * 3) / 4));
+  const bytes = allocate(Math.floor((chars * 3) / 4));
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let written = 0;
   for (let at = 0; at < chars; at += sliceChars) {
-    written += bytes.write(text.toString('latin1', at, at + sliceChars), written, 'base64');
+    written += buffer.write(text.toString('latin1', at, at + sliceChars), written, 'base64');
   }
-  // Not a Buffer: those are compared and printed in other ways.
-  return written === bytes.length ? new Uint8Array(bytes.buffer) : undefined;
+  return written === bytes.length ? bytes : undefined;
 }

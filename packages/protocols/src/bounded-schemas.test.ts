@@ -7,10 +7,11 @@ import { parseInferRequest } from './open-inference.ts';
 import { problemDocument } from './problem.ts';
 import { parseSubmit } from './submit.ts';
 
+const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function inferRefusal(text: string, manifest: ModelManifest = iris): Failure | undefined {
-  const result = parseInferRequest(bytesOf(text), manifest, { hasPriorities: false });
+  const result = parseInferRequest(bytesOf(text), manifest, { hasPriorities: false, allocate });
   return result.ok ? undefined : result.error;
 }
 
@@ -23,6 +24,7 @@ function submitRefusal(text: string): Failure | undefined {
       limits: defaultLimits,
       cancelAfterMs: undefined,
       hasPriorities: false,
+      allocate,
     },
   );
   return result.ok ? undefined : result.error;

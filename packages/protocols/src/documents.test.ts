@@ -211,7 +211,12 @@ describe('the OpenAPI document', () => {
   });
 
   test('has examples that the parsers accept', () => {
-    const context = { limits: defaultLimits, cancelAfterMs: undefined, hasPriorities: false };
+    const context = {
+      limits: defaultLimits,
+      cancelAfterMs: undefined,
+      hasPriorities: false,
+      allocate: (bytes: number) => new Uint8Array(bytes),
+    };
     for (const manifest of [iris, digits, adder]) {
       const bytes = bodyOf('/v1/models/{model}/jobs', manifest.name);
       const modelOf = () => ok(manifest);

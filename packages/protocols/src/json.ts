@@ -6,7 +6,7 @@ import { type Failure, failure, type JsonValue } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { parse, stringify } from 'lossless-json';
 
-import { type DecodeBase64, decodeBase64 } from './base64.ts';
+import { type Allocate, type DecodeBase64, decodeBase64 } from './base64.ts';
 import { shortenJson } from './long-base64.ts';
 
 const depthMax = 64;
@@ -29,15 +29,16 @@ export function parseJson(bytes: Uint8Array): Result<JsonValue, Failure> {
 
 /**
  * What `read` makes of a JSON body. `decode` gives it the bytes of a string that is base64, and spares the
- * body's long ones the way through a string ({@link shortenJson}). `read` may be called twice, and must answer
- * the same to the same: where a long string is no base64, or is not asked for, or something else is wrong,
- * the body is read again as it is. Errors: `malformed_json`, and those of `read`.
+ * body's long ones the way through a string ({@link shortenJson}): into memory from `allocate`. `read` may be
+ * called twice, and must answer the same to the same: where a long string is no base64, or is not asked for,
+ * or something else is wrong, the body is read again as it is. Errors: `malformed_json`, and those of `read`.
  */
 export function readJson<T>(
   bytes: Uint8Array,
+  allocate: Allocate,
   read: (value: JsonValue, decode: DecodeBase64) => Result<T, Failure>,
 ): Result<T, Failure> {
-  const shortened = shortenJson(bytes, decodeBase64);
+  const shortened = shortenJson(bytes, decodeBase64, allocate);
   if (shortened !== undefined) {
     const value = parseText(shortened.text);
     const result = value.ok ? read(value.value, shortened.decode) : value;

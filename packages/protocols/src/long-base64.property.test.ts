@@ -12,6 +12,7 @@ import { parseInferRequest } from './open-inference.ts';
 
 type Read = (value: JsonValue, decode: DecodeBase64) => Result<unknown, Failure>;
 
+const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(0xaa);
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A body read as it was before long strings were left in it. */
@@ -43,7 +44,7 @@ const readStrings: Read = (value) => ok(value);
 
 function expectTheSame(bytes: Uint8Array): void {
   for (const read of [readBytes, readStrings]) {
-    expect(readJson(bytes, read)).toEqual(readPlainly(bytes, read));
+    expect(readJson(bytes, allocate, read)).toEqual(readPlainly(bytes, read));
   }
 }
 
@@ -162,7 +163,7 @@ describe('a JSON body with long strings is read as if none had been left in it',
           encode(
             `{"id":${JSON.stringify(id)},"inputs":[{"name":"image","datatype":"BYTES","shape":[${data.length}],"data":[${data.join(',').replaceAll('"b64"', name)}]}]}`,
           );
-        const context = { hasPriorities: false };
+        const context = { hasPriorities: false, allocate };
         const escaped = parseInferRequest(body('"\\u006264"'), digits, context);
         const given = parseInferRequest(body('"b64"'), digits, context);
         const seen = given.ok ? given : { ...given, error: { ...given.error, detail: '' } };
@@ -180,7 +181,7 @@ test('base64 in a body is decoded as base64 in a string is, of any length', () =
     fc.property(fc.oneof(long, unpadded, spoiled, fc.base64String()), fc.nat(5), (text, offset) => {
       // A body is bytes: what is no ASCII is no base64 in either form.
       const latin1 = Buffer.from(`${'='.repeat(offset)}${text}"`, 'latin1');
-      const decoded = bytesOfBase64(latin1, offset, latin1.length - 1);
+      const decoded = bytesOfBase64(latin1, { start: offset, end: latin1.length - 1 }, allocate);
       expect(decoded && Buffer.from(decoded)).toEqual(decodedPlainly(latin1, offset));
     }),
     { numRuns: 300 },
@@ -188,7 +189,7 @@ test('base64 in a body is decoded as base64 in a string is, of any length', () =
   const large = Buffer.alloc(400_000, 'inferry').toString('base64');
   for (const text of [large, large.slice(0, -3), `${large.slice(4)}=`, large.replace('m', '\n')]) {
     const body = Buffer.from(text);
-    const decoded = bytesOfBase64(body, 0, body.length);
+    const decoded = bytesOfBase64(body, { start: 0, end: body.length }, allocate);
     expect(decoded && Buffer.from(decoded)).toEqual(decodedPlainly(body, 0));
   }
 });
@@ -206,6 +207,7 @@ describe('a body', () => {
     const shortened = shortenJson(
       encode(`{"input":{"image":{"$b64":"${text}"}}}`),
       () => undefined,
+      allocate,
     );
     expect(shortened?.text.length).toBeLessThan(50);
     const { input } = JSON.parse(shortened?.text ?? '') as { input: { image: { $b64: string } } };
@@ -222,6 +224,6 @@ describe('a body', () => {
     ['no string', `{"b64":[${'1,'.repeat(5_000)}1],"a":"${text}"}`],
     ['no end', `{"b64":"${text}`],
   ])('with %s is not shortened', (_, body) => {
-    expect(shortenJson(Buffer.from(body, 'latin1'), () => undefined)).toBeUndefined();
+    expect(shortenJson(Buffer.from(body, 'latin1'), () => undefined, allocate)).toBeUndefined();
   });
 });

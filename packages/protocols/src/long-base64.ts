@@ -9,7 +9,7 @@
  * there, with the stand-in as without it. A stand-in cannot be forged: it holds half a surrogate pair, which
  * UTF-8 cannot say, and a body that has one as an escape is not shortened.
  */
-import { bytesOfBase64, type DecodeBase64 } from './base64.ts';
+import { type Allocate, bytesOfBase64, type DecodeBase64 } from './base64.ts';
 
 /** Below this, a string costs less than the search for it. */
 const longCharsMin = 4_096;
@@ -40,11 +40,12 @@ export interface ShortenedJson {
 
 /**
  * Undefined where there is nothing to shorten, or it cannot be told: the body is to be read as ordinary JSON
- * then. `decodeShort` decodes the text of strings that are not long.
+ * then. `decodeShort` decodes the text of strings that are not long, `allocate` gives memory for the others.
  */
 export function shortenJson(
   bytes: Uint8Array,
   decodeShort: DecodeBase64,
+  allocate: Allocate,
 ): ShortenedJson | undefined {
   if (bytes.length < longCharsMin) return undefined;
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -59,7 +60,7 @@ export function shortenJson(
       const index = Number(given.slice(standInStart.length));
       left.delete(index);
       const span = spans[index];
-      return span === undefined ? undefined : bytesOfBase64(body, span.start, span.end);
+      return span === undefined ? undefined : bytesOfBase64(body, span, allocate);
     },
     isAllDecoded: () => left.size === 0,
   };

@@ -6,10 +6,12 @@ import { writeJson } from './json.ts';
 import { inferResponse, modelMetadata, parseInferRequest } from './open-inference.ts';
 import { adder, digits, iris } from './models-fixture.test.ts';
 
+const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const parse = (body: unknown, manifest: ModelManifest) =>
   parseInferRequest(bytesOf(typeof body === 'string' ? body : JSON.stringify(body)), manifest, {
     hasPriorities: false,
+    allocate,
   });
 
 const features = { name: 'features', shape: [1, 4], datatype: 'FP32', data: [5.1, 3.5, 1.4, 0.2] };
@@ -82,13 +84,13 @@ describe('an infer request', () => {
     ['high', 'high'],
   ])('with the priority %j is %s', (priority, expected) => {
     const body = bytesOf(JSON.stringify({ inputs: [features], parameters: { priority } }));
-    const request = parseInferRequest(body, iris, { hasPriorities: true });
+    const request = parseInferRequest(body, iris, { hasPriorities: true, allocate });
     expect(request).toMatchObject({ ok: true, value: { priority: expected } });
   });
 
   test.each([4, -1, 1.5, true, 'urgent', ''])('with the priority %j is refused', (priority) => {
     const body = bytesOf(JSON.stringify({ inputs: [features], parameters: { priority } }));
-    const request = parseInferRequest(body, iris, { hasPriorities: true });
+    const request = parseInferRequest(body, iris, { hasPriorities: true, allocate });
     expect(request).toMatchObject({ ok: false, error: { code: 'invalid_input' } });
   });
 
@@ -183,7 +185,7 @@ describe('an infer request', () => {
     fc.assert(
       fc.property(
         fc.uint8Array(),
-        (raw) => !parseInferRequest(raw, iris, { hasPriorities: true }).ok,
+        (raw) => !parseInferRequest(raw, iris, { hasPriorities: true, allocate }).ok,
       ),
     );
     const member = fc.oneof(fc.jsonValue(), fc.constantFrom('image', 'BYTES', [1], ['x'], [-1]));

@@ -19,7 +19,7 @@ import {
 import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
-import type { DecodeBase64 } from './base64.ts';
+import type { Allocate, DecodeBase64 } from './base64.ts';
 import { writeElements } from './elements.ts';
 import { readJson, writeJson } from './json.ts';
 import { priorityOf } from './priority.ts';
@@ -62,13 +62,14 @@ const unsupportedParameters: ReadonlySet<string> = new Set([
 /**
  * Checks a request against the model. Errors: `malformed_json`, `unknown_field`, `invalid_input`
  * (extras `errors` name each place), `invalid_deadline`. Without `hasPriorities` a priority is refused.
+ * `allocate` gives memory for long bytes that the body has in base64.
  */
 export function parseInferRequest(
   body: Uint8Array,
   manifest: ModelManifest,
-  { hasPriorities }: { readonly hasPriorities: boolean },
+  { hasPriorities, allocate }: { readonly hasPriorities: boolean; readonly allocate: Allocate },
 ): Result<InferRequest, Failure> {
-  return readJson(body, (value, decode) =>
+  return readJson(body, allocate, (value, decode) =>
     bindInferRequest(value, decode, manifest, hasPriorities),
   );
 }
@@ -134,7 +135,7 @@ export function modelMetadata(manifest: ModelManifest, versions: readonly string
     platform: manifest.backend === 'onnxruntime' ? 'onnxruntime_onnx' : 'simulated',
     inputs: manifest.inputs.map(tensorMetadata),
     outputs: manifest.outputs.map(tensorMetadata),
-    ...(manifest.preprocess.kind === 'image'
+    ...(manifest.preprocess.kind === 'image' || manifest.preprocess.kind === 'text'
       ? {
           parameters: {
             pipeline_input: manifest.preprocess.input,

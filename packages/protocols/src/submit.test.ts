@@ -12,6 +12,7 @@ const json = (body: unknown): SubmitBody => ({
   bytes: new TextEncoder().encode(JSON.stringify(body)),
 });
 const limits = defaultLimits;
+const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
 
 function submit(
   body: SubmitBody,
@@ -20,7 +21,14 @@ function submit(
   hasPriorities = false,
 ) {
   const modelOf = () => ok(manifest);
-  return parseSubmit(body, { modelIn: 'path', modelOf, limits, cancelAfterMs, hasPriorities });
+  return parseSubmit(body, {
+    modelIn: 'path',
+    modelOf,
+    limits,
+    cancelAfterMs,
+    hasPriorities,
+    allocate,
+  });
 }
 
 /** To `POST /v1/jobs`, with the names that were asked for. */
@@ -35,6 +43,7 @@ function submitUnrouted(body: SubmitBody) {
     limits,
     cancelAfterMs: undefined,
     hasPriorities: false,
+    allocate,
   });
   return { result, named };
 }

@@ -16,7 +16,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import { boundedRecord } from './bounded-schemas.ts';
-import { decodeBase64 } from './base64.ts';
+import { type Allocate, decodeBase64 } from './base64.ts';
 import { readJson } from './json.ts';
 import { bindPipelineInput, type BytesSources, type Parts } from './pipeline-input.ts';
 import { untoldPriority } from './priority.ts';
@@ -102,6 +102,8 @@ export interface SubmitContext {
   /** The model, where the path names it or the body does (`named`). May be called twice. */
   readonly modelOf: (named: string | undefined) => Result<ModelManifest, Failure>;
   readonly limits: Limits;
+  /** Memory for long bytes that the body has in base64. */
+  readonly allocate: Allocate;
   /** The header `Cancel-After`, another way to say `deadline_ms`. */
   readonly cancelAfterMs: number | undefined;
   /** Where one line serves all, a priority would be ignored; so it is refused. */
@@ -147,7 +149,7 @@ export function parseSubmit(body: SubmitBody, context: SubmitContext): Result<Su
     const given = { kind: 'object', input: fields, sources } as const;
     return bindSubmit({ model: undefined, options: {}, given }, context);
   }
-  return readJson(bytes, (value, decode) => {
+  return readJson(bytes, context.allocate, (value, decode) => {
     const document = readDocument(value, { parts, decode }, modelIn);
     return document.ok ? bindSubmit(document.value, context) : document;
   });

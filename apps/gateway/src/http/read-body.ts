@@ -8,6 +8,8 @@ import type { IncomingMessage } from 'node:http';
 import { type Failure, failure, type Limits } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 
+import { BodyBuffer } from './body-buffer.ts';
+import type { LentMemory } from './body-memory.ts';
 import type { GatewayContext, GatewayEnv } from './exchange.ts';
 
 const retryAfterMs = 1_000;
@@ -26,11 +28,12 @@ export class ArrivingBytes {
 }
 
 /**
- * Errors: `unsupported_content_encoding`, `payload_too_large` (extras `limit_bytes`), `request_timeout`,
+ * The body, in `memory` where it is large. Errors: `unsupported_content_encoding`, `payload_too_large` (extras `limit_bytes`), `request_timeout`,
  * `queue_full` (too many bytes of all requests are on their way).
  */
 export async function readBody(
   c: GatewayContext,
+  memory: LentMemory,
   { limits, arriving }: { readonly limits: Limits; readonly arriving: ArrivingBytes },
 ): Promise<Result<Uint8Array, Failure>> {
   const bytesMax = limits.bodyBytesMax;
@@ -39,14 +42,15 @@ export async function readBody(
     const detail = `Content-Encoding "${encoding}" is not supported; send the body as it is.`;
     return err(failure('unsupported_content_encoding', detail));
   }
-  const declared = Number(c.req.header('content-length') ?? 0);
-  if (declared > bytesMax) return err(tooLarge(bytesMax));
+  const declaredBytes = Number(c.req.header('content-length') ?? NaN);
+  if (declaredBytes > bytesMax) return err(tooLarge(bytesMax));
+  const body = new BodyBuffer(bytesMax, declaredBytes, memory);
   const { incoming, outgoing } = bindingsOf(c);
   if (incoming !== undefined) {
     if (incoming.headers.expect?.toLowerCase() === '100-continue') outgoing?.writeContinue();
-    return readIncoming(incoming, limits, arriving);
+    return readIncoming(incoming, body, { limits, arriving });
   }
-  return readStream(c.req.raw.body, bytesMax);
+  return readStream(c.req.raw.body, body, bytesMax);
 }
 
 /** Node's messages under the request; reading them directly costs less than a web stream around them. */
@@ -57,12 +61,12 @@ function bindingsOf(c: GatewayContext): GatewayEnv['Bindings'] {
 
 function readIncoming(
   incoming: IncomingMessage,
-  { bodyBytesMax: bytesMax, arrivingBodiesMax }: Limits,
-  arriving: ArrivingBytes,
+  body: BodyBuffer,
+  { limits, arriving }: { readonly limits: Limits; readonly arriving: ArrivingBytes },
 ): Promise<Result<Uint8Array, Failure>> {
+  const { bodyBytesMax: bytesMax, arrivingBodiesMax } = limits;
   const arrivingBytesMax = bytesMax * arrivingBodiesMax;
   return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
     let size = 0;
     const finish = (result: Result<Uint8Array, Failure>): void => {
       arriving.add(-size);
@@ -73,14 +77,11 @@ function readIncoming(
       size += chunk.length;
       arriving.add(chunk.length);
       const isTooLarge = size > bytesMax;
-      if (!isTooLarge && arriving.bytes <= arrivingBytesMax) {
-        chunks.push(chunk);
-        return;
-      }
+      if (arriving.bytes <= arrivingBytesMax && body.add(chunk)) return;
       incoming.pause();
       finish(err(isTooLarge ? tooLarge(bytesMax) : tooManyArriving(arrivingBytesMax)));
     };
-    const onEnd = (): void => finish(ok(join(chunks, size)));
+    const onEnd = (): void => finish(ok(body.bytes()));
     // Nobody reads this answer: the connection broke or was timed out before the body was complete.
     const onGone = (): void => finish(err(failure('request_timeout', 'The body did not arrive.')));
     incoming.on('data', onData).on('end', onEnd).on('close', onGone).on('error', onGone);
@@ -89,22 +90,14 @@ function readIncoming(
 }
 
 async function readStream(
-  body: ReadableStream<Uint8Array> | null,
+  stream: ReadableStream<Uint8Array> | null,
+  body: BodyBuffer,
   bytesMax: number,
 ): Promise<Result<Uint8Array, Failure>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.length;
-    if (size > bytesMax) return err(tooLarge(bytesMax));
-    chunks.push(chunk);
+  for await (const chunk of stream ?? []) {
+    if (!body.add(chunk)) return err(tooLarge(bytesMax));
   }
-  return ok(join(chunks, size));
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [only, ...others] = chunks;
-  return only !== undefined && others.length === 0 ? only : Buffer.concat(chunks, size);
+  return ok(body.bytes());
 }
 
 function tooManyArriving(bytesMax: number): Failure {

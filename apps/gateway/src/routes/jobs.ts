@@ -71,7 +71,8 @@ function readPreference(c: GatewayContext): Result<Preference, Failure> {
 }
 
 async function cancelJob(c: GatewayContext, parts: GatewayParts): Promise<Response> {
-  const bytes = await readBody(c, parts);
+  // Not given back: such a body is small, or is refused.
+  const bytes = await readBody(c, parts.bodyMemory.lend(), parts);
   if (!bytes.ok) return problem(c, bytes.error);
   if (bytes.value.length > 0) {
     const type = requireJson(c.req.header('content-type'));

@@ -1,0 +1,75 @@
+/**
+ * Memory for large bodies and what is decoded from them, used again by later requests: new memory has to be
+ * asked of the system, touched for the first time, and found by the garbage collector, which for a
+ * photograph costs as much as all else that is done with its bytes.
+ */
+import type { Failure } from '@inferry/contracts';
+import type { Result } from '@inferry/runtime';
+
+/** Smaller pieces cost nothing to make. */
+const largeBytes = 32 * 1024;
+/** Pieces are rounded up to whole ones of these, so that bodies of similar sizes share them. */
+const roundBytes = 64 * 1024;
+/** Kept while nobody uses them: so much, in so many pieces. */
+const keptBytesMax = 32 * 1024 * 1024;
+const keptMax = 64;
+
+export class BodyMemory {
+  readonly #kept: ArrayBuffer[] = [];
+  #keptBytes = 0;
+
+  /** How much waits to be used again; at most 32 MiB. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  /** Memory for one request. */
+  lend(): LentMemory {
+    const lent: ArrayBuffer[] = [];
+    return {
+      allocate: (bytes) => {
+        if (bytes < largeBytes) return new Uint8Array(bytes);
+        const buffer = this.#take(bytes);
+        lent.push(buffer);
+        return new Uint8Array(buffer, 0, bytes);
+      },
+      giveBack: () => {
+        for (const buffer of lent.splice(0)) this.#keep(buffer);
+      },
+    };
+  }
+
+  /** The smallest piece that is large enough and not mostly wasted, or a new one. */
+  #take(bytes: number): ArrayBuffer {
+    const wanted = Math.ceil(bytes / roundBytes) * roundBytes;
+    let best = -1;
+    for (const [i, { byteLength }] of this.#kept.entries()) {
+      const isFit = byteLength >= wanted && byteLength <= 2 * wanted;
+      if (isFit && byteLength < (this.#kept[best]?.byteLength ?? Infinity)) best = i;
+    }
+    const [kept] = best === -1 ? [] : this.#kept.splice(best, 1);
+    this.#keptBytes -= kept?.byteLength ?? 0;
+    return kept ?? Buffer.allocUnsafeSlow(wanted).buffer;
+  }
+
+  /** The oldest give way to the newest, which is of a size that is asked for now. */
+  #keep(buffer: ArrayBuffer): void {
+    this.#kept.push(buffer);
+    this.#keptBytes += buffer.byteLength;
+    while (this.#keptBytes > keptBytesMax || this.#kept.length > keptMax) {
+      this.#keptBytes -= this.#kept.shift()?.byteLength ?? 0;
+    }
+  }
+}
+
+export interface LentMemory {
+  /** Memory with anything in it: whoever asks for it writes all of it. */
+  readonly allocate: (bytes: number) => Uint8Array;
+  /** Everything allocated so far, once nobody reads it any more. */
+  readonly giveBack: () => void;
+}
+
+/** Ends a loan once the job is placed or refused. What a lost queue may still be sending is not used again. */
+export function giveBackAfter(placed: Result<unknown, Failure>, memory: LentMemory): void {
+  if (placed.ok || placed.error.code !== 'queue_unavailable') memory.giveBack();
+}
