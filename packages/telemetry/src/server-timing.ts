@@ -1,5 +1,7 @@
 /** Reads the header `Server-Timing` (https://www.w3.org/TR/server-timing/). */
 
+/** A name, perhaps other parameters, and a duration. */
+const entry = /^\s*([^\s;]+)\s*(?:;[^;]*)*?;\s*dur=(\d+(?:\.\d+)?)\s*(?:;|$)/u;
 /** More names than any server of ours has stages; the others are left out. */
 const namesMax = 32;
 
@@ -7,9 +9,8 @@ const namesMax = 32;
 export function parseServerTiming(header: string | null | undefined): ReadonlyMap<string, number> {
   const durations = new Map<string, number>();
   for (const part of (header ?? '').split(',', namesMax)) {
-    const [name = '', ...parameters] = part.split(';').map((text) => text.trim());
-    const duration = parameters.find((text) => /^dur=[\d.]+$/u.test(text));
-    if (name !== '' && duration !== undefined) durations.set(name, Number(duration.slice(4)));
+    const [, name, ms] = entry.exec(part) ?? [];
+    if (name !== undefined && ms !== undefined) durations.set(name, Number(ms));
   }
   return durations;
 }

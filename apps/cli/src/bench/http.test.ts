@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { systemClock } from '@inferry/runtime';
@@ -61,8 +62,10 @@ test('as many requests are open at a time as there are connections', async () =>
   expect(sockets.size).toBe(3);
 });
 
-test('a server that does not answer in time, at all or to the end, is a timeout', async () => {
+test('a server that does not answer in time, at all or to the end, is a timeout and is hung up on', async () => {
+  const hungUp: Promise<unknown>[] = [];
   const { origin } = await serve((request, response) => {
+    hungUp.push(once(response, 'close'));
     if (request.url === '/body') response.writeHead(200).write('half of');
   });
   const http = open(2);
@@ -72,6 +75,8 @@ test('a server that does not answer in time, at all or to the end, is a timeout'
     expect(answer).toMatchObject({ ok: false, error: { code: 'timeout' } });
     expect(performance.now() - startMs).toBeLessThan(2_000);
   }
+  expect(hungUp).toHaveLength(2);
+  await Promise.all(hungUp);
 });
 
 test('a server that is not there, or hangs up, is a fault that says so', async () => {

@@ -2,7 +2,8 @@
  * The port through which everything is asked, and its implementation on undici: connections are kept
  * alive, one request is open on each at a time, and no wait is longer than it was given.
  */
-import { Agent } from 'undici';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, type Dispatcher } from 'undici';
 import { type Clock, err, ok, type Result } from '@inferry/runtime';
 
 export interface HttpRequest {
@@ -55,35 +56,76 @@ export function openHttp({
     bodyTimeout: 0,
   });
   return {
-    async send({ method, origin, path, headers, body }, timeoutMs) {
-      const stop = new AbortController();
-      const cancel = clock.after(timeoutMs, () => stop.abort());
-      try {
-        const response = await agent.request({
-          method,
-          origin,
-          path,
-          headers,
-          body,
-          signal: stop.signal,
+    send: ({ method, origin, path, headers, body }, timeoutMs) =>
+      new Promise((resolve) => {
+        const exchange = new Exchange(resolve);
+        exchange.onEnd = clock.after(timeoutMs, () => {
+          exchange.end(err({ code: 'timeout', detail: `no answer within ${timeoutMs} ms` }));
         });
-        const bytes = new Uint8Array(await response.body.arrayBuffer());
-        const header = (name: string): string | undefined => {
-          const value = response.headers[name];
-          return typeof value === 'string' ? value : value?.[0];
-        };
-        return ok({ status: response.statusCode, header, body: bytes });
-      } catch (cause) {
-        if (stop.signal.aborted) {
-          return err({ code: 'timeout', detail: `no answer within ${timeoutMs} ms` });
-        }
-        return err(faultOf(cause));
-      } finally {
-        cancel();
-      }
-    },
+        agent.dispatch({ method, origin, path, headers, body }, exchange);
+      }),
     close: () => agent.destroy(),
   };
+}
+
+/**
+ * Collects one answer. undici's callbacks take two thirds of the CPU time that its promises and streams do,
+ * and the client often shares the cores with what it measures.
+ */
+class Exchange implements Dispatcher.DispatchHandler {
+  /** Called once, when there is an answer or will be none. */
+  onEnd = (): void => undefined;
+  readonly #resolve: (result: Result<HttpAnswer, HttpFault>) => void;
+  readonly #chunks: Buffer[] = [];
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #headers: Readonly<Record<string, string | string[] | undefined>> = {};
+  #hasEnded = false;
+
+  constructor(resolve: (result: Result<HttpAnswer, HttpFault>) => void) {
+    this.#resolve = resolve;
+  }
+
+  /** Ends it with that result; what still comes is cut off. */
+  end(result: Result<HttpAnswer, HttpFault>): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.onEnd();
+    if (!result.ok) this.#controller?.abort(new Error(result.error.detail));
+    this.#resolve(result);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // The time was over before there was a connection.
+    if (this.#hasEnded) controller.abort(new Error('it is too late'));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    const [status, headers] = [this.#status, this.#headers];
+    const header = (name: string): string | undefined => {
+      const value = headers[name];
+      return typeof value === 'object' ? value[0] : value;
+    };
+    this.end(ok({ status, header, body: Buffer.concat(this.#chunks) }));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.end(err(faultOf(error)));
+  }
 }
 
 const told: Readonly<Record<string, string>> = {
@@ -92,8 +134,7 @@ const told: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection was closed before the answer was there',
 };
 
-function faultOf(cause: unknown): HttpFault {
-  const error = cause as NodeJS.ErrnoException;
+function faultOf(error: NodeJS.ErrnoException): HttpFault {
   const code = typeof error.code === 'string' ? error.code : error.name;
   return { code, detail: told[code] ?? (error.message || code) };
 }

@@ -101,7 +101,7 @@ export async function measureLevel(level: Level, deps: MeasureDeps): Promise<Mea
   }
   // What was begun ends before the next load begins; it is not counted any more.
   recorder.begin();
-  await Promise.race([load.idle, aborted(stop)]);
+  await settled(load, deps);
   return { level, end: stop.aborted ? 'interrupted' : end, windows, figures, discarded };
 }
 
@@ -141,6 +141,13 @@ const notSent: Sample = {
   latencyMs: null,
   lateMs: null,
 };
+
+/** Resolves when the last request has ended, which its time limit sees to, or on a stop. */
+async function settled(load: Load, { clock, options, stop }: MeasureDeps): Promise<void> {
+  const idle = new AbortController();
+  void load.idle.finally(() => idle.abort());
+  await sleep(clock, 2 * options.timeoutMs, AbortSignal.any([stop, idle.signal]));
+}
 
 /** Takes every sample into the tally of the moment. */
 class Recorder {
@@ -192,11 +199,4 @@ function used(before: CpuUse, after: CpuUse): CpuUse {
       return ms === null || earlier === null || ms < earlier ? null : ms - earlier;
     }),
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
