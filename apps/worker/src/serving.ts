@@ -31,8 +31,8 @@ const watchMs = 1_000;
 export interface ServingDeps extends WorkerDeps {
   /** Null where every model is prepared in its slots. */
   readonly preparation: Preparation | null;
-  /** A run did not return within its grace: the process has to be replaced. */
-  readonly onStuck: () => void;
+  /** A run or a preparation did not return within its time: the process has to be replaced. */
+  readonly onStuck: (what: string) => void;
 }
 
 export class Serving {

@@ -28,8 +28,8 @@ export interface SlotsOptions {
   /** Of the device, which several classes may share. */
   readonly idleTime: IdleTime;
   readonly graceMs: number;
-  /** The grace of a run is over: the process has to be replaced. */
-  readonly onStuck: () => void;
+  /** The grace of a run is over, or the time to prepare: the process has to be replaced. */
+  readonly onStuck: (what: string) => void;
   /** A run that was overdue has returned; its result is of no use. */
   readonly onLateReturn: (items: number) => void;
 }
@@ -75,7 +75,7 @@ export class Slot {
     const startedAtMs = clock.nowMs();
     this.running = { startedAtMs, rows };
     this.#onChange();
-    const cancelLimit = clock.after(limitMs, this.#options.onStuck);
+    const cancelLimit = clock.after(limitMs, () => this.#options.onStuck('a preparation'));
     try {
       return await act();
     } finally {
@@ -134,7 +134,7 @@ export class Slot {
     });
     const isBack = await Promise.race([back, grace.rings.then(() => false)]);
     grace.cancel();
-    if (!isBack) this.#options.onStuck();
+    if (!isBack) this.#options.onStuck('a run');
     return isBack;
   }
 

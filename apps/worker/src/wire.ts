@@ -170,12 +170,23 @@ class WiredWorker implements Worker {
     const manifests = new Map(others.map(({ cls, manifest }) => [cls, manifest]));
     const data = { manifests, payloadReaderOptions, jpegDecoder };
     return threads > 0
-      ? startPreparationPool({ ...data, threads, clock, logger })
+      ? startPreparationPool({
+          ...data,
+          threads,
+          clock,
+          logger,
+          chunkMsMax: deps.limits.preparationMsMax,
+          onStuck: () => void this.#replaceProcess('a preparation'),
+        })
       : createInlinePreparation(await openChunkDeps(data, clock));
   }
 
   async #serve(loaded: readonly LoadedModel[], preparation: Preparation | null): Promise<void> {
-    const deps = { ...this.#deps, preparation, onStuck: () => void this.#replaceProcess() };
+    const deps = {
+      ...this.#deps,
+      preparation,
+      onStuck: (what: string) => void this.#replaceProcess(what),
+    };
     const serving = await Serving.open(deps, loaded);
     this.#serving = serving;
     this.#lifecycle.enter('serving');
@@ -204,12 +215,12 @@ class WiredWorker implements Worker {
     await this.#sayGoodbye();
   }
 
-  /** A run that does not return keeps its thread for ever; only a new process has all its slots again. */
-  async #replaceProcess(): Promise<void> {
+  /** What does not return keeps its thread for ever; only a new process has all its threads again. */
+  async #replaceProcess(what: string): Promise<void> {
     if (this.#isBeingReplaced) return;
     this.#isBeingReplaced = true;
     const { clock, kill, logger } = this.#deps;
-    logger.fatal({}, 'a run did not return; giving claims back and ending the process');
+    logger.fatal({}, `${what} did not return; giving claims back and ending the process`);
     if (this.state === 'serving') this.#lifecycle.enter('draining');
     this.#serving?.stopClaiming();
     await this.#serving?.giveBackAll();

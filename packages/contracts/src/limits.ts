@@ -49,6 +49,8 @@ export const defaultLimits = {
   drainMs: 25_000,
   /** After an execution timeout, how long the run may still return before the process replaces itself. */
   stuckRunGraceMs: 1_000,
+  /** A thread that has not fetched and prepared its part of a batch by then never will: the process replaces itself. */
+  preparationMsMax: 120_000,
   imagePixelsMax: 50_000_000,
   /** One image that is decoded in steps, such as a PNG; in whole seconds. */
   imageDecodeMsMax: 5_000,

@@ -9,9 +9,11 @@ import {
   newJobId,
 } from '@inferry/contracts';
 import { createOnnxBackend } from '@inferry/inference';
-import { invariant, seededRandom, systemClock } from '@inferry/runtime';
+import { invariant, seededRandom, systemClock, VirtualClock } from '@inferry/runtime';
 import { repositoryPath } from '@inferry/testkit';
 import { afterEach, expect, test } from 'vitest';
+import { IdleTime } from '../idle-time.ts';
+import { Slots } from '../slots.ts';
 import { type Fixture, fixtureOn, modelManifest, takesAll } from '../worker.fixture.ts';
 
 type Real = Fixture<typeof systemClock>;
@@ -130,4 +132,27 @@ test('the stages of every job add up to its time from end to end', async () => {
     const wholeS = Number(whole.args[1]);
     expect(Math.abs(sumS - wholeS)).toBeLessThanOrEqual(Math.max(0.001, 0.05 * wholeS));
   }
+});
+
+test('a preparation that does not return in time is said to be stuck, and its slot stays taken', async () => {
+  const clock = new VirtualClock();
+  const stuck: string[] = [];
+  const loaded = await createOnnxBackend().load(picky, { kind: 'cpu', index: 0 });
+  invariant(loaded.ok, 'the model is there');
+  const slots = new Slots([loaded.value], {
+    clock,
+    idleTime: new IdleTime(clock),
+    graceMs: 1,
+    onStuck: (what) => stuck.push(what),
+    onLateReturn: () => undefined,
+  });
+  const slot = await slots.acquire();
+  await slot.prepare(1, 100, () => Promise.resolve());
+  await clock.advance(100);
+  expect(stuck).toEqual([]);
+  void slot.prepare(1, 100, () => new Promise(() => undefined));
+  await clock.advance(100);
+  expect(stuck).toEqual(['a preparation']);
+  expect(slot.running).toEqual({ startedAtMs: clock.nowMs() - 100, rows: 1 });
+  await loaded.value.close();
 });

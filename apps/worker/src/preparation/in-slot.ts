@@ -11,11 +11,11 @@ import type { SlotAnswer, SlotRequest } from './slot-thread.ts';
 
 export class SlotPreparation implements Preparation {
   readonly #slot: Slot;
-  readonly #lane: Pick<LaneContext, 'clock' | 'manifest'>;
+  readonly #lane: Pick<LaneContext, 'clock' | 'limits'>;
   readonly #batches: number[] = [];
 
   /** The slot is the caller's. */
-  constructor(slot: Slot, lane: Pick<LaneContext, 'clock' | 'manifest'>) {
+  constructor(slot: Slot, lane: Pick<LaneContext, 'clock' | 'limits'>) {
     this.#slot = slot;
     this.#lane = lane;
   }
@@ -24,11 +24,11 @@ export class SlotPreparation implements Preparation {
     const { preparer } = this.#slot;
     invariant(preparer !== null, 'the slot prepares');
     if (items.length === 0) return [];
-    const { clock, manifest } = this.#lane;
+    const { clock, limits } = this.#lane;
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
     const request: SlotRequest = { cls, items };
     const sentAtMs = clock.nowMs();
-    const prepared = await this.#slot.prepare(rows, manifest.executionTimeoutMs, () =>
+    const prepared = await this.#slot.prepare(rows, limits.preparationMsMax, () =>
       preparer.prepare(request),
     );
     const preparedAtMs = clock.nowMs();

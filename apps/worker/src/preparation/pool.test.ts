@@ -1,27 +1,37 @@
 /** Real preparation threads. */
 import { classOf, encodeInput, newJobId } from '@inferry/contracts';
-import { seededRandom, systemClock } from '@inferry/runtime';
+import { invariant, seededRandom, systemClock, VirtualClock } from '@inferry/runtime';
 import { afterEach, describe, expect, test } from 'vitest';
 import { modelManifest, silent } from '../worker.fixture.ts';
-import { startPreparationPool } from './pool.ts';
+import { type PoolOptions, startPreparationPool } from './pool.ts';
 import type { Preparation, PreparationItem } from './preparation.ts';
 
 const echo = classOf('echo', '1');
 const random = seededRandom(1);
+const chunkMsMax = 60_000;
+const healthy = {
+  clock: systemClock,
+  onStuck: () => invariant(false, 'these threads answer'),
+};
 const opened: Preparation[] = [];
 
 afterEach(async () => {
   for (const pool of opened.splice(0)) await pool.close();
 });
 
-async function startPool(threads: number): Promise<Preparation> {
+async function startPool(
+  threads: number,
+  { clock, onStuck }: Pick<PoolOptions, 'clock' | 'onStuck'> = healthy,
+): Promise<Preparation> {
   const pool = await startPreparationPool({
     manifests: new Map([[echo, modelManifest]]),
     payloadReaderOptions: null,
     jpegDecoder: 'auto',
     threads,
-    clock: systemClock,
+    clock,
     logger: silent,
+    chunkMsMax,
+    onStuck,
   });
   opened.push(pool);
   return pool;
@@ -72,6 +82,19 @@ describe('the preparation pool', () => {
       Array.from({ length: 5 }, () => pool.prepare(echo, [itemOf('x'), itemOf('x')])),
     );
     expect(all.flat().every((one) => one.prepared.kind === 'ready')).toBe(true);
+  });
+
+  test('a thread that does not answer in time is said to be stuck', async () => {
+    const clock = new VirtualClock();
+    let stuck = 0;
+    const pool = await startPool(1, { clock, onStuck: () => (stuck += 1) });
+    await pool.prepare(echo, [itemOf('x')]);
+    await clock.advance(chunkMsMax);
+    expect(stuck).toBe(0);
+    const late = pool.prepare(echo, [itemOf('x')]);
+    await clock.advance(chunkMsMax);
+    expect(stuck).toBe(1);
+    await late;
   });
 
   test('a thread that breaks fails its own chunk and is replaced', async () => {

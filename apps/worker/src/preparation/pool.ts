@@ -14,6 +14,10 @@ export interface PoolOptions extends ThreadData {
   readonly threads: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A chunk that is not prepared by then never will be. */
+  readonly chunkMsMax: number;
+  /** A thread is stuck: the process has to be replaced. */
+  readonly onStuck: () => void;
 }
 
 /** How long a thread may take to close its connection and end by itself. */
@@ -84,9 +88,11 @@ class Pool implements Preparation {
   }
 
   async #send(thread: Thread, chunk: Chunk): Promise<void> {
-    const { clock } = this.#options;
+    const { chunkMsMax, clock, onStuck } = this.#options;
     const sentAtMs = clock.nowMs();
+    const cancelLimit = clock.after(chunkMsMax, onStuck);
     const { items, fetchMs } = await thread.prepare(chunk.cls, chunk.items);
+    cancelLimit();
     const preparedAtMs = clock.nowMs();
     const fetchedAtMs = Math.min(sentAtMs + fetchMs, preparedAtMs);
     chunk.done(items.map((prepared) => ({ prepared, fetchedAtMs, preparedAtMs })));

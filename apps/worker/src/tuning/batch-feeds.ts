@@ -2,7 +2,13 @@
  * Where the batches of a measurement come from: tensors of zeros, or inputs that are prepared as a worker
  * prepares them, in the compute thread itself or in threads of their own.
  */
-import { type ClassId, classOf, type ModelManifest, newJobId } from '@inferry/contracts';
+import {
+  type ClassId,
+  classOf,
+  defaultLimits,
+  type ModelManifest,
+  newJobId,
+} from '@inferry/contracts';
 import { type ModelInstance, type RunItem, zeros } from '@inferry/inference';
 import { type Clock, err, invariant, ok, type Random, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
@@ -89,6 +95,9 @@ export async function threadsFeed(
   const take = taker(options);
   const manifests = new Map([[cls, manifest]]);
   const pool = await startPreparationPool({
+    // Whoever measures ends the process when its time is over.
+    chunkMsMax: defaultLimits.preparationMsMax,
+    onStuck: () => undefined,
     manifests,
     payloadReaderOptions: null,
     jpegDecoder: 'auto',
