@@ -31,54 +31,55 @@ const bytesMax = 1024 * 1024 * 1024;
 
 /**
  * The files at `paths`, in that order; of a folder those with an ending that is known, by name, without
- * the folders in it. The error names the path.
+ * the folders in it. The error names the flag that they were given with, and the path.
  */
 export async function readInputs(
   paths: readonly string[],
+  flag = '--input',
 ): Promise<Result<readonly Input[], string>> {
   const files: string[] = [];
   for (const path of paths) {
-    const found = await filesAt(path);
+    const found = await filesAt(path, flag);
     if (!found.ok) return found;
     files.push(...found.value);
-    if (files.length > filesMax) return err(`--input: there are more than ${filesMax} files`);
+    if (files.length > filesMax) return err(`${flag}: there are more than ${filesMax} files`);
   }
   const inputs: Input[] = [];
   let total = 0;
   for (const file of files) {
-    const input = await readInput(file);
+    const input = await readInput(file, flag);
     if (!input.ok) return input;
     total += input.value.bytes.length;
-    if (total > bytesMax) return err(`--input: the files are larger than ${bytesMax} bytes`);
+    if (total > bytesMax) return err(`${flag}: the files are larger than ${bytesMax} bytes`);
     inputs.push(input.value);
   }
   return ok(inputs);
 }
 
-async function filesAt(path: string): Promise<Result<readonly string[], string>> {
+async function filesAt(path: string, flag: string): Promise<Result<readonly string[], string>> {
   try {
     if (!(await stat(path)).isDirectory()) return ok([path]);
     const entries = await readdir(path, { withFileTypes: true });
     const files = entries.filter(
       (entry) => entry.isFile() && mediaTypeOf(entry.name) !== undefined,
     );
-    if (files.length === 0) return err(`--input ${path}: no file in it ends with one of ${known}`);
+    if (files.length === 0) return err(`${flag} ${path}: no file in it ends with one of ${known}`);
     return ok(files.map(({ name }) => join(path, name)).toSorted());
   } catch (cause) {
-    return err(`--input ${path}: ${(cause as Error).message}`);
+    return err(`${flag} ${path}: ${(cause as Error).message}`);
   }
 }
 
-async function readInput(path: string): Promise<Result<Input, string>> {
+async function readInput(path: string, flag: string): Promise<Result<Input, string>> {
   const mediaType = mediaTypeOf(path);
-  if (mediaType === undefined) return err(`--input ${path}: must end with one of ${known}`);
+  if (mediaType === undefined) return err(`${flag} ${path}: must end with one of ${known}`);
   try {
     const bytes = await readFile(path);
     if (mediaType === 'application/json') JSON.parse(bytes.toString('utf8'));
     return ok({ name: path, mediaType, bytes });
   } catch (cause) {
     const what = cause instanceof SyntaxError ? 'is no JSON: ' : '';
-    return err(`--input ${path}: ${what}${(cause as Error).message}`);
+    return err(`${flag} ${path}: ${what}${(cause as Error).message}`);
   }
 }
 

@@ -26,7 +26,7 @@ export interface BenchOptions {
   readonly warmupRequests: number;
   readonly windowMs: number;
   readonly windowsMax: number;
-  /** How far a window may be from the mean of three, as a share of it. */
+  /** How far the largest of three windows may be above the smallest, as a share of it. */
   readonly stability: number;
   /** The latency that has to be stable, as a share (0.95); null for the mean. */
   readonly percentile: number | null;

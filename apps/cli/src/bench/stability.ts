@@ -1,4 +1,4 @@
-/** When a load is stable: the rule of perf_analyzer (three windows in a row near to their means). */
+/** When a load is stable: the rule of Triton's perf_analyzer (three windows in a row that differ little). */
 
 export interface WindowFigures {
   /** Successes a second. */
@@ -11,18 +11,17 @@ export interface WindowFigures {
 export const agreeingWindows = 3;
 
 /**
- * Whether the last three windows agree: throughput and latency of each are within `tolerance`, a share,
- * of the mean of the three. Windows in which nothing succeeded never agree.
+ * Whether the last three windows agree: the largest throughput is at most `tolerance`, a share, above the
+ * smallest, and so is the largest latency. Windows in which nothing succeeded never agree.
  */
 export function isStable(windows: readonly WindowFigures[], tolerance: number): boolean {
   const last = windows.slice(-agreeingWindows);
   const latencies = last.flatMap(({ latencyMs }) => latencyMs ?? []);
   if (latencies.length < agreeingWindows) return false;
   const throughputs = last.map(({ throughput }) => throughput);
-  return isNearItsMean(throughputs, tolerance) && isNearItsMean(latencies, tolerance);
+  return isWithin(throughputs, tolerance) && isWithin(latencies, tolerance);
 }
 
-function isNearItsMean(values: readonly number[], tolerance: number): boolean {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return values.every((value) => Math.abs(value - mean) <= tolerance * mean);
+function isWithin(values: readonly number[], tolerance: number): boolean {
+  return Math.max(...values) <= (1 + tolerance) * Math.min(...values);
 }
