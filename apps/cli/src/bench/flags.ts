@@ -78,7 +78,7 @@ export const benchFlags = [
   {
     flag: 'stability',
     placeholder: 'PERCENT',
-    help: 'A load is stable when throughput and latency of three windows in a row differ by no more (the largest against the smallest). Default: 10.',
+    help: 'A load is stable when throughput and latency of three windows in a row differ by no more (the largest against the smallest); of an open loop, latency and the share of requests that succeeds. Default: 10.',
   },
   {
     flag: 'percentile',

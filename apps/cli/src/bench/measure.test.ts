@@ -63,7 +63,9 @@ test('a steady load is stable after three windows, which are what is reported', 
   });
   expect(end).toBe('stable');
   expect(windows.map(({ tally }) => tally.requests)).toEqual([400, 400, 400]);
-  expect(figures).toEqual(Array.from({ length: 3 }, () => ({ throughput: 400, latencyMs: 10 })));
+  expect(figures).toEqual(
+    Array.from({ length: 3 }, () => ({ throughput: 400, pace: 400, latencyMs: 10 })),
+  );
   expect(discarded).toEqual({ requests: 0, errors: 0 });
   expect(phases.map(({ name, number }) => `${name} ${number}`)).toEqual([
     'warm-up 1',
@@ -160,6 +162,21 @@ describe('an open loop', () => {
     expect(end).toBe('stable');
     expect(windows[0]!.tally.latency.meanMs).toBeCloseTo(30, 6);
     expect(windows.map(({ tally }) => tally.requests)).toEqual([100, 100, 100]);
+  });
+
+  test('at random is stable where the server is, though the arrivals are not', async () => {
+    // At this rate the numbers of arrivals in a second differ by far more than a tenth.
+    const line = '--request-rate 20 --arrivals poisson';
+    const { end, figures } = await measured({ line, answer: () => ({ ms: 1 }) });
+    expect(end).toBe('stable');
+    const rates = figures.slice(-3).map(({ throughput }) => throughput);
+    expect(Math.max(...rates) / Math.min(...rates)).toBeGreaterThan(1.1);
+  });
+
+  test('that the server cannot carry is not stable while latency grows', async () => {
+    const line = '--request-rate 100 --arrivals constant --max-windows 4';
+    const { end } = await measured({ line, answer: (sinceMs) => ({ ms: sinceMs / 4 }) });
+    expect(end).toBe('not_stable');
   });
 
   test('counts what could not be sent as an error of its own', async () => {

@@ -87,7 +87,7 @@ export async function measureLevel(level: Level, deps: MeasureDeps): Promise<Mea
       const window = { durationMs: clock.nowMs() - startedAtMs, tally, cpuMs: used(before, after) };
       before = after;
       windows.push(window);
-      figures.push(figuresOf(window, options.percentile));
+      figures.push(figuresOf(window, level, options.percentile));
       const tooOld = windows.length > agreeingWindows ? windows.shift() : undefined;
       discarded.requests += tooOld?.tally.requests ?? 0;
       discarded.errors += tooOld?.tally.errors ?? 0;
@@ -120,13 +120,17 @@ function startLoad(level: Level, deps: MeasureDeps, recorder: Recorder): Load {
     const request = requests[next % requests.length];
     if (request === undefined) return;
     next += 1;
+    recorder.due();
     const lateMs = clock.nowMs() - dueAtMs;
     const ending = await deps.exchange(request);
     recorder.add({ ...ending, lateMs, latencyMs: clock.nowMs() - dueAtMs });
   };
   if (level.kind === 'concurrency') return closedLoop(level.value, { clock, send });
   const { arrivals, inFlightMax } = options;
-  const onNotSent = (): void => recorder.add(notSent);
+  const onNotSent = (): void => {
+    recorder.due();
+    recorder.add(notSent);
+  };
   const perSecond = level.value;
   return openLoop({ perSecond, arrivals, inFlightMax, clock, random, send, onNotSent });
 }
@@ -160,6 +164,11 @@ class Recorder {
     return this.#tally;
   }
 
+  /** A request came due. */
+  due(): void {
+    this.#tally.due += 1;
+  }
+
   add(sample: Sample): void {
     this.#tally.add(sample);
     this.#onAdd?.();
@@ -181,11 +190,17 @@ class Recorder {
   }
 }
 
-function figuresOf({ durationMs, tally }: Window, percentile: number | null): WindowFigures {
-  const { latency, succeeded } = tally;
+function figuresOf(
+  { durationMs, tally }: Window,
+  { kind }: Level,
+  percentile: number | null,
+): WindowFigures {
+  const { due, latency, succeeded } = tally;
+  const throughput = (succeeded * 1_000) / durationMs;
   const latencyMs = percentile === null ? latency.meanMs : latency.quantileMs(percentile);
   return {
-    throughput: (succeeded * 1_000) / durationMs,
+    throughput,
+    pace: kind === 'concurrency' ? throughput : succeeded / Math.max(1, due),
     latencyMs: succeeded === 0 ? null : latencyMs,
   };
 }

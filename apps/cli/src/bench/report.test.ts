@@ -34,8 +34,8 @@ const measurement: Measurement = {
   level: { kind: 'concurrency', value: 4 },
   end: 'stable',
   figures: [
-    { throughput: 1, latencyMs: null },
-    { throughput: 1.5, latencyMs: 20 },
+    { throughput: 1, pace: 1, latencyMs: null },
+    { throughput: 1.5, pace: 1.5, latencyMs: 20 },
   ],
   discarded: { requests: 5, errors: 3 },
   windows: [

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { isStable } from './stability.ts';
 
-function windows(throughputs: readonly number[], latencies: readonly (number | null)[]) {
-  return throughputs.map((throughput, i) => ({ throughput, latencyMs: latencies[i] ?? null }));
+function windows(paces: readonly number[], latencies: readonly (number | null)[]) {
+  return paces.map((pace, i) => ({ pace, throughput: i, latencyMs: latencies[i] ?? null }));
 }
 
 test('three windows that differ little are stable, two are not enough', () => {
@@ -10,7 +10,7 @@ test('three windows that differ little are stable, two are not enough', () => {
   expect(isStable(windows([100, 100], [10, 10]), 0.1)).toBe(false);
 });
 
-test('throughput and latency both have to agree', () => {
+test('pace and latency both have to agree', () => {
   expect(isStable(windows([100, 100, 130], [10, 10, 10]), 0.1)).toBe(false);
   expect(isStable(windows([100, 100, 100], [10, 10, 13]), 0.1)).toBe(false);
 });

@@ -3,6 +3,11 @@
 export interface WindowFigures {
   /** Successes a second. */
   readonly throughput: number;
+  /**
+   * What has to be steady beside latency: the throughput of a closed loop. Of an open loop, whose arrivals may
+   * be random, the successes for each request that came due: that is the server's part.
+   */
+  readonly pace: number;
   /** The latency that is watched, in ms; null where nothing succeeded. */
   readonly latencyMs: number | null;
 }
@@ -11,15 +16,15 @@ export interface WindowFigures {
 export const agreeingWindows = 3;
 
 /**
- * Whether the last three windows agree: the largest throughput is at most `tolerance`, a share, above the
- * smallest, and so is the largest latency. Windows in which nothing succeeded never agree.
+ * Whether the last three windows agree: the largest pace is at most `tolerance`, a share, above the smallest,
+ * and so is the largest latency. Windows in which nothing succeeded never agree.
  */
 export function isStable(windows: readonly WindowFigures[], tolerance: number): boolean {
   const last = windows.slice(-agreeingWindows);
   const latencies = last.flatMap(({ latencyMs }) => latencyMs ?? []);
   if (latencies.length < agreeingWindows) return false;
-  const throughputs = last.map(({ throughput }) => throughput);
-  return isWithin(throughputs, tolerance) && isWithin(latencies, tolerance);
+  const paces = last.map(({ pace }) => pace);
+  return isWithin(paces, tolerance) && isWithin(latencies, tolerance);
 }
 
 function isWithin(values: readonly number[], tolerance: number): boolean {

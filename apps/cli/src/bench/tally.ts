@@ -31,7 +31,10 @@ export class Tally {
   readonly lateness = new Durations();
   readonly stages = new Map<string, Durations>();
   readonly outcomes = new Map<string, Outcome>();
+  /** Requests that have ended, or could not be sent. */
   requests = 0;
+  /** Requests that came due in this time; they may end in a later one. */
+  due = 0;
   /** Rows that ran together, and how often it was told. */
   batchRows = { sum: 0, count: 0, max: 0 };
   /** Later jobs that were claimed earlier, summed up; null where nothing was told. */
@@ -52,6 +55,7 @@ export class Tally {
 
   merge(other: Tally): void {
     this.requests += other.requests;
+    this.due += other.due;
     this.latency.merge(other.latency);
     this.lateness.merge(other.lateness);
     for (const { status, code, requests, latency } of other.outcomes.values()) {
