@@ -22,9 +22,15 @@ export function floatValues(tensor: Tensor): Float32Array | undefined {
   }
 }
 
-/** Whether none is NaN or infinite: less themselves these are NaN, and so is a sum with NaN in it. */
+/**
+ * Whether none is NaN or infinite: less themselves these are NaN, and so is a sum with NaN in it. By index,
+ * because iterating a typed array takes ten times as long, and a detector has a million numbers.
+ */
 export function areFinite(values: Float32Array): boolean {
   let sum = 0;
-  for (const value of values) sum += value - value;
+  for (let index = 0; index < values.length; index += 1) {
+    const value = values[index] ?? 0;
+    sum += value - value;
+  }
   return sum === 0;
 }

@@ -17,7 +17,7 @@ export function exponential(exponent: number): number {
   return Math.exp(Math.min(exponent, exponentMax));
 }
 
-export function writeCorners(
+function writeCorners(
   out: Float64Array,
   at: number,
   left: number,

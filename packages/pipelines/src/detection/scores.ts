@@ -30,7 +30,7 @@ export function sigmoid(logit: number): number {
 }
 
 /** The raw value at which an activated score reaches the threshold, a little lower for rounding's sake. */
-export function rawThreshold(threshold: number, isLogit: boolean): number {
+function rawThreshold(threshold: number, isLogit: boolean): number {
   return isLogit ? Math.log(threshold / (1 - threshold)) - 1e-6 : threshold;
 }
 
