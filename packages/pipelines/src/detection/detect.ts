@@ -6,13 +6,13 @@ import {
   type DetectSpec,
   detectOutputs,
   type Failure,
-  failure,
   type JobOutput,
   type JsonValue,
   type Tensor,
 } from '@inferry/contracts';
-import { err, type Err, invariant, ok, type Result } from '@inferry/runtime';
+import { invariant, ok, type Result } from '@inferry/runtime';
 import type { ImagePlacement } from '../image/fit.ts';
+import { modelError } from '../model-error.ts';
 import { Candidates } from './candidates.ts';
 import { boxesFamily, endToEndFamily, yolov5Family, yolov8Family } from './decoded-families.ts';
 import type { Family, RowReader } from './family.ts';
@@ -65,10 +65,6 @@ export function detect(
     answers.push({ detections: detections(spec, family.read(own), placement) });
   }
   return ok({ form: 'rows', rows: answers });
-}
-
-function modelError(detail: string): Err<Failure> {
-  return err(failure('model_error', `The model ${detail}`));
 }
 
 function familyOf(spec: DetectSpec): Family {
