@@ -7,7 +7,7 @@ import { defaultLimits, type ImageSpec } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { decodedEighths, eighthsMax, reducedShare } from './decoded-scale.ts';
 import { fitImage, type ImagePlacement, placementOf } from './fit.ts';
-import { type JpegHeader, readJpegHeader } from './jpeg-header.ts';
+import { isJpeg, type JpegHeader, readJpegHeader } from './jpeg-header.ts';
 import type { LinearMemory } from './linear-memory.ts';
 import { orientationOf, upright } from './orientation.ts';
 import { type ImageDatatype, sourceBytes, type SourceSize } from './resize-plan.ts';
@@ -15,11 +15,11 @@ import type { ResizeJob, Resizer } from './resizer.ts';
 import { decodeWithSharp, sizeOf } from './sharp-decoder.ts';
 import type { TurboJpeg } from './turbojpeg.ts';
 
-/** Eighths at which libjpeg-turbo decodes, and those at which libvips does without a second step. */
-const turboEighths = [1, 2, 3, 4, 5, 6, 7, 8];
-const sharpEighths = [1, 2, 4, 8];
-/** Scans of a file times its pixels: more goes to sharp, which ends it when its time is over. */
-const scannedPixelsMax = 2 * defaultLimits.imagePixelsMax;
+/**
+ * Scans of a JPEG times its pixels. Progressive files have about ten; hundreds of scans over a large image
+ * are a few kilobytes that take a minute, in which no decoder can be stopped.
+ */
+const scannedPixelsMax = 12 * defaultLimits.imagePixelsMax;
 /** Room for decoded pixels that is kept for the next image; more is given back at once. */
 const keptBytesMax = 32 * 1024 * 1024;
 
@@ -50,35 +50,31 @@ export class ImageFiller {
   async write(decoding: Decoding): Promise<Result<ImagePlacement, string>> {
     const { bytes } = decoding;
     if (bytes.length === 0) return err('is empty');
+    if (!isJpeg(bytes)) return this.#fillAny(decoding);
     const header = readJpegHeader(bytes);
-    return header === undefined ? this.#fillAny(decoding) : this.#fillJpeg(decoding, header);
+    return header.ok ? this.#fillJpeg(decoding, header.value) : header;
   }
 
   async #fillJpeg(decoding: Decoding, header: JpegHeader): Promise<Result<ImagePlacement, string>> {
     const { spec, bytes } = decoding;
     const { width, height } = header;
-    if (width * height > defaultLimits.imagePixelsMax) {
-      return err(`has more than ${defaultLimits.imagePixelsMax} pixels`);
-    }
+    const problem = sizeProblem(header);
+    if (problem !== undefined) return err(problem);
     const orientation = spec.orient ? orientationOf(header.orientation) : upright;
     const turned = orientation.isSwapped ? { width: height, height: width } : { width, height };
     const fit = fitImage(spec, turned.width, turned.height);
     const placement = placementOf(fit, turned.width, turned.height);
 
+    const eighths = decodedEighths(spec, fit);
     const { turbo } = this.#parts;
-    if (
-      turbo !== null &&
-      header.components < 4 &&
-      header.scans * width * height <= scannedPixelsMax
-    ) {
-      const size = sizeAt(decodedEighths(spec, fit, turboEighths), width, height);
+    if (turbo !== null && header.components < 4) {
+      const size = sizeAt(eighths, width, height);
       const job = { ...decoding, fit, size, orientation };
       const outcome = this.#decodeTurbo(turbo, job);
       if (outcome.kind === 'done') return ok(placement);
       if (outcome.kind === 'failed') return err(outcome.reason);
     }
-    const eighths = decodedEighths(spec, fit, sharpEighths);
-    const size = sizeAt(eighths, width, height);
+    const size = stretchedSize(eighths / eighthsMax, width, height);
     const pixels = await decodeWithSharp(bytes, {
       ...spec,
       width: size.decodedWidth,
@@ -87,8 +83,8 @@ export class ImageFiller {
       isTurned: false,
     });
     if (!pixels.ok) return pixels;
-    const problem = this.#resize({ ...decoding, fit, size, orientation }, pixels.value);
-    return problem === undefined ? ok(placement) : err(problem);
+    const lack = this.#resize({ ...decoding, fit, size, orientation }, pixels.value);
+    return lack === undefined ? ok(placement) : err(lack);
   }
 
   #decodeTurbo(
@@ -116,27 +112,18 @@ export class ImageFiller {
     if (!found.ok) return found;
     const { width, height } = found.value;
     const fit = fitImage(spec, width, height);
-    const share = spec.interpolation === 'nearest' ? 1 : reducedShare(fit, width, height);
-    const decodedWidth = Math.ceil(width * share);
-    const decodedHeight = Math.ceil(height * share);
+    const share = reducedShare(spec, fit, width, height);
+    const size = stretchedSize(share, width, height);
     const pixels = await decodeWithSharp(bytes, {
       ...spec,
-      width: decodedWidth,
-      height: decodedHeight,
+      width: size.decodedWidth,
+      height: size.decodedHeight,
       isReduced: share < 1,
       isTurned: spec.orient,
     });
     if (!pixels.ok) return pixels;
-    const size = {
-      width,
-      height,
-      decodedWidth,
-      decodedHeight,
-      scaleX: decodedWidth / width,
-      scaleY: decodedHeight / height,
-    };
-    const problem = this.#resize({ ...decoding, fit, size, orientation: upright }, pixels.value);
-    return problem === undefined ? ok(placementOf(fit, width, height)) : err(problem);
+    const lack = this.#resize({ ...decoding, fit, size, orientation: upright }, pixels.value);
+    return lack === undefined ? ok(placementOf(fit, width, height)) : err(lack);
   }
 
   /** Resizes pixels that are not in the kernel's memory yet. */
@@ -167,6 +154,15 @@ export class ImageFiller {
   }
 }
 
+function sizeProblem({ width, height, scans }: JpegHeader): string | undefined {
+  const pixels = width * height;
+  const { imagePixelsMax } = defaultLimits;
+  if (pixels > imagePixelsMax) return `has more than ${imagePixelsMax} pixels`;
+  const scansMax = Math.floor(scannedPixelsMax / pixels);
+  if (scans <= scansMax) return undefined;
+  return `is coded in ${scans} scans; with ${pixels} pixels it may have ${scansMax}`;
+}
+
 /** JPEG decoders round each side up. More eighths that give the same size are what they decode at. */
 function sizeAt(eighths: number, width: number, height: number): SourceSize {
   const at = (size: number, count: number): number => Math.ceil((size * count) / eighthsMax);
@@ -182,6 +178,15 @@ function sizeAt(eighths: number, width: number, height: number): SourceSize {
     scaleX: largest / eighthsMax,
     scaleY: largest / eighthsMax,
   };
+}
+
+/** Made smaller by sharp: the whole image over the whole of the pixels. */
+function stretchedSize(share: number, width: number, height: number): SourceSize {
+  const decodedWidth = Math.ceil(width * share);
+  const decodedHeight = Math.ceil(height * share);
+  const scaleX = decodedWidth / width;
+  const scaleY = decodedHeight / height;
+  return { width, height, decodedWidth, decodedHeight, scaleX, scaleY };
 }
 
 function tooLarge({ decodedWidth, decodedHeight }: SourceSize): string {

@@ -15,7 +15,7 @@ const libraryNames: { readonly [Platform in NodeJS.Platform]?: readonly string[]
 };
 
 const howToInstall =
-  'install it (Debian, Ubuntu: apt-get install libturbojpeg0; macOS: brew install jpeg-turbo)';
+  'install it (Debian: apt-get install libturbojpeg0; Ubuntu: apt-get install libturbojpeg; macOS: brew install jpeg-turbo)';
 
 /** From turbojpeg.h. */
 const pixelFormatRgb = 0;
@@ -39,9 +39,10 @@ export interface TurboJpeg {
 }
 
 /** Loads the library. An error says what is missing and how to get it. */
-export async function openTurboJpeg(): Promise<Result<TurboJpeg, string>> {
-  const names = libraryNames[process.platform];
-  if (names === undefined) return err(`libjpeg-turbo is not supported on ${process.platform}`);
+export async function openTurboJpeg(
+  names: readonly string[] = libraryNames[process.platform] ?? [],
+): Promise<Result<TurboJpeg, string>> {
+  if (names.length === 0) return err(`libjpeg-turbo is not supported on ${process.platform}`);
   const reasons: string[] = [];
   for (const name of names) {
     try {
