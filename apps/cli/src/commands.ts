@@ -1,5 +1,6 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
 import { benchFlags } from './bench/flags.ts';
+import { optimizeFlags } from './optimize/flags.ts';
 import type { Role } from './settings.ts';
 import { tuneFlags } from './tune/flags.ts';
 
@@ -81,6 +82,24 @@ export const commands = [
     role: null,
     options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
     examples: ['inferry models check models', 'inferry models check models --json'],
+  },
+  {
+    name: 'models optimize',
+    operands: ['DIR/MODEL'],
+    summary: 'Makes faster or smaller variants of a model, and says what they cost in accuracy.',
+    details: [
+      "Each variant answers the samples beside the original, through the model's own pipeline: the report has",
+      'the differences of every output, how often the answers agree, size and speed. One that agrees too',
+      'seldom is not kept, and the command exits with 1. The original is only read; nothing that is made is',
+      'served unless you move it.',
+    ],
+    role: null,
+    options: optimizeFlags,
+    examples: [
+      'inferry models optimize models/digits --samples models/digits/samples',
+      'inferry models optimize models/digits --to fp16 --to int8-static --samples heldout --install',
+      'inferry models optimize models/digits@1 --to int8 --samples heldout --min-agreement 0.95 --json',
+    ],
   },
   {
     name: 'tune',

@@ -17,6 +17,7 @@ import {
 } from './own-process.ts';
 import type { StartRole } from './roles/role.ts';
 import { drainGraceMs, runRole } from './run-role.ts';
+import { parseOptimizeOptions } from './optimize/options.ts';
 import { progressLine } from './progress-line.ts';
 import type { Role } from './settings.ts';
 import { measuringName } from './tune/messages.ts';
@@ -45,6 +46,8 @@ async function main(): Promise<number> {
       return 0;
     case 'models check':
       return modelsCheck(parsed.value);
+    case 'models optimize':
+      return optimize(parsed.value);
     case 'tune':
       return tune(parsed.value);
     case 'bench':
@@ -75,6 +78,14 @@ async function modelsCheck({ operands, flags }: Invocation): Promise<number> {
   print(report.data);
   complain(report.remarks);
   return report.exitCode;
+}
+
+async function optimize(invocation: Invocation): Promise<number> {
+  const options = parseOptimizeOptions(invocation, process.env);
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'models optimize');
+  const { optimize } = await import('./optimize/optimize.ts');
+  const progress = progressLine(process.stderr);
+  return optimize(options.value, { clock: systemClock, print, complain, progress });
 }
 
 async function tune(invocation: Invocation): Promise<number> {

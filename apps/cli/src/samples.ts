@@ -20,11 +20,13 @@ const rowsMax = 100_000;
 
 /**
  * The samples at `paths`. In a folder, the samples in a sub-folder have its name as their label; a JSON row
- * may bring its own as `{"input": {...}, "label": "..."}`. The error names the file.
+ * may bring its own as `{"input": {...}, "label": "..."}`. The error names the file, or
+ * the flag that the paths were given with.
  */
 export async function readSamples(
   paths: readonly string[],
   manifest: ModelManifest,
+  flag: string,
 ): Promise<Result<readonly Sample[], string>> {
   if (manifest.preprocess.kind === 'none') {
     return err(
@@ -37,7 +39,7 @@ export async function readSamples(
     // A folder of folders has its files in them; one without is read itself.
     const sources = labels.length === 0 ? [path] : labels.map((label) => join(path, label));
     for (const [i, source] of sources.entries()) {
-      const inputs = await readInputs([source]);
+      const inputs = await readInputs([source], flag);
       if (!inputs.ok) return inputs;
       for (const input of inputs.value) {
         const read = samplesIn(input, manifest, labels[i] ?? null);
@@ -46,8 +48,23 @@ export async function readSamples(
       }
     }
   }
-  if (samples.length > rowsMax) return err(`there are more than ${rowsMax} samples`);
-  return samples.length === 0 ? err('there is no sample') : ok(samples);
+  const stranger = strangeLabel(samples, manifest);
+  if (stranger !== undefined) return err(stranger);
+  if (samples.length > rowsMax) return err(`${flag}: there are more than ${rowsMax} samples`);
+  return samples.length === 0 ? err(`${flag}: there is no sample`) : ok(samples);
+}
+
+/** A label that the model never gives would count every answer as wrong. */
+function strangeLabel(
+  samples: readonly Sample[],
+  { postprocess }: ModelManifest,
+): string | undefined {
+  if (postprocess.kind !== 'classify') return undefined;
+  const { labels } = postprocess;
+  const sample = samples.find(({ label }) => label !== null && !labels.includes(label));
+  if (sample === undefined) return undefined;
+  const some = labels.slice(0, 10).join(', ');
+  return `${sample.name}: "${sample.label ?? ''}" is none of the model's ${labels.length} labels (${some}${labels.length > 10 ? ', ...' : ''})`;
 }
 
 async function subfoldersOf(path: string): Promise<readonly string[]> {

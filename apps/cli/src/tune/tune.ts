@@ -4,10 +4,10 @@
  */
 import { availableParallelism } from 'node:os';
 import { encodeInput, type ModelManifest, type ProviderKind } from '@inferry/contracts';
-import { loadRepository, problemText, resolveModel } from '@inferry/models';
-import { type Clock, err, ok, type Random, type Result } from '@inferry/runtime';
+import { type Clock, ok, type Random, type Result } from '@inferry/runtime';
 import { batchOverheadMs } from '@inferry/worker';
 import type { Environment } from '../config.ts';
+import { findModel } from '../find-model.ts';
 import { hardwareName } from '../roles/hardware.ts';
 import { readSamples } from '../samples.ts';
 import { choose, type Goal } from './choose.ts';
@@ -38,7 +38,7 @@ const rowsTriedMax = 256;
 
 /** 0: found; 1: nothing keeps the target, or something failed; 2: the model or the inputs are not usable. */
 export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 | 2> {
-  const found = await findModel(options);
+  const found = await findModel(options.modelsDir, options.model, options.version);
   if (!found.ok) return refuse(deps, found.error, 2);
   const manifest = found.value;
   const payloads = await readPayloads(options, manifest);
@@ -87,24 +87,12 @@ export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 
   return options.write ? write(result, manifest, kind, options, deps) : 0;
 }
 
-async function findModel({
-  model,
-  modelsDir,
-  version,
-}: TuneOptions): Promise<Result<ModelManifest, string>> {
-  const { models, problems } = await loadRepository(modelsDir);
-  const own = problems.filter((problem) => problem.model === null || problem.model === model);
-  if (own.length > 0) return err(own.map(problemText).join('\n'));
-  const found = resolveModel(models, model, version ?? undefined);
-  return found.ok ? found : err(`${modelsDir}: ${found.error.detail}`);
-}
-
 async function readPayloads(
   { inputs }: TuneOptions,
   manifest: ModelManifest,
 ): Promise<Result<readonly Uint8Array[], string>> {
   if (inputs.length === 0) return ok([]);
-  const samples = await readSamples(inputs, manifest);
+  const samples = await readSamples(inputs, manifest, '--input');
   if (!samples.ok) return samples;
   return ok(samples.value.map(({ row }) => encodeInput({ form: 'pipeline', rows: [row] })));
 }

@@ -61,21 +61,9 @@ test('tune measures digits through its pipeline; a worker starts with the settin
 
 test('a target that nothing keeps is told with the sum, and nothing is written', async () => {
   const before = await readFile(join(models, 'digits/model.yaml'), 'utf8');
-  const words = ['--latency-target', '2', '--max-seconds', '2', '--write'];
+  const words = ['--latency-target', '2', '--max-seconds', '1', '--write'];
   const { code, output } = await tune(['digits', ...words]);
   expect(output).toMatch(/Infeasible: no setting answers one row within 2 ms\. .* \+ 2 ms = /u);
   expect(code).toBe(1);
   expect(await readFile(join(models, 'digits/model.yaml'), 'utf8')).toBe(before);
-});
-
-test.each([
-  [['nosuch'], 2, 'no model is called "nosuch"; there are: digits'],
-  [['digits@7'], 2, 'model "digits" has no version "7"'],
-  [['digits', '--input', '/nonexistent'], 2, '--input /nonexistent: ENOENT'],
-  [['digits', '--latency-target', 'soon'], 2, '--latency-target must be a number'],
-  [['digits', '--device', 'cuda:0', '--max-seconds', '1'], 1, 'cannot run on cuda'],
-])('tune %j is refused with %d', async (words, code, reason) => {
-  const refused = await tune(words);
-  expect(refused.output).toContain(reason);
-  expect(refused.code).toBe(code);
 });
