@@ -23,10 +23,18 @@ describe.each(['turbojpeg', 'sharp'] as const)('with %s for JPEG', async (decode
     ['a JPEG without size', withJpegSize(jpeg, 0, 80), 'its header has no size'],
     ['half a JPEG', jpeg.subarray(0, jpeg.length / 2), '"image" cannot be decoded'],
     ['a JPEG without its last bytes', jpeg.subarray(0, jpeg.length - 40), 'cannot be decoded'],
-    ['the header of a JPEG', jpeg.subarray(0, 100), 'is truncated: its header has no end'],
-    ['the first bytes of a JPEG', jpeg.subarray(0, 3), 'is truncated: its header has no end'],
+    ['the header of a JPEG', jpeg.subarray(0, 100), 'cannot be decoded: its header is truncated'],
+    [
+      'the first bytes of a JPEG',
+      jpeg.subarray(0, 3),
+      'cannot be decoded: its header is truncated',
+    ],
     ['half a PNG', png.subarray(0, png.length / 2), '"image" cannot be decoded'],
-    ['a JPEG of zeros', Buffer.concat([jpeg.subarray(0, 2), Buffer.alloc(500)]), 'is truncated'],
+    [
+      'a JPEG of zeros',
+      Buffer.concat([jpeg.subarray(0, 2), Buffer.alloc(500)]),
+      'header is truncated',
+    ],
     [
       'an SVG that names a file and an address',
       Buffer.from(

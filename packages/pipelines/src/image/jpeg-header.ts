@@ -50,7 +50,7 @@ export function readJpegHeader(bytes: Uint8Array): Result<JpegHeader, string> {
   let at = 2;
   for (let segment = 0; segment < segmentsMax; segment += 1) {
     at = markerFrom(bytes, at);
-    if (at + 4 > bytes.length) return err('is truncated: its header has no end');
+    if (at + 4 > bytes.length) return err('cannot be decoded: its header is truncated');
     const kind = view.getUint8(at + 1);
     if (isAlone(kind)) {
       at += 2;
@@ -58,7 +58,7 @@ export function readJpegHeader(bytes: Uint8Array): Result<JpegHeader, string> {
     }
     const body = at + 4;
     const end = at + 2 + view.getUint16(at + 2);
-    if (end > bytes.length) return err('is truncated: its header has no end');
+    if (end > bytes.length) return err('cannot be decoded: its header is truncated');
     if (end <= body) return err('cannot be decoded: its header is damaged');
     const isProgressive = frames.get(kind);
     if (kind === sos) {
