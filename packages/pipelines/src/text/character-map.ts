@@ -10,7 +10,6 @@ const encoder = new TextEncoder();
 /** Throws for bytes that are no such map. */
 export function characterMap(bytes: Uint8Array): (text: string) => string {
   const { trie, replacements } = partsOf(bytes);
-  const clusters = new Intl.Segmenter('und', { granularity: 'grapheme' });
   const remembered = new Map<string, string>();
 
   function replaced(text: string): string | undefined {
@@ -33,9 +32,30 @@ export function characterMap(bytes: Uint8Array): (text: string) => string {
 
   return (text) => {
     let result = '';
-    for (const { segment } of clusters.segment(text)) result += mapped(segment);
+    for (const cluster of clustersOf(text)) result += mapped(cluster);
     return result;
   };
+}
+
+const segmenter = new Intl.Segmenter('und', { granularity: 'grapheme' });
+const chunkLength = 256;
+
+/**
+ * The clusters of characters that are seen as one. Texts are segmented in chunks, as the time a segmenter takes
+ * grows with the square of the length; a chunk's last cluster may go on, so the next chunk begins with it.
+ */
+function* clustersOf(text: string): Generator<string> {
+  let start = 0;
+  let length = chunkLength;
+  while (start < text.length) {
+    const chunk = text.slice(start, start + length);
+    const clusters = Array.from(segmenter.segment(chunk), ({ segment }) => segment);
+    const isLast = start + length >= text.length;
+    const last = isLast ? undefined : clusters.pop();
+    yield* clusters;
+    start += chunk.length - (last?.length ?? 0);
+    length = clusters.length === 0 ? length * 2 : chunkLength;
+  }
 }
 
 /** Longer clusters are mapped character by character only. */

@@ -5,7 +5,10 @@
 import type { PreTokenizerJson } from '@inferry/contracts';
 import { escaped, translatedPattern } from './tokenizers-library.ts';
 
-/** `isFirst` where nothing of the text lies before. */
+/**
+ * `isFirst` where nothing of the text lies before, not even a blank. (The library also counts a blank that NFKC
+ * makes of a text's first character, as of U+1FCF, as nothing.)
+ */
 export type PreTokenize = (text: string, isFirst: boolean) => readonly string[];
 
 const punctuation = String.raw`\p{P}!-\/:-@\[-\x60\{-~`;
@@ -51,7 +54,8 @@ export function preTokenizerOf(json: PreTokenizerJson): PreTokenize {
       const steps = json.pretokenizers.map(preTokenizerOf);
       return (text, isFirst) =>
         steps.reduce<readonly string[]>(
-          (pieces, step) => pieces.flatMap((piece, i) => step(piece, isFirst && i === 0)),
+          (pieces, step) =>
+            pieces.flatMap((piece, i) => step(piece, isFirst && i === 0 && text.startsWith(piece))),
           [text],
         );
     }

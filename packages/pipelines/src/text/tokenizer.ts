@@ -56,7 +56,9 @@ export function tokenizerOf(json: TokenizerJson): Tokenizer {
           ids.push(inner.id);
           continue;
         }
-        for (const id of model(preTokenize(inner.text, inner.isFirst))) ids.push(id);
+        for (const piece of preTokenize(inner.text, inner.isFirst)) {
+          for (const id of model(piece)) ids.push(id);
+        }
       }
     }
     return ids;
@@ -69,15 +71,13 @@ function isNormalized(token: AddedTokenJson): boolean {
   return token.normalized ?? false;
 }
 
-/** Ids of the tokens of some pieces. */
-type Model = (pieces: readonly string[]) => readonly number[];
+/** Ids of the tokens of one piece: neighbours that are unknown become one within it, not beyond. */
+type Model = (piece: string) => readonly number[];
 
 function modelOf(json: TokenizerModelJson): Model {
   switch (json.type) {
-    case 'Unigram': {
-      const encode = unigramModel(json);
-      return (pieces) => pieces.flatMap(encode);
-    }
+    case 'Unigram':
+      return unigramModel(json);
     case 'WordPiece': {
       const unknown = json.unk_token ?? '[UNK]';
       const model = new WordPiece({
@@ -86,11 +86,11 @@ function modelOf(json: TokenizerModelJson): Model {
         continuing_subword_prefix: json.continuing_subword_prefix ?? '##',
         max_input_chars_per_word: json.max_input_chars_per_word ?? 100,
       });
-      return (pieces) => idsIn(model.tokens_to_ids, model(pieces));
+      return (piece) => idsIn(model.tokens_to_ids, model([piece]));
     }
     case 'BPE': {
       const model = new BPE(json);
-      return (pieces) => idsIn(model.tokens_to_ids, model(pieces));
+      return (piece) => idsIn(model.tokens_to_ids, model([piece]));
     }
   }
 }
