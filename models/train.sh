@@ -7,3 +7,4 @@ python3 -m venv .venv
 .venv/bin/python models/iris/train.py
 .venv/bin/python models/digits/train.py
 .venv/bin/python packages/testkit/fixtures/build.py
+.venv/bin/python packages/testkit/fixtures/detectors/build.py
