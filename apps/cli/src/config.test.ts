@@ -124,7 +124,15 @@ describe('what is refused', () => {
   });
 
   test('an address of Redis that cannot be used is refused without showing it', () => {
-    for (const text of ['http://h', 'redis://', 'redis://h/x', 'h:6379 secret']) {
+    const wrong = [
+      'http://h',
+      'redis://',
+      'redis://h/x',
+      'h:6379 secret',
+      'unix:///',
+      'unix://h/x',
+    ];
+    for (const text of [...wrong, 'unix:///r.sock?db=x&password=secret']) {
       const [problem] = refused('serve', { directory: 'm', env: { REDIS_URL: text } });
       expect(problem).toMatch(/^REDIS_URL must look like/u);
       expect(problem).not.toContain('secret');
@@ -140,6 +148,13 @@ describe('what is refused', () => {
     const [problem] = refused('serve', { directory: 'm', env: { INFERRY_ONLY: 'iris,../x' } });
     expect(problem).toContain('"../x" is not a model name');
   });
+});
+
+test('a socket of the file system is an address of Redis; its password is not printed', () => {
+  const url = 'unix:///run/redis.sock?db=2&password=hunter2';
+  const config = accepted('worker', { env: { REDIS_URL: url, INFERRY_MODELS: 'm' } });
+  expect(config.redisUrl).toBe(url);
+  expect(describeConfig(config)['REDIS_URL']).toBe('unix:///run/redis.sock?db=2&password=redacted');
 });
 
 test('the printed configuration names every setting of the role and no password', () => {

@@ -166,5 +166,6 @@ function shownValue(value: Config[Exclude<SettingName, 'models'>]): JsonObject[s
 function redactedUrl(text: string): string {
   const url = new URL(text);
   if (url.password !== '') url.password = 'redacted';
+  if (url.searchParams.has('password')) url.searchParams.set('password', 'redacted');
   return url.href;
 }

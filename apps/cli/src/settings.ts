@@ -74,7 +74,7 @@ export const settings = {
     flag: 'redis-url',
     roles: everyRole,
     placeholder: 'URL',
-    help: 'Redis that holds the queue, redis:// or rediss://. serve without it queues in memory.',
+    help: 'Redis that holds the queue, redis://, rediss:// or unix:///path/to/redis.sock. serve without it queues in memory.',
     fallback: null,
     parse: redisUrl,
   },
@@ -309,9 +309,15 @@ function hostAddress(text: string): Result<string, string> {
 }
 
 function redisUrl(text: string): Result<string, string> {
-  const wanted = 'must look like redis://[user:password@]host:port[/database] (or rediss://)';
+  const wanted =
+    'must look like redis://[user:password@]host:port[/database] (or rediss://), or unix:///path/to/redis.sock[?db=0&username=...&password=...]';
   if (!URL.canParse(text)) return err(wanted);
   const url = new URL(text);
+  if (url.protocol === 'unix:') {
+    const database = url.searchParams.get('db') ?? '0';
+    const isPath = url.host === '' && url.pathname.length > 1 && !url.pathname.endsWith('/');
+    return isPath && /^\d{1,6}$/u.test(database) ? ok(text) : err(wanted);
+  }
   const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
   return isRedis && url.hostname !== '' && /^(?:\/\d*)?$/u.test(url.pathname)
     ? ok(text)

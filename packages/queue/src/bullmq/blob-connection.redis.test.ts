@@ -1,4 +1,7 @@
 /** Large values to and from a real Redis, in pieces, at once, and through an outage. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Emitter } from '@inferry/runtime';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import { Redis } from 'ioredis';
@@ -96,6 +99,21 @@ test('user, password and database of the URL are used; a wrong password is said'
   expect(await admin.get('mine')).toBe('x');
   admin.disconnect();
   await expect(connect(url.replace('p%40ss', 'wrong')).blobs.ping()).rejects.toThrow('WRONGPASS');
+});
+
+test('a socket of the file system is a way to Redis too', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-socket-'));
+  const path = join(directory, 'redis.sock');
+  const own = await startRedisServer({ extraArguments: ['--unixsocket', path] });
+  const { blobs } = connect(`unix://${path}?db=1`);
+  await blobs.set('local', [patterned(300_000, 5)], 60_000);
+  const admin = new Redis(own.url, { db: 1 });
+  expect(await admin.strlen('local')).toBe(300_000);
+  admin.disconnect();
+  const [found] = await blobs.get(['local']);
+  expect(Buffer.compare(found ?? Buffer.of(), patterned(300_000, 5))).toBe(0);
+  await own[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true });
 });
 
 test('what Redis refuses is told in its words, and the connection goes on', async () => {

@@ -9,6 +9,7 @@ import { type Emitter, invariant, systemClock } from '@inferry/runtime';
 import type { Payload, QueueEvents } from '../port.ts';
 import { type BlobReply, BlobReplies } from './blob-replies.ts';
 import { type ConnectionOptions, retryMs } from './connection.ts';
+import { type RedisAddress, redisAddress } from './redis-address.ts';
 
 /** A server that says nothing for so long while it owes a reply is away. */
 const silentMsMax = 10_000;
@@ -18,7 +19,6 @@ const largeBytes = 32 * 1024;
 const roundBytes = 64 * 1024;
 const keptMax = 32;
 const keptBytesMax = 4 * 1024 * 1024;
-const defaultPort = 6_379;
 
 interface Waiting {
   readonly resolve: (reply: BlobReply) => void;
@@ -29,7 +29,7 @@ interface Waiting {
 type Argument = string | Payload;
 
 export class BlobConnection {
-  readonly #url: URL;
+  readonly #address: RedisAddress;
   readonly #events: Emitter<QueueEvents>;
   readonly #kept: ArrayBuffer[] = [];
   #socket: Socket | null = null;
@@ -41,7 +41,7 @@ export class BlobConnection {
   #cancelRetry = (): void => undefined;
 
   constructor({ url }: ConnectionOptions, events: Emitter<QueueEvents>) {
-    this.#url = new URL(url);
+    this.#address = redisAddress(url);
     this.#events = events;
     this.#connect();
   }
@@ -93,9 +93,13 @@ export class BlobConnection {
   }
 
   #connect(): void {
-    const { host, onread, port, tls } = this.#address((cause) => socket.destroy(cause));
-    const options = { host, port, onread, noDelay: true };
-    const socket: Socket = tls ? connectTls({ ...options, servername: host }) : connectTcp(options);
+    const { at } = this.#address;
+    const onread = this.#reading((cause) => socket.destroy(cause));
+    const isTls = 'isTls' in at && at.isTls;
+    const options = { ...at, onread, noDelay: true };
+    const socket: Socket = isTls
+      ? connectTls({ ...options, servername: at.host })
+      : connectTcp(options);
     let lost: Error | undefined;
     socket.setTimeout(silentMsMax, () => {
       if (this.#waiting.length > 0) socket.destroy(new Error('Redis does not answer'));
@@ -105,7 +109,7 @@ export class BlobConnection {
       this.#lost(socket, lost ?? new Error('Redis closed the connection')),
     );
     this.#attempt = new Promise((resolve, reject) => {
-      socket.once(tls ? 'secureConnect' : 'connect', () => {
+      socket.once(isTls ? 'secureConnect' : 'connect', () => {
         void this.#greet(socket, resolve);
       });
       socket.once('close', () => reject(lost ?? new Error('Redis is away')));
@@ -114,8 +118,8 @@ export class BlobConnection {
     this.#attempt.catch(() => undefined);
   }
 
-  #address(onGarbage: (cause: Error) => void) {
-    const { hostname, port, protocol } = this.#url;
+  /** Replies are read out of one buffer, into which the socket writes again and again. */
+  #reading(onGarbage: (cause: Error) => void) {
     const buffer = Buffer.allocUnsafeSlow(chunkBytes);
     const replies = new BlobReplies(
       (reply) => {
@@ -133,22 +137,16 @@ export class BlobConnection {
       }
       return true;
     };
-    return {
-      host: hostname.replace(/^\[|\]$/gu, ''),
-      port: port === '' ? defaultPort : Number(port),
-      tls: protocol === 'rediss:',
-      onread: { buffer, callback },
-    };
+    return { buffer, callback };
   }
 
   /** Credentials and database, as the URL has them; the connection stands then. */
   async #greet(socket: Socket, onDone: () => void): Promise<void> {
-    const { password, pathname, username } = this.#url;
-    const database = pathname.slice(1);
-    const user = username === '' ? [] : [decodeURIComponent(username)];
+    const { database, password, username } = this.#address;
+    const user = username === '' ? [] : [username];
     const greeting = [
-      ...(password === '' ? [] : [['AUTH', ...user, decodeURIComponent(password)]]),
-      ...(database === '' ? [] : [['SELECT', database]]),
+      ...(password === '' ? [] : [['AUTH', ...user, password]]),
+      ...(database === 0 ? [] : [['SELECT', String(database)]]),
     ];
     try {
       for (const words of greeting) await send(socket, this.#waiting, words);

@@ -5,9 +5,10 @@
 import type { Emitter } from '@inferry/runtime';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import type { QueueEvents } from '../port.ts';
+import { redisAddress } from './redis-address.ts';
 
 export interface ConnectionOptions {
-  /** `redis://` or `rediss://`, with credentials and database where needed. */
+  /** `redis://`, `rediss://` or `unix://`, with credentials and database where needed: {@link redisAddress}. */
   readonly url: string;
   /** In front of every key; `inferry` unless several systems share one Redis. */
   readonly prefix: string;
@@ -49,7 +50,14 @@ function open(
   client: string,
   events: Emitter<QueueEvents>,
 ): Redis {
-  const redis = new Redis(options.url, settings);
+  const { at, database: db, password, username } = redisAddress(options.url);
+  const redis = new Redis({
+    ...settings,
+    ...('path' in at ? at : { host: at.host, port: at.port, ...(at.isTls ? { tls: {} } : {}) }),
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
+    db,
+  });
   redis.on('ready', () => events.emit('connected', { client }));
   redis.on('close', () => events.emit('disconnected', { client }));
   // Reported as connected and disconnected; without a listener an error would end the process.
