@@ -55,8 +55,8 @@ export function inferrySide(
 ): Side {
   const start = async (): Promise<Running> => {
     const startedMs = performance.now();
-    // What `npm run build` made, as the images run it.
-    const env = { INFERRY_DIST: '1' };
+    // The command of package.json builds and sets it: what was compiled is measured, as images run it.
+    const env = { INFERRY_DIST: process.env['INFERRY_DIST'] ?? '0' };
     const served = await serve({ name: 'weather', folder }, { workers, checkout, env });
     const target = {
       url: `${served.url}/v1/models/weather/jobs`,
