@@ -11,7 +11,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{packages,apps}/*/src/**/*.test.ts', 'bench/src/**/*.test.ts'],
-          exclude: ['**/*.redis.test.ts', 'packages/system-tests/**', '**/node_modules/**'],
+          exclude: [
+            '**/*.redis.test.ts',
+            '**/*.python.test.ts',
+            'packages/system-tests/**',
+            '**/node_modules/**',
+          ],
           testTimeout: 20_000,
         },
       },
@@ -22,6 +27,15 @@ export default defineConfig({
           include: ['{packages,apps}/*/src/**/*.redis.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Not part of `npm test`: they fetch packages of Python.
+          name: 'python',
+          include: ['{packages,apps}/*/src/**/*.python.test.ts'],
+          testTimeout: 600_000,
         },
       },
       {
