@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parseArguments } from '../arguments.ts';
 import { parseOptimizeOptions } from './options.ts';
 
-function parse(words: string, env: Record<string, string> = { HOME: '/home/me' }) {
+function parse(words: string, env: Record<string, string> = { HOME: '/u/me' }) {
   const parsed = parseArguments(['models', 'optimize', ...words.split(' ')]);
   if (!parsed.ok) throw new Error(parsed.error.message);
   return parseOptimizeOptions(parsed.value, env);
@@ -21,7 +21,7 @@ test('a folder and samples are enough: the graph, beside the model, out of sight
       level: 'extended',
       out: 'models/digits/.optimized',
       install: false,
-      venv: '/home/me/.cache/inferry/optimize',
+      venv: '/u/me/.cache/inferry/optimize',
       asJson: false,
     },
   });
