@@ -22,7 +22,7 @@ const pixelFormatRgb = 0;
 const limitScansFlag = 32_768;
 const warningCode = 0;
 
-export type TurboOutcome =
+type TurboOutcome =
   | { readonly kind: 'decoded' }
   /** Decoded, but something in the file is not as it should be. */
   | { readonly kind: 'warned'; readonly reason: string }
