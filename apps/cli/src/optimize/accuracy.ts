@@ -1,5 +1,6 @@
 /** How well a variant answers, from its answers to samples beside the original's. Pure. */
 import type { JobOutput } from '@inferry/contracts';
+import { quantile } from '../tune/curve.ts';
 import {
   cosineOf,
   type Difference,
@@ -14,7 +15,7 @@ export interface Judged {
   readonly label: string | null;
 }
 
-export interface OutputAccuracy {
+interface OutputAccuracy {
   readonly name: string;
   readonly maxAbs: number;
   readonly meanAbs: number;
@@ -122,9 +123,4 @@ function labelOf(output: JobOutput): string | null {
   const [row] = output.rows;
   if (typeof row !== 'object' || row === null || !('label' in row)) return null;
   return typeof row['label'] === 'string' ? row['label'] : null;
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }

@@ -5,7 +5,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import type { Environment } from '../config.ts';
 
-export const variants = ['graph', 'fp16', 'int8', 'int8-static'] as const;
+const variants = ['graph', 'fp16', 'int8', 'int8-static'] as const;
 export type Variant = (typeof variants)[number];
 
 const levels = ['basic', 'extended', 'all'] as const;

@@ -19,7 +19,7 @@ export interface Goal {
 }
 
 /** What keeps the batch from being larger. */
-export type Bound = 'target' | 'knee' | CurveEnd['kind'];
+type Bound = 'target' | 'knee' | CurveEnd['kind'];
 
 /** A setting with the batch size that is best for it. */
 export interface Candidate {

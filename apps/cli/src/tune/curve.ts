@@ -124,7 +124,7 @@ function meanOf(values: readonly number[]): number {
 }
 
 /** The smallest value that so large a share of the values does not exceed. */
-function quantile(values: readonly number[], share: number): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }

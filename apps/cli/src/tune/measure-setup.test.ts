@@ -8,7 +8,7 @@ import { createBackend, MeasuredModel } from '@inferry/worker';
 import { repositoryPath } from '@inferry/testkit';
 import { beforeAll, expect, test } from 'vitest';
 import { candidateOf, type Goal } from './choose.ts';
-import { isEnough, type Measured, measureSetup } from './measure-setup.ts';
+import { type Measured, measureSetup } from './measure-setup.ts';
 
 const goal: Goal = { latencyTargetMs: 300, rowsMax: 64, overheadMs: 2 };
 const roomy = { usedBytes: () => 1, bytesMax: 2 };
@@ -117,17 +117,4 @@ test('a model that fails is told with its words', async () => {
     rows: 1,
     reason: 'The model failed: simulated failure on 0',
   });
-});
-
-test('noisy batches are repeated until their mean is known to 2 %, or their share of the time is over', () => {
-  const steady = Array.from({ length: 16 }, () => ({ prepareMs: 0, computeMs: 10, cycleMs: 10 }));
-  const noisy = steady.map((sample, i) => ({ ...sample, computeMs: i % 2 === 0 ? 5 : 15 }));
-  const time = { spentMs: 200, sizeMs: 1_000, leftMs: 5_000 };
-  expect(isEnough(steady, 2, time)).toBe(true);
-  expect(isEnough(steady, 3, time)).toBe(false);
-  expect(isEnough(steady, 2, { ...time, spentMs: 100 })).toBe(false);
-  expect(isEnough(noisy, 2, time)).toBe(false);
-  expect(isEnough(noisy, 2, { ...time, spentMs: 1_000 })).toBe(true);
-  expect(isEnough(steady.slice(0, 2), 2, { ...time, spentMs: 1_000 })).toBe(false);
-  expect(isEnough(steady.slice(0, 1), 2, { ...time, spentMs: 5_000 })).toBe(true);
 });

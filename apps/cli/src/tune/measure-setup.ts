@@ -4,9 +4,10 @@
  * comes next is the pure {@link nextRows}, what is enough is {@link isEnough}.
  */
 import type { Clock } from '@inferry/runtime';
-import type { BatchSample, MeasuredModel } from '@inferry/worker';
+import type { MeasuredModel } from '@inferry/worker';
 import { type Goal, nextRows } from './choose.ts';
-import { type CurveEnd, type CurvePoint, pointOf, type Setup, uncertaintyOf } from './curve.ts';
+import { type CurveEnd, type CurvePoint, pointOf, type Setup } from './curve.ts';
+import { batchesLeast, isEnough } from './enough.ts';
 
 export interface MeasureDeps {
   readonly clock: Clock;
@@ -26,15 +27,6 @@ export interface Measured {
   readonly end: CurveEnd;
 }
 
-/** Of one size: so many batches an instance, unless time is short. */
-const batchesMin = 8;
-/** Without these the scheduler would not believe a size. */
-const batchesLeast = 3;
-const batchesMax = 2_000;
-/** A mean that is known so well is known well enough. */
-const uncertaintyMax = 0.02;
-/** A size is measured at least so long, so that a short disturbance is not all there is. */
-const sizeMsMin = 150;
 /** A size takes at most this share of the time that is left. */
 const sizeShare = 1 / 5;
 
@@ -71,21 +63,6 @@ export async function measureSetup(
     used.push({ rows, bytes: memory.usedBytes() });
     onPoint(point);
   }
-}
-
-/** Whether these batches of one size say what a batch takes, or there is no time for more. */
-export function isEnough(
-  samples: readonly BatchSample[],
-  instances: number,
-  time: { readonly spentMs: number; readonly sizeMs: number; readonly leftMs: number },
-): boolean {
-  const { leftMs, sizeMs, spentMs } = time;
-  if (samples.length >= batchesMax || spentMs >= leftMs) return true;
-  if (samples.length < batchesLeast) return false;
-  if (spentMs >= sizeMs) return true;
-  if (samples.length < batchesMin * instances || spentMs < sizeMsMin) return false;
-  const batchMs = samples.map(({ computeMs, prepareMs }) => computeMs + prepareMs);
-  return uncertaintyOf(batchMs) <= uncertaintyMax;
 }
 
 /** A larger batch takes longer by its rows at most. */
