@@ -48,6 +48,8 @@ async function measure(options: {
     device: { kind: 'cpu', index: 0 },
     instances,
     cores: 4,
+    prepareIn: 'auto',
+    jpegDecoder: 'auto',
     payloads: [],
     clock,
     random: seededRandom(1),

@@ -22,7 +22,7 @@ export async function measureForParent(kill: () => void): Promise<number> {
 }
 
 async function measure(request: MeasureRequest): Promise<void> {
-  const { device, goal, manifest, msMax, payloads, setup } = request;
+  const { device, goal, jpegDecoder, manifest, msMax, payloads, prepareIn, setup } = request;
   const startBytes = process.memoryUsage.rss();
   const peak = peakGauge(startBytes);
   const opened = await MeasuredModel.open({
@@ -31,6 +31,8 @@ async function measure(request: MeasureRequest): Promise<void> {
     device,
     instances: setup.instances,
     cores: availableParallelism(),
+    prepareIn,
+    jpegDecoder,
     payloads,
     clock: systemClock,
     random: systemRandom,

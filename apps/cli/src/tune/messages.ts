@@ -4,6 +4,7 @@
  * process and not the command.
  */
 import type { ModelManifest } from '@inferry/contracts';
+import type { WorkerDeps } from '@inferry/worker';
 import type { Goal } from './choose.ts';
 import type { CurveEnd, CurvePoint, Setup, SetupCurve } from './curve.ts';
 
@@ -18,6 +19,9 @@ export interface MeasureRequest {
   readonly goal: Goal;
   /** For the measuring, without the loading. */
   readonly msMax: number;
+  /** As a worker here would prepare. */
+  readonly prepareIn: WorkerDeps['prepareIn'];
+  readonly jpegDecoder: WorkerDeps['jpegDecoder'];
   /** Inputs of one row each, as jobs carry them; empty: zeros go into the model itself. */
   readonly payloads: readonly Uint8Array[];
 }

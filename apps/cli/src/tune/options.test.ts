@@ -18,6 +18,8 @@ test('without flags: the latest version, the CPU, one minute, nothing written', 
       latencyTargetMs: null,
       inputs: [],
       device: { kind: 'cpu', index: 0 },
+      prepareIn: 'auto',
+      jpegDecoder: 'auto',
       rowsMax: null,
       msMax: 60_000,
       asJson: false,
@@ -31,7 +33,13 @@ test('every flag counts, and inputs add up', () => {
   expect(
     parse(
       'digits@2 --models m --latency-target 12.5 --input a.png --input b --device cuda:1 --max-batch 32 --max-seconds 5 --json --write',
-      { INFERRY_MODELS: 'other', INFERRY_DEVICE: 'cpu', REDIS_URL: 'redis://127.0.0.1:1' },
+      {
+        INFERRY_MODELS: 'other',
+        INFERRY_DEVICE: 'cpu',
+        INFERRY_PREPARE_IN: 'compute',
+        INFERRY_JPEG_DECODER: 'sharp',
+        REDIS_URL: 'redis://127.0.0.1:1',
+      },
     ),
   ).toEqual({
     ok: true,
@@ -42,6 +50,8 @@ test('every flag counts, and inputs add up', () => {
       latencyTargetMs: 12.5,
       inputs: ['a.png', 'b'],
       device: { kind: 'cuda', index: 1 },
+      prepareIn: 'compute',
+      jpegDecoder: 'sharp',
       rowsMax: 32,
       msMax: 5_000,
       asJson: true,

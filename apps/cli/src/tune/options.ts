@@ -3,7 +3,7 @@ import { defaultLimits, isModelName, isModelVersion } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import type { Environment } from '../config.ts';
-import { settings } from '../settings.ts';
+import { settings, type SettingValue } from '../settings.ts';
 
 export interface TuneOptions {
   readonly model: string;
@@ -15,6 +15,9 @@ export interface TuneOptions {
   /** Files and folders. */
   readonly inputs: readonly string[];
   readonly device: { readonly kind: 'cpu' | 'cuda'; readonly index: number };
+  /** As the workers of this machine are set. */
+  readonly prepareIn: SettingValue<'prepareIn'>;
+  readonly jpegDecoder: SettingValue<'jpegDecoder'>;
   /** Null: a bound that few models reach. */
   readonly rowsMax: number | null;
   readonly msMax: number;
@@ -57,6 +60,9 @@ export function parseTuneOptions(
   const device = flags.has('device')
     ? read('--device', flags.get('device'), settings.device.parse)
     : read(settings.device.env, env[settings.device.env], settings.device.parse);
+  const { jpegDecoder, prepareIn } = settings;
+  const where = read(prepareIn.env, env[prepareIn.env], prepareIn.parse);
+  const decoder = read(jpegDecoder.env, env[jpegDecoder.env], jpegDecoder.parse);
   const url = read(settings.redisUrl.env, env[settings.redisUrl.env], settings.redisUrl.parse);
   const prefix = read(
     settings.redisPrefix.env,
@@ -71,6 +77,8 @@ export function parseTuneOptions(
     latencyTargetMs,
     inputs: lists.get('input') ?? [],
     device: device ?? { kind: 'cpu', index: 0 },
+    prepareIn: where ?? prepareIn.fallback,
+    jpegDecoder: decoder ?? jpegDecoder.fallback,
     rowsMax: rowsMax === null ? null : Math.floor(rowsMax),
     msMax: (seconds ?? 60) * msPerSecond,
     asJson: flags.has('json'),

@@ -12,6 +12,8 @@ const options: TuneOptions = {
   latencyTargetMs: null,
   inputs: [],
   device: { kind: 'cpu', index: 0 },
+  prepareIn: 'auto',
+  jpegDecoder: 'auto',
   rowsMax: 1,
   msMax: 1_000,
   asJson: false,

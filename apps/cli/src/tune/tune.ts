@@ -137,6 +137,7 @@ async function measureAll({
 }): Promise<Pick<TuneResult, 'curves' | 'failures'>> {
   const { argv, clock, env, progress } = deps;
   const setups = setupsFor(kind, availableParallelism(), now);
+  const { jpegDecoder, prepareIn } = options;
   const device = { kind, index: options.device.index };
   const curves: SetupCurve[] = [];
   const failures: (Setup & { readonly reason: string })[] = [];
@@ -151,6 +152,8 @@ async function measureAll({
       progress(`${title}: ${point.rows} rows take ${figure(point.meanMs)} ms`);
     };
     const request = {
+      prepareIn,
+      jpegDecoder,
       manifest,
       device,
       setup,

@@ -12,7 +12,7 @@ import {
 import { type ModelInstance, type RunItem, zeros } from '@inferry/inference';
 import { type Clock, err, invariant, ok, type Random, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
-import { startPreparationPool } from '../preparation/pool.ts';
+import { type PoolOptions, startPreparationPool } from '../preparation/pool.ts';
 import type { Prepared, PreparationItem } from '../preparation/preparation.ts';
 import type { SlotAnswer, SlotRequest } from '../preparation/slot-thread.ts';
 
@@ -88,9 +88,13 @@ export function computeFeed(options: InputFeedOptions): BatchFeed {
 
 /** As many threads as the machine has cores prepare while the instances run. */
 export async function threadsFeed(
-  options: InputFeedOptions & { readonly threads: number; readonly logger: Logger },
+  options: InputFeedOptions & {
+    readonly threads: number;
+    readonly jpegDecoder: PoolOptions['jpegDecoder'];
+    readonly logger: Logger;
+  },
 ): Promise<BatchFeed> {
-  const { clock, logger, manifest, threads } = options;
+  const { clock, jpegDecoder, logger, manifest, threads } = options;
   const cls: ClassId = classOf(manifest.name, manifest.version);
   const take = taker(options);
   const manifests = new Map([[cls, manifest]]);
@@ -100,7 +104,7 @@ export async function threadsFeed(
     onStuck: () => undefined,
     manifests,
     payloadReaderOptions: null,
-    jpegDecoder: 'auto',
+    jpegDecoder,
     threads,
     clock,
     logger,

@@ -30,6 +30,8 @@ function open(changes: Partial<MeasuredModelOptions>) {
     device: { kind: 'cpu', index: 0 },
     instances: 1,
     cores: 1,
+    prepareIn: 'auto',
+    jpegDecoder: 'auto',
     payloads: [imagePayload(seven)],
     clock: systemClock,
     random: seededRandom(1),

@@ -9,6 +9,7 @@ import { classOf, type ModelManifest } from '@inferry/contracts';
 import type { Device, InferenceBackend, ModelInstance } from '@inferry/inference';
 import { type Clock, err, invariant, ok, type Random, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
+import type { WorkerDeps } from '../deps.ts';
 import { preparationModule } from '../preparation/in-compute.ts';
 import {
   type BatchFeed,
@@ -40,6 +41,8 @@ export interface MeasuredModelOptions {
   readonly instances: number;
   /** Cores of this machine: they decide where inputs are prepared, as in a worker. */
   readonly cores: number;
+  readonly prepareIn: WorkerDeps['prepareIn'];
+  readonly jpegDecoder: WorkerDeps['jpegDecoder'];
   /** Inputs of one row each, as jobs carry them; empty: zeros go into the model itself. */
   readonly payloads: readonly Uint8Array[];
 }
@@ -67,7 +70,7 @@ export class MeasuredModel {
 
   /** Loads the instances, together; the error says why one of them could not be. */
   static async open(options: MeasuredModelOptions): Promise<Result<MeasuredModel, string>> {
-    const { backend, clock, cores, device, payloads } = options;
+    const { backend, clock, cores, device, jpegDecoder, payloads, prepareIn } = options;
     invariant(options.instances >= 1, 'a model is measured with at least one instance');
     // Sizes are warmed when their turn comes.
     const manifest = { ...options.manifest, warmupRows: [1] };
@@ -82,9 +85,9 @@ export class MeasuredModel {
             {
               cores,
               device: { kind, index: device.index },
-              jpegDecoder: 'auto',
+              jpegDecoder,
               payloadReaderOptions: null,
-              prepareIn: 'auto',
+              prepareIn,
             },
           );
     const results = await Promise.all(devices.map((each) => backend.load(manifest, each, module)));
