@@ -225,6 +225,22 @@ describe('preprocess and postprocess', () => {
     ]);
   });
 
+  test('what is cut out of a larger resize goes with fit cover', async () => {
+    const cut = (fit: string) => `preprocess: {image: {size: [8, 6], fit: ${fit}, crop_pct: 0.8}}`;
+    expect(await problemsOf(photo, cut('contain'))).toEqual([
+      'm/model.yaml:1: preprocess.image.crop_pct: goes with fit cover; fit is contain',
+    ]);
+    expect(await problemsOf(photo, cut('cover'))).toEqual([]);
+    expect((await loadRepository(folder)).models[0]).toMatchObject({
+      preprocess: { cropPct: 0.8, orient: true, background: [0, 0, 0] },
+    });
+    const wrong = 'preprocess: {image: {size: [8, 6], crop_pct: 1.5, background: [0, 0, 256]}}';
+    expect(await problemsOf(photo, wrong)).toEqual([
+      expect.stringContaining('preprocess.image.crop_pct: expected number to be <=1'),
+      expect.stringContaining('preprocess.image.background.2: expected number to be <=255'),
+    ]);
+  });
+
   test('columns must be the row of the model, each of them once', async () => {
     const yaml = `preprocess:
   tabular:
