@@ -2,7 +2,7 @@
  * `inferry tune MODEL`: measures the settings that make sense on this machine, each in a process of its own,
  * and says which is best for the latency target, or that none keeps it.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { encodeInput, type ModelManifest, type ProviderKind } from '@inferry/contracts';
 import { type Clock, ok, type Random, type Result } from '@inferry/runtime';
 import { batchOverheadMs } from '@inferry/worker';
@@ -54,6 +54,7 @@ export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 
     instances: manifest.instances.find((group) => group.kind === kind)?.count ?? 1,
   };
   if (payloads.value.length === 0) warnOfZeros(manifest, deps);
+  warnOfLoad(deps);
   const measured = await measureAll({
     manifest,
     kind,
@@ -116,6 +117,17 @@ function warnOfZeros({ inputs, preprocess }: ModelManifest, { complain }: TuneDe
   }
   if (preprocess.kind === 'none') return;
   complain('inferry: without --input the preparation of inputs is not measured\n');
+}
+
+/** What else runs is measured along. */
+function warnOfLoad({ complain }: TuneDeps): void {
+  const [load = 0] = loadavg();
+  const cores = availableParallelism();
+  if (load <= cores / 2) return;
+  const how = `load ${figure(load)} on ${cores} cores`;
+  complain(
+    `inferry: this machine has other work (${how}), and the figures are those of a busy one\n`,
+  );
 }
 
 async function measureAll({
