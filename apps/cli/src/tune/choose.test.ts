@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { exactCurve, exactPoint } from './choose.fixture.ts';
 import { candidateOf, choose, type Goal, nextRows } from './choose.ts';
-import type { SetupCurve } from './curve.ts';
+import type { CurvePoint, SetupCurve } from './curve.ts';
 
 const setup = { threads: 1, instances: 1 };
 /** A T4 with YOLOv4: 60 ms for one image, 260 for eight. */
@@ -95,7 +95,7 @@ describe('what to measure next', () => {
 
   test('sizes double up to the most rows', () => {
     const sizes: number[] = [];
-    const points = [];
+    const points: CurvePoint[] = [];
     const costMs = (rows: number): number => 1_000 + rows;
     for (let next = nextRows(setup, points, wide); 'rows' in next;) {
       sizes.push(next.rows);

@@ -3,7 +3,8 @@
  * as they do under load. No queue, no jobs, no postprocessing.
  *
  * Promises: the instances of a measurement start together, and each sample was taken while the others were
- * running too, but for the last one of each instance. The first run of every size is not counted.
+ * running too, but for the last one of each instance. The first run of every size is not counted, nor are
+ * those of the first moments, in which code is still being compiled.
  */
 import { classOf, type ModelManifest } from '@inferry/contracts';
 import type { Device, InferenceBackend, ModelInstance } from '@inferry/inference';
@@ -50,7 +51,12 @@ export interface MeasuredModelOptions {
 /** Where inputs are prepared; `null`: there are none. */
 export type PreparedWhere = 'compute' | 'threads' | null;
 
+/** Batches an instance runs before anything is counted, or fewer when they take long. */
+const warmBatches = 30;
+const warmMsMax = 300;
+
 export class MeasuredModel {
+  #isWarm = false;
   readonly preparedIn: PreparedWhere;
   readonly #instances: readonly ModelInstance[];
   readonly #feed: BatchFeed;
@@ -113,8 +119,9 @@ export class MeasuredModel {
   ): Promise<Result<readonly BatchSample[], string>> {
     const samples: BatchSample[] = [];
     const first = await Promise.all(
-      this.#instances.map((instance) => this.#runOn(instance, rows, () => false)),
+      this.#instances.map((instance) => this.#runOn(instance, rows, this.#warming())),
     );
+    this.#isWarm = true;
     const refused = first.find((reason) => reason !== null);
     if (refused !== undefined && refused !== null) return err(refused);
     let isOver = false;
@@ -137,6 +144,16 @@ export class MeasuredModel {
   async close(): Promise<void> {
     await Promise.all(this.#instances.map((instance) => instance.close()));
     await this.#feed.close();
+  }
+
+  /** One batch of a new size, and some of the first. */
+  #warming(): () => boolean {
+    const untilMs = this.#clock.nowMs() + warmMsMax;
+    let left = this.#isWarm ? 1 : warmBatches;
+    return () => {
+      left -= 1;
+      return left > 0 && this.#clock.nowMs() < untilMs;
+    };
   }
 
   /** Batch after batch while `goesOn` says so of each; what went wrong, or null. */
