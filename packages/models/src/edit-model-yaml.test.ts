@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { repositoryPath } from '@inferry/testkit';
+import { repositoryFiles, repositoryPath } from '@inferry/testkit';
 import { expect, test } from 'vitest';
 import { editModelYaml, type TunedSettings } from './edit-model-yaml.ts';
 import { parseModelYaml } from './model-yaml.ts';
@@ -70,12 +70,16 @@ test.each([
   for (const line of kept) expect(after).toContain(line.slice(line.indexOf('#')));
 });
 
-test('the models of this repository keep all of their lines but the one that changes', () => {
-  for (const name of ['digits', 'iris']) {
-    const text = readFileSync(repositoryPath(`models/${name}/model.yaml`), 'utf8');
-    const after = edited(text);
-    const lines = text.split('\n').filter((line) => !line.startsWith('max_batch_size'));
-    expect(after.split('\n')).toEqual(expect.arrayContaining(lines));
+test('every model.yaml of this repository keeps all of its lines but those that change', () => {
+  const files = repositoryFiles().filter(({ path }) => path.endsWith('/model.yaml'));
+  expect(files.length).toBeGreaterThan(2);
+  for (const { path } of files) {
+    const text = readFileSync(repositoryPath(path), 'utf8');
+    const after = editModelYaml(text, tuned);
+    if (!after.ok) throw new Error(`${path}: ${after.error}`);
+    const changed = /max_batch_size:|latency_target_ms:|count:|intra_op_threads:/u;
+    const lines = text.split('\n').filter((line) => !changed.test(line));
+    expect(after.value.split('\n')).toEqual(expect.arrayContaining(lines));
   }
 });
 
