@@ -3,17 +3,19 @@
  * a second, CPU time of all processes of a side for one request, latencies, failures, memory, start.
  *
  *     npm run bench:peers -- [--peers fastapi-draft,rust | --peers all] [--peers-dir DIR] [--seconds 10] [--rounds 2]
- *                            [--workers 1] [--connections 50] [--payload FILE] [--model DIR] [--checkout DIR]
+ *                            [--workers 1] [--connections 50] [--warm-up 3000] [--payload FILE] [--model DIR] [--checkout DIR]
  *                            [--breakdown] [--json]
  *     npm run bench:peers -- --table FILE
  *
- * Each round runs every side once, in another order. The folder of the peers (also `$PEERS_DIR`) says in its
- * peers.json how they are started; one that is not set up is set up by the folder's setup.sh. `payload` is
- * {"image": "<base64 of a JPEG>"}; without it a picture is made. `model` is the folder of the model that Inferry
- * serves; without it the example `weather`, which is built when its file is missing. `checkout` is another checkout
- * of this repository, whose command is run instead of this one's. `table` prints what --json
- * wrote as a table. Load comes from `ab`, on the same cores: requests a second are a limit of the machine, CPU
- * for one request is the figure that carries over. Exits with 1 when a request failed.
+ * Each round runs every side once, in another order. A side is warmed up first: in its first thousand requests a
+ * gateway costs twice as much as after three thousand, while its code is being compiled. The folder of the peers
+ * (also `$PEERS_DIR`) says in its peers.json how they are started; one that is not set up is set up by the folder's
+ * setup.sh. `payload` is {"image": "<base64 of a JPEG>"}; without it a picture is made. `model` is the folder of the
+ * model that Inferry serves; without it the example `weather`, which is built when its file is missing. `checkout`
+ * is another checkout of this repository, whose command is run instead of this one's. `table` prints what --json
+ * wrote as a table. Load comes from `ab`, on the same cores: requests a second are a limit of the machine, CPU for
+ * one request is the figure that carries over. Exits with 1 when a side cannot be measured, or a request to Inferry
+ * failed.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -36,6 +38,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '2' },
     workers: { type: 'string', default: '1' },
     connections: { type: 'string', default: '50' },
+    'warm-up': { type: 'string', default: '3000' },
     payload: { type: 'string' },
     model: { type: 'string', default: repositoryPath('docs/examples/weather') },
     checkout: { type: 'string' },
@@ -55,6 +58,7 @@ async function compare(): Promise<void> {
     whole('workers', 1, 64),
     whole('connections', 1, 1_000),
   ];
+  const warmUp = whole('warm-up', 1, 1_000_000);
   endWellWhenInterrupted();
   const directory = await mkdtemp(join(tmpdir(), 'inferry-peers-'));
   try {
@@ -62,15 +66,21 @@ async function compare(): Promise<void> {
     const runs: Measured[] = [];
     for (let round = 0; round < rounds; round += 1) {
       for (const side of rotated(sides, round)) {
-        const run = await measure(side, { seconds, connections });
-        runs.push(run);
-        sayRun(run, round);
+        try {
+          const run = await measure(side, { seconds, connections, warmUp });
+          runs.push(run);
+          sayRun(run, round);
+        } catch (cause) {
+          // The others are still worth knowing.
+          say(`round ${round + 1}, ${side.name}: ${String(cause)}`);
+          process.exitCode = 1;
+        }
       }
     }
     const lines = linesOf(runs);
     if (values.json) for (const line of lines) console.log(JSON.stringify(line));
     else console.log(markdownTable(lines));
-    if (lines.some(({ failed }) => failed > 0)) process.exitCode = 1;
+    if (lines.some(({ peer, failed }) => peer === 'inferry' && failed > 0)) process.exitCode = 1;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -143,7 +153,7 @@ function endWellWhenInterrupted(): void {
 }
 
 function whole(
-  name: 'seconds' | 'rounds' | 'workers' | 'connections',
+  name: 'seconds' | 'rounds' | 'workers' | 'connections' | 'warm-up',
   min: number,
   max: number,
 ): number {

@@ -40,7 +40,9 @@ export async function load(
   const percentiles = join(directory, 'percentiles.csv');
   try {
     const extra = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-    const args = `-q -l -s ${patienceS} -n ${requests} -c ${connections} -T application/json`;
+    // ab takes no more connections than requests.
+    const open = Math.min(connections, requests);
+    const args = `-q -l -s ${patienceS} -n ${requests} -c ${open} -T application/json`;
     const files = ['-p', bodyFile, '-e', percentiles];
     const summary = await runAb([...args.split(' '), ...files, ...extra, url]);
     return parseLoad(summary, await readFile(percentiles, 'utf8'));

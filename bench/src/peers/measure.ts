@@ -22,10 +22,10 @@ export interface RunOptions {
   /** Length of the run under load. */
   readonly seconds: number;
   readonly connections: number;
+  /** Requests before what is measured. */
+  readonly warmUp: number;
 }
 
-/** So many that what is compiled while it runs has been compiled: after a thousand a gateway still costs half as much again. */
-const warmUpRequests = 3_000;
 const aloneRequests = 200;
 /** Enough for percentiles, and an end for a side that answers at once. */
 const requestsMin = 300;
@@ -44,11 +44,11 @@ export async function measure(side: Side, options: RunOptions): Promise<Measured
 async function measureRunning(
   peer: string,
   running: Running,
-  { seconds, connections }: RunOptions,
+  { seconds, connections, warmUp }: RunOptions,
 ): Promise<Measured> {
   const { target } = running;
-  const warmUp = await load(target, { requests: warmUpRequests, connections });
-  const wanted = Math.round(warmUp.perSecond * seconds);
+  const warmed = await load(target, { requests: warmUp, connections });
+  const wanted = Math.round(warmed.perSecond * seconds);
   const requests = Math.min(requestsMax, Math.max(requestsMin, wanted));
   const withoutResultBefore = await running.withoutResult();
 
