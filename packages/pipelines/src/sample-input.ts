@@ -1,13 +1,20 @@
 /** An input made up for a model, to warm its pipeline up and to learn what preparing costs. */
-import type { JobInput, ModelManifest } from '@inferry/contracts';
+import { exampleRow, type JobInput, type ModelManifest } from '@inferry/contracts';
 import sharp from 'sharp';
 
 const sampleWidth = 1_024;
 const sampleHeight = 768;
 
-/** One row like those that callers send: a photo of ordinary size, as JPEG. Null where preparing costs next to nothing. */
-export async function sampleInput({ preprocess }: ModelManifest): Promise<JobInput | null> {
-  if (preprocess.kind !== 'image') return null;
+/**
+ * One row like those that callers send; of images, a photo of ordinary size as JPEG. Null for models without
+ * a pipeline, and where no row can be made up.
+ */
+export async function sampleInput(manifest: ModelManifest): Promise<JobInput | null> {
+  const { preprocess } = manifest;
+  if (preprocess.kind !== 'image') {
+    const row = exampleRow(manifest);
+    return row === undefined ? null : { form: 'pipeline', rows: [row] };
+  }
   const image = await sharp({
     create: {
       width: sampleWidth,
