@@ -112,6 +112,7 @@ async function measure(name: string, bytes: Buffer, decoder: Turbo | null) {
     height: decodedHeight,
     isReduced: eighths < 8,
     isTurned: false,
+    msMax: 60_000,
   };
   const decode =
     decoder === null

@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { manyScans, photo, withJpegSize, withPngSize } from './made-images.fixture.ts';
 import { imageModel, imagePreparer, valuesOf } from './prepare-image.fixture.ts';
+import { decodeWithSharp } from './sharp-decoder.ts';
 
 const { imagePixelsMax } = defaultLimits;
 const jpeg = await photo(120, 80, 1).jpeg({ quality: 90 }).toBuffer();
@@ -123,6 +124,20 @@ describe.each(['turbojpeg', 'sharp'] as const)('with %s for JPEG', async (decode
     const middle = new Float32Array(prepared.value.bytes.buffer).slice(36 * 3, 37 * 3);
     expect([...middle].map(Math.round)).toEqual([0x30, 0x60, 0x90]);
   });
+});
+
+test('what takes sharp longer than its time is refused', async () => {
+  const [width, height] = [3_000, 3_000];
+  const decoded = await decodeWithSharp(manyScans(width, height), {
+    width,
+    height,
+    isReduced: false,
+    isTurned: false,
+    background: [0, 0, 0],
+    interpolation: 'linear',
+    msMax: 1_000,
+  });
+  expect(decoded).toEqual({ ok: false, error: 'takes too long to decode' });
 });
 
 describe('other formats', async () => {

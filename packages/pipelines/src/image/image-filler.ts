@@ -81,6 +81,7 @@ export class ImageFiller {
       height: size.decodedHeight,
       isReduced: eighths < eighthsMax,
       isTurned: false,
+      msMax: defaultLimits.imageDecodeMsMax,
     });
     if (!pixels.ok) return pixels;
     const lack = this.#resize({ ...decoding, fit, size, orientation }, pixels.value);
@@ -120,6 +121,7 @@ export class ImageFiller {
       height: size.decodedHeight,
       isReduced: share < 1,
       isTurned: spec.orient,
+      msMax: defaultLimits.imageDecodeMsMax,
     });
     if (!pixels.ok) return pixels;
     const lack = this.#resize({ ...decoding, fit, size, orientation: upright }, pixels.value);

@@ -40,6 +40,8 @@ export interface SharpDecoding {
   /** Red, green and blue, 0..255, under transparent pixels. */
   readonly background: readonly [number, number, number];
   readonly interpolation: ImageSpec['interpolation'];
+  /** Longest time, in whole seconds. */
+  readonly msMax: number;
 }
 
 interface Size {
@@ -60,17 +62,18 @@ export async function sizeOf(bytes: Uint8Array, isTurned: boolean): Promise<Resu
 /** The pixels: RGB, 8 bits, rows without gaps. Errors say why not, for a person. */
 export async function decodeWithSharp(
   bytes: Uint8Array,
-  { width, height, isReduced, isTurned, background, interpolation: kernel }: SharpDecoding,
+  decoding: SharpDecoding,
 ): Promise<Result<Uint8Array, string>> {
   try {
-    const image = open(bytes, isTurned);
-    const [r, g, b] = background;
+    const { width, height, isReduced, interpolation: kernel } = decoding;
+    const image = open(bytes, decoding.isTurned);
+    const [r, g, b] = decoding.background;
     // Before the resize, so that the colour of see-through pixels does not bleed into their neighbours.
     image.flatten({ background: { r, g, b } });
     if (isReduced) image.resize(width, height, { fit: 'fill', kernel, fastShrinkOnLoad: true });
     const { data, info } = await image
       .toColourspace('srgb')
-      .timeout({ seconds: Math.ceil(defaultLimits.imageDecodeMsMax / 1_000) })
+      .timeout({ seconds: Math.ceil(decoding.msMax / 1_000) })
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     if (info.width !== width || info.height !== height || info.channels !== 3) {
@@ -98,8 +101,6 @@ function reasonOf(cause: unknown): string {
     return `has more than ${defaultLimits.imagePixelsMax} pixels`;
   }
   if (text.includes('unsupported image format')) return `is not a ${formats} image`;
-  if (text.includes('timeout')) {
-    return `takes more than ${defaultLimits.imageDecodeMsMax} ms to decode`;
-  }
+  if (text.includes('timeout')) return 'takes too long to decode';
   return `cannot be decoded: ${text.slice(0, reasonCharsMax)}`;
 }
