@@ -187,6 +187,15 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(claim!.deadlineAtMs - claim!.enqueuedAtMs).toBeCloseTo(60_000, -1);
     });
 
+    test('a payload in pieces is one payload, and its memory may be used again once it is stored', async () => {
+      const pieces = [Uint8Array.of(1), new Uint8Array(), Uint8Array.of(2, 3)];
+      const enqueued = await queue.enqueue(aJob(cls), pieces, roomy);
+      expect(enqueued.ok).toBe(true);
+      for (const piece of pieces) piece.fill(9);
+      const [claim] = await take();
+      expect([...(claim?.payload ?? [])]).toEqual([1, 2, 3]);
+    });
+
     test('with rowsMin nothing is taken until so many rows wait', async () => {
       await add({ rows: 2 });
       const held = await queue.claim(cls, { ...anyRows, rowsMin: 3 });

@@ -178,3 +178,32 @@ async function lossyWire(target: number): Promise<{
     },
   };
 }
+
+test('large payloads in pieces are stored as they were when they were given', async () => {
+  const prefix = `t${randomBytes(4).toString('hex')}`;
+  const connection = { url: redis.url, prefix };
+  const queue = createBullmqQueue({ ...connection, clock: systemClock, processId: 'p1' });
+  const cls = classOf('m', '1');
+  await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
+  const given = Array.from({ length: 20 }, (_, i) => ({
+    pieces: [Buffer.alloc(100, i), Buffer.alloc(i * 50_000, i + 100), Buffer.alloc(2_000, i)],
+    job: aJob(cls, { payloadBytes: 2_100 + i * 50_000 }),
+  }));
+  const wanted = given.map(({ pieces }) => Buffer.concat(pieces));
+  await Promise.all(
+    given.map(async ({ job, pieces }) => {
+      const enqueued = await queue.enqueue(job, pieces, { ...roomy, bytesMax: 1e9, depthMax: 20 });
+      expect(enqueued.ok).toBe(true);
+      for (const piece of pieces) piece.fill(0xff);
+    }),
+  );
+  const reader = openPayloadReader(connection);
+  const stored = await reader.read(
+    cls,
+    given.map(({ job }) => job.id),
+  );
+  const isStored = wanted.map((bytes, i) => bytes.equals(stored[i] ?? new Uint8Array()));
+  expect(isStored).toEqual(wanted.map(() => true));
+  await reader.close();
+  await queue.close();
+});

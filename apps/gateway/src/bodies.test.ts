@@ -1,0 +1,67 @@
+/** Images through a socket, in every form and at once: each job has its own bytes. */
+import { createHash } from 'node:crypto';
+
+import { seededRandom } from '@inferry/runtime';
+import { expect, test } from 'vitest';
+
+import { startWorker, succeeded, testGateway } from './gateway-fixture.test.ts';
+import { digits } from './models-fixture.test.ts';
+
+const jobs = '/v1/models/digits/jobs';
+const forms = ['json', 'raw', 'multipart', 'tensor', 'chunked'] as const;
+
+function digest(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function requestOf(
+  form: (typeof forms)[number],
+  image: Uint8Array<ArrayBuffer>,
+): RequestInit & { readonly path: string } {
+  const base64 = Buffer.from(image).toString('base64');
+  const json = { 'Content-Type': 'application/json', Prefer: 'wait=20' };
+  const bytes = { ...json, 'Content-Type': 'image/png' };
+  switch (form) {
+    case 'json':
+      return { path: jobs, headers: json, body: `{"input":{"image":{"$b64":"${base64}"}}}` };
+    case 'raw':
+      return { path: jobs, headers: bytes, body: image };
+    case 'chunked':
+      return { path: jobs, headers: bytes, body: new Blob([image]).stream(), duplex: 'half' };
+    case 'multipart': {
+      const body = new FormData();
+      body.append('image', new Blob([image]));
+      return { path: jobs, headers: { Prefer: 'wait=20' }, body };
+    }
+    case 'tensor': {
+      const tensor = { name: 'image', shape: [1], datatype: 'BYTES', data: [{ b64: base64 }] };
+      const body = JSON.stringify({ inputs: [tensor] });
+      return { path: '/v2/models/digits/infer', headers: json, body };
+    }
+  }
+}
+
+test('a hundred images at once, in every form, are the images that were sent', async () => {
+  const fixture = testGateway({}, { models: [{ ...digits, queueDepthMax: 100 }] });
+  const { port } = await fixture.gateway.listen({ host: '127.0.0.1', port: 0 });
+  const worker = startWorker(fixture.queue, (input) => {
+    const image = input.form === 'pipeline' ? input.rows[0]?.['image'] : undefined;
+    const label = image instanceof Uint8Array ? digest(image) : 'no image';
+    return { ...succeeded, output: { form: 'rows', rows: [{ label }] } };
+  });
+  const random = seededRandom(5);
+  const send = async (i: number): Promise<void> => {
+    const size = 30_000 + Math.floor(random.unit() * 300_000);
+    const image = new Uint8Array(size).map((_, at) => (at * 31 + i * 7 + (at >> 8)) & 0xff);
+    const form = forms[i % forms.length] ?? 'raw';
+    const { path, ...init } = requestOf(form, image);
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', ...init });
+    expect([form, response.status]).toEqual([form, 200]);
+    expect(await response.text()).toContain(digest(image));
+  };
+  for (let round = 0; round < 2; round += 1) {
+    await Promise.all(Array.from({ length: 50 }, (_, i) => send(i)));
+  }
+  await worker.stop();
+  await fixture.close();
+});
