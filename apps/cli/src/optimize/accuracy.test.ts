@@ -45,6 +45,14 @@ test('any other model agrees where every output points the same way', () => {
   expect(accuracyOf(all)).toMatchObject({ agreesOn: 'cosine', agreement: 1 / 2, correct: null });
 });
 
+test('few samples prove little', () => {
+  const agreeing = (count: number): number =>
+    accuracyOf(Array.from({ length: count }, () => judged('a', 'a', null))).agreementLeast;
+  // Of n hits in n, Wilson's bound is n / (n + 1.645 squared).
+  expect(agreeing(4)).toBeCloseTo(0.5966, 3);
+  expect(agreeing(400)).toBeCloseTo(0.9933, 3);
+});
+
 test('differences are those of all samples together', () => {
   const { outputs } = accuracyOf([judged('a', 'a', null, 1), judged('a', 'a', null, 0.5)]);
   expect(outputs).toEqual([

@@ -30,6 +30,8 @@ export interface Accuracy {
   readonly agreesOn: 'label' | 'cosine';
   /** Share of the samples. */
   readonly agreement: number;
+  /** What the share of all such inputs is with 95 % confidence, at least. */
+  readonly agreementLeast: number;
   /** Null where no sample has a label, or the answers have none. */
   readonly correct: {
     readonly samples: number;
@@ -72,6 +74,7 @@ export function accuracyOf(judged: readonly Judged[]): Accuracy {
     outputs: outputsOf(judged.map(({ answer }) => answer.differences)),
     agreesOn,
     agreement: agrees.length / judged.length,
+    agreementLeast: leastShare(agrees.length, judged.length),
     correct:
       known.length === 0
         ? null
@@ -115,6 +118,15 @@ function outputsOf(all: readonly (readonly Difference[])[]): readonly OutputAccu
     meanAbs: difference.count === 0 ? difference.maxAbs : difference.sumAbs / difference.count,
     cosine: cosineOf(difference),
   }));
+}
+
+/** The lower end of Wilson's interval, one-sided, 95 %: few samples prove little. */
+function leastShare(hits: number, of: number): number {
+  const z = 1.644854;
+  const share = hits / of;
+  const middle = share + z ** 2 / (2 * of);
+  const spread = z * Math.sqrt((share * (1 - share)) / of + z ** 2 / (4 * of ** 2));
+  return (middle - spread) / (1 + z ** 2 / of);
 }
 
 /** The label of a classifier's answer; null for any other answer. */

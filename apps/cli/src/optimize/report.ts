@@ -36,7 +36,7 @@ function variantText(
   { bytes, minAgreement, model }: OptimizeResult,
 ): string[] {
   const { accuracy, folder, level, variant } = report;
-  const { agreement, agreesOn, correct, outputs, samples } = accuracy;
+  const { agreement, agreementLeast, agreesOn, correct, outputs, samples } = accuracy;
   const share = report.bytes / bytes;
   const lines = [
     `${model} as ${variant}${level === null ? '' : ` (${level})`}, against the original on ${samples} samples`,
@@ -51,7 +51,7 @@ function variantText(
         cosine.toFixed(6),
       ]),
     ),
-    `  agreement  ${percent(agreement)} (${agreesOn === 'label' ? 'the same label' : 'cosine of every output at least 0.99'})`,
+    `  agreement  ${percent(agreement)} (${agreesOn === 'label' ? 'the same label' : 'cosine of every output at least 0.99'}); of all such inputs at least ${percent(agreementLeast)}, with 95 % confidence`,
   ];
   if (correct !== null) {
     lines.push(

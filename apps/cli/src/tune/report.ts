@@ -43,7 +43,8 @@ function headline({ device, goal, hardware, inputs, model }: TuneResult): string
     goal.latencyTargetMs === null
       ? 'no latency target: most rows a second'
       : `latency target ${goal.latencyTargetMs} ms`;
-  const fed = inputs === 0 ? 'runs of zeros, nothing prepared' : `${inputs} inputs, prepared`;
+  const fed =
+    inputs === 0 ? 'runs of zeros, nothing prepared' : `${counted(inputs, 'input')}, prepared`;
   return `${model} on ${device} (${hardware}); ${target}; ${fed}`;
 }
 
