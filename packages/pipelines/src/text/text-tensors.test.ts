@@ -1,0 +1,137 @@
+/** Texts are cut, marked and padded as the model declares; the tokenizer itself is tested beside. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type {
+  ModelManifest,
+  PipelineRow,
+  TensorSpec,
+  TextSpec,
+  TokenizerJson,
+} from '@inferry/contracts';
+import { describe, expect, test } from 'vitest';
+import { textTensors } from './text-tensors.ts';
+import { tokenizerOf } from './tokenizer.ts';
+import { Tokenizers } from './tokenizers.ts';
+
+const json: TokenizerJson = {
+  pre_tokenizer: { type: 'WhitespaceSplit' },
+  model: { type: 'WordPiece', vocab: { '[PAD]': 0, '[UNK]': 1, a: 5, b: 6, c: 7, d: 8 } },
+  post_processor: {
+    type: 'TemplateProcessing',
+    single: [
+      { SpecialToken: { id: '<', type_id: 2 } },
+      { Sequence: { id: 'A', type_id: 1 } },
+      { SpecialToken: { id: '>', type_id: 2 } },
+    ],
+    special_tokens: { '<': { ids: [2] }, '>': { ids: [3] } },
+  },
+};
+const tokenizer = tokenizerOf(json);
+const spec: TextSpec = {
+  kind: 'text',
+  input: 'text',
+  tokenizerFile: '/nowhere',
+  bytesMax: 20,
+  lengthMax: 6,
+  overflow: 'truncate',
+  truncationSide: 'right',
+  hasSpecialTokens: true,
+  buckets: [4, 6],
+  padding: { id: 9, typeId: 4, side: 'right' },
+  tensors: { ids: 'i', mask: 'm', types: 't' },
+};
+const inputs: readonly TensorSpec[] = ['i', 'm', 't'].map((name) => ({
+  name,
+  datatype: 'INT64',
+  shape: [-1, -1],
+}));
+
+function filled(
+  changes: Partial<TextSpec>,
+  ...texts: readonly string[]
+): Record<string, number[][]> {
+  const rows = texts.map((text) => ({ text }));
+  const tensors = textTensors({ ...spec, ...changes }, tokenizer, inputs, rows);
+  if (!tensors.ok) throw new Error(tensors.error.detail);
+  return Object.fromEntries(
+    tensors.value.map(({ name, shape: [count = 0, length = 0], bytes }) => {
+      const values = Array.from(new BigInt64Array(bytes.buffer), Number);
+      const lines = Array.from({ length: count }, (_, i) =>
+        values.slice(i * length, (i + 1) * length),
+      );
+      return [name, lines];
+    }),
+  );
+}
+
+function problemsOf(changes: Partial<TextSpec>, ...rows: readonly PipelineRow[]): unknown {
+  const tensors = textTensors({ ...spec, ...changes }, tokenizer, inputs, rows);
+  return tensors.ok ? [] : tensors.error.extras?.['errors'];
+}
+
+describe('texts', () => {
+  test('are padded to the smallest bucket that holds the longest of them', () => {
+    expect(filled({}, 'a')).toEqual({ i: [[2, 5, 3, 9]], m: [[1, 1, 1, 0]], t: [[2, 1, 2, 4]] });
+    expect(filled({}, 'a', 'a b c')).toMatchObject({
+      i: [
+        [2, 5, 3, 9, 9, 9],
+        [2, 5, 6, 7, 3, 9],
+      ],
+    });
+  });
+
+  test('are padded on the left where the model was trained so', () => {
+    const left = filled({ padding: { ...spec.padding, side: 'left' } }, 'a');
+    expect(left).toEqual({ i: [[9, 2, 5, 3]], m: [[0, 1, 1, 1]], t: [[4, 2, 1, 2]] });
+  });
+
+  test('with too many tokens lose their end or their beginning, never the marks', () => {
+    expect(filled({}, 'a b c d a b')).toMatchObject({ i: [[2, 5, 6, 7, 8, 3]] });
+    expect(filled({ truncationSide: 'left' }, 'a b c d a b')).toMatchObject({
+      i: [[2, 7, 8, 5, 6, 3]],
+    });
+    expect(filled({ hasSpecialTokens: false }, 'a b c d a b c')).toMatchObject({
+      i: [[5, 6, 7, 8, 5, 6]],
+    });
+  });
+
+  test('fill INT32 inputs too', () => {
+    const narrow = [{ name: 'i', datatype: 'INT32', shape: [-1, -1] }] as const;
+    const tensors = textTensors(spec, tokenizer, narrow, [{ text: 'b' }]);
+    expect(tensors.ok && [...new Int32Array(tensors.value[0]?.bytes.buffer ?? [])]).toEqual([
+      2, 6, 3, 9,
+    ]);
+  });
+
+  test('are refused, each with its row and the limit', () => {
+    const long = { text: 'a b c d a b' };
+    expect(
+      problemsOf({ overflow: 'refuse' }, long, { text: 'x'.repeat(21) }, { text: 1 }, { txt: 'a' }),
+    ).toEqual([
+      'row 0: "text" has 8 tokens; at most 6 are taken',
+      'row 1: "text" has 21 bytes; at most 20 are taken',
+      'row 2: "text" must be text',
+      'row 3: "txt" is not an input of this model',
+      'row 3: "text" is missing',
+    ]);
+    expect(problemsOf({ hasSpecialTokens: false }, { text: ' ' })).toEqual([
+      '"text" has no tokens',
+    ]);
+  });
+});
+
+describe('the tokenizers of a thread', () => {
+  test('are read once for each model, and again after a failure', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'inferry-tokenizer-'));
+    const at = { ...spec, tokenizerFile: join(folder, 'tokenizer.json') };
+    const manifest = { digest: 'd' } as ModelManifest;
+    const tokenizers = new Tokenizers();
+    expect(await tokenizers.of(manifest, at)).toMatchObject({ ok: false });
+    await writeFile(at.tokenizerFile, JSON.stringify(json));
+    const first = await tokenizers.of(manifest, at);
+    expect(first.ok && first.value.encode('a b')).toEqual([5, 6]);
+    await rm(folder, { recursive: true });
+    expect(await tokenizers.of(manifest, at)).toBe(first);
+  });
+});
