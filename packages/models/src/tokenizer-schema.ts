@@ -10,7 +10,7 @@ function oneOf<Options extends readonly [z.ZodObject, ...z.ZodObject[]]>(options
   return z.discriminatedUnion('type', options, {
     error: (issue) =>
       issue.code === 'invalid_union'
-        ? `type ${JSON.stringify(typeOf(issue.input))} is not supported; supported are ${known.join(', ')}`
+        ? `${JSON.stringify(typeOf(issue.input))} is not supported; supported are ${known.join(', ')}`
         : undefined,
   });
 }

@@ -41,8 +41,10 @@ describe('fields', () => {
     if (!tensors.ok) throw new Error(tensors.error.detail);
     const [x, ids, word] = tensors.value;
     expect(tensors.value.map(({ shape }) => shape)).toEqual([[2, 2, 2], [2, 2], [2]]);
-    expect([...new Float32Array(x?.bytes.buffer ?? [])]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    expect([...new BigInt64Array(ids?.bytes.buffer ?? [])]).toEqual([
+    expect([...new Float32Array(x?.bytes.buffer ?? new ArrayBuffer())]).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8,
+    ]);
+    expect([...new BigInt64Array(ids?.bytes.buffer ?? new ArrayBuffer())]).toEqual([
       7n,
       9007199254740993n,
       -1n,

@@ -99,9 +99,9 @@ describe('texts', () => {
   test('fill INT32 inputs too', () => {
     const narrow = [{ name: 'i', datatype: 'INT32', shape: [-1, -1] }] as const;
     const tensors = textTensors(spec, tokenizer, narrow, [{ text: 'b' }]);
-    expect(tensors.ok && [...new Int32Array(tensors.value[0]?.bytes.buffer ?? [])]).toEqual([
-      2, 6, 3, 9,
-    ]);
+    expect(
+      tensors.ok && [...new Int32Array(tensors.value[0]?.bytes.buffer ?? new ArrayBuffer())],
+    ).toEqual([2, 6, 3, 9]);
   });
 
   test('are refused, each with its row and the limit', () => {
