@@ -1,6 +1,7 @@
 /** Images through a socket, in every form and at once: each job has its own bytes. */
 import { createHash } from 'node:crypto';
 
+import type { JobQueue } from '@inferry/queue';
 import { seededRandom } from '@inferry/runtime';
 import { expect, test } from 'vitest';
 
@@ -43,6 +44,7 @@ function requestOf(
 
 test('a hundred images at once, in every form, are the images that were sent', async () => {
   const fixture = testGateway({}, { models: [{ ...digits, queueDepthMax: 100 }] });
+  holdBack(fixture.queue, 10);
   const { port } = await fixture.gateway.listen({ host: '127.0.0.1', port: 0 });
   const worker = startWorker(fixture.queue, (input) => {
     const image = input.form === 'pipeline' ? input.rows[0]?.['image'] : undefined;
@@ -65,3 +67,18 @@ test('a hundred images at once, in every form, are the images that were sent', a
   await worker.stop();
   await fixture.close();
 });
+
+/** Jobs are enqueued ten at a time, so that as many requests hold their bodies while others arrive. */
+function holdBack(queue: JobQueue, together: number): void {
+  const enqueue = queue.enqueue.bind(queue);
+  let waiting: (() => void)[] = [];
+  queue.enqueue = async (...given) => {
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve);
+      if (waiting.length < together) return;
+      for (const proceed of waiting) proceed();
+      waiting = [];
+    });
+    return enqueue(...given);
+  };
+}

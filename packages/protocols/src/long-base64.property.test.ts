@@ -78,10 +78,10 @@ const spoiler = fc.constantFrom(
   '\\"b64":"',
 );
 const spoiled = fc
-  .tuple(long, spoiler, fc.double({ min: 0, max: 1, noNaN: true }))
-  .map(([text, wrong, share]) => {
-    const at = Math.round(text.length * share);
-    return text.slice(0, at) + wrong + text.slice(at);
+  .tuple(long, spoiler, fc.double({ min: 0, max: 1, noNaN: true }), fc.boolean())
+  .map(([text, wrong, share, isInserted]) => {
+    const at = Math.round((text.length - wrong.length) * share);
+    return text.slice(0, at) + wrong + text.slice(isInserted ? at : at + wrong.length);
   });
 const unpadded = long.map((text) => text.replace(/=+$/u, ''));
 const strings = fc
