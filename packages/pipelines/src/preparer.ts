@@ -1,6 +1,6 @@
 /** What one thread prepares inputs with: image decoder, tokenizers, and the memory that image tensors lie in. */
 import { defaultLimits, type Failure, type JobInput, type ModelManifest } from '@inferry/contracts';
-import { ok, type Result } from '@inferry/runtime';
+import { invariant, ok, type Result } from '@inferry/runtime';
 import { ImageFiller } from './image/image-filler.ts';
 import { LinearMemory } from './image/linear-memory.ts';
 import { Resizer } from './image/resizer.ts';
@@ -35,7 +35,10 @@ export interface PreparedBatch {
    * `model_error`: the manifest asks for what pipelines cannot fill.
    */
   prepare(manifest: ModelManifest, input: JobInput): Promise<Result<PreparedItem, Failure>>;
-  /** The memory is used again; tensors of this batch must not be read any more. */
+  /**
+   * Once everything in it is prepared. The memory is used again; tensors of this batch must not be read any
+   * more.
+   */
   close(): void;
 }
 
@@ -51,9 +54,20 @@ export async function openPreparer(options: PreparerOptions): Promise<Result<Pre
     jpegDecoder: turbo.value?.description ?? sharpDescription,
     openBatch() {
       const room = new TensorRoom(memory);
+      let underWay = 0;
       return {
-        prepare: (manifest, input) => prepare(manifest, input, { filler, room, tokenizers }),
-        close: () => room.close(),
+        async prepare(manifest, input) {
+          underWay += 1;
+          try {
+            return await prepare(manifest, input, { filler, room, tokenizers });
+          } finally {
+            underWay -= 1;
+          }
+        },
+        close() {
+          invariant(underWay === 0, 'nothing writes into the memory of a batch that is closed');
+          room.close();
+        },
       };
     },
     close: () => turbo.value?.close(),

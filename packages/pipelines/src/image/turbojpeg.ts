@@ -2,7 +2,7 @@
  * libjpeg-turbo through its TurboJPEG API (the functions that versions 2 and 3 share), called in the
  * thread that wants the pixels. The library is the system's own.
  */
-import { err, ok, type Result } from '@inferry/runtime';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 /** Names under which system linkers and Homebrew know the library. */
 const libraryNames: { readonly [Platform in NodeJS.Platform]?: readonly string[] } = {
@@ -66,10 +66,12 @@ async function loadTurboJpeg(name: string): Promise<TurboJpeg> {
   const errorCode = library.func('int tjGetErrorCode(void *handle)');
   const destroy = library.func('int tjDestroy(void *handle)');
   const handle: unknown = initDecompress();
+  let isClosed = false;
   if (handle === null) throw new Error('tjInitDecompress gave no handle');
   return {
     description: `libjpeg-turbo ${hasSymbol(library, 'tj3Init') ? '3' : '2'} (${name})`,
     decode(jpeg, pixels, width, height) {
+      invariant(!isClosed, 'a decoder decodes until it is closed');
       const pitch = width * 3;
       const status: unknown = decompress(
         handle,
@@ -87,6 +89,8 @@ async function loadTurboJpeg(name: string): Promise<TurboJpeg> {
       return { kind: errorCode(handle) === warningCode ? 'warned' : 'failed', reason };
     },
     close() {
+      if (isClosed) return;
+      isClosed = true;
       destroy(handle);
     },
   };
