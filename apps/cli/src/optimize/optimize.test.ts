@@ -108,6 +108,13 @@ test('without the Python packages the other variants say what would help', async
   expect(code).toBe(1);
 });
 
+test('a virtual environment that cannot be made is told, with what is needed', async () => {
+  const venv = join(models, 'digits/labels.txt/venv');
+  const { code, complaints } = await run({ variants: ['int8'], install: true, venv });
+  expect(complaints).toMatch(/int8: python3 cannot make a virtual environment: .*venv and pip/u);
+  expect(code).toBe(1);
+});
+
 test.each([
   [{ model: 'nosuch' }, 'no model is called "nosuch"'],
   [{ samples: ['/nonexistent'] }, '--samples /nonexistent: ENOENT'],
