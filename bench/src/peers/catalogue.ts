@@ -3,7 +3,7 @@
  * into `$PEER_LAB` (what is built) and `$PEER_DATA` (models and payloads).
  */
 import { execFile } from 'node:child_process';
-import { access, chmod, constants, cp, readdir, readFile } from 'node:fs/promises';
+import { access, chmod, constants, cp, readdir, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -81,7 +81,9 @@ interface Places {
 
 /** The folder itself, or a copy of it where it cannot be written to: a set-up installs packages into it. */
 async function writable(directory: string, lab: string): Promise<string> {
-  if (await isThere(directory, constants.W_OK)) return directory;
+  // The administrator may write anywhere; the mode says what was meant.
+  const isMeant = ((await stat(directory)).mode & 0o222) !== 0;
+  if (isMeant && (await isThere(directory, constants.W_OK))) return directory;
   const copy = join(lab, 'sources');
   await cp(directory, copy, { recursive: true, force: true });
   for (const entry of await readdir(copy, { recursive: true, withFileTypes: true })) {
