@@ -2,7 +2,7 @@
  * JSON text in and out, with exact 64-bit integers: a number a double cannot hold becomes a bigint,
  * and a bigint is written as the number it is. Depth is bounded, so no walker can overflow the stack.
  */
-import { type Failure, failure, type JsonValue } from '@inferry/contracts';
+import { type Failure, failure, type JsonObject, type JsonValue } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { parse, stringify } from 'lossless-json';
 
@@ -64,6 +64,11 @@ function parseText(text: string): Result<JsonValue, Failure> {
     const message = cause instanceof Error ? cause.message : 'unknown error';
     return err(failure('malformed_json', `The body is not valid JSON: ${message}`));
   }
+}
+
+/** Not null and no list. */
+export function isJsonObject(value: JsonValue): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 /** The JSON text of a value; a bigint is written in full. */

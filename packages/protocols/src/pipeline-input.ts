@@ -14,6 +14,7 @@ import {
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 import type { DecodeBase64 } from './base64.ts';
+import { isJsonObject } from './json.ts';
 import { invalidInput, pointerTo, type Problem, refusal } from './refusals.ts';
 
 /** The bytes of the multipart parts of a request, by name. */
@@ -26,6 +27,8 @@ export interface BytesSources {
 }
 
 const base = '#/input';
+/** What an object that stands for bytes may have. */
+const binaryMembers: readonly string[] = ['$b64', '$part', 'media_type'];
 
 /**
  * The row in `input`, an object with the fields the model's pipeline names. Bytes are given as
@@ -77,12 +80,15 @@ function bindImage(
 /** The error is what is wrong, to follow the field's name. */
 function readBinary(value: JsonValue, { parts, decode }: BytesSources): Result<Uint8Array, string> {
   const expected = 'must be {"$b64": "..."} or {"$part": "<name of a multipart part>"}';
-  if (value === null || typeof value !== 'object') return err(expected);
+  // Before its members are looked at: there may be a million of them.
+  if (!isJsonObject(value) || Object.keys(value).length > binaryMembers.length) {
+    return err(expected);
+  }
   const members = new Map(Object.entries(value));
   const text = members.get('$b64');
   const name = members.get('$part');
   for (const [key, member] of members) {
-    if (!['$b64', '$part', 'media_type'].includes(key) || typeof member !== 'string') {
+    if (!binaryMembers.includes(key) || typeof member !== 'string') {
       return err(expected);
     }
   }

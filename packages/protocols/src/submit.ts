@@ -17,7 +17,7 @@ import { z } from 'zod';
 
 import { boundedRecord } from './bounded-schemas.ts';
 import { type Allocate, decodeBase64 } from './base64.ts';
-import { readJson } from './json.ts';
+import { isJsonObject, readJson } from './json.ts';
 import { bindPipelineInput, type BytesSources, type Parts } from './pipeline-input.ts';
 import { untoldPriority } from './priority.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
@@ -235,10 +235,10 @@ function bindInput(
 }
 
 function unusedPart(input: Readonly<Record<string, JsonValue>>, parts: Parts): string | undefined {
+  if (parts.size === 0) return undefined;
   const used = new Set<unknown>();
   for (const value of Object.values(input)) {
-    if (value !== null && typeof value === 'object')
-      used.add(new Map(Object.entries(value)).get('$part'));
+    if (isJsonObject(value) && Object.hasOwn(value, '$part')) used.add(value['$part']);
   }
   return [...parts.keys()].find((name) => !used.has(name));
 }
