@@ -18,8 +18,8 @@
  * failed.
  */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -59,31 +59,27 @@ async function compare(): Promise<void> {
     whole('connections', 1, 1_000),
   ];
   const warmUp = whole('warm-up', 1, 1_000_000);
-  endWellWhenInterrupted();
   const directory = await mkdtemp(join(tmpdir(), 'inferry-peers-'));
-  try {
-    const sides = await openSides(directory, workers);
-    const runs: Measured[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      for (const side of rotated(sides, round)) {
-        try {
-          const run = await measure(side, { seconds, connections, warmUp });
-          runs.push(run);
-          sayRun(run, round);
-        } catch (cause) {
-          // The others are still worth knowing.
-          say(`round ${round + 1}, ${side.name}: ${String(cause)}`);
-          process.exitCode = 1;
-        }
+  endWellWhenInterrupted(directory);
+  const sides = await openSides(directory, workers);
+  const runs: Measured[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const side of rotated(sides, round)) {
+      try {
+        const run = await measure(side, { seconds, connections, warmUp });
+        runs.push(run);
+        sayRun(run, round);
+      } catch (cause) {
+        // The others are still worth knowing.
+        say(`round ${round + 1}, ${side.name}: ${String(cause)}`);
+        process.exitCode = 1;
       }
     }
-    const lines = linesOf(runs);
-    if (values.json) for (const line of lines) console.log(JSON.stringify(line));
-    else console.log(markdownTable(lines));
-    if (lines.some(({ peer, failed }) => peer === 'inferry' && failed > 0)) process.exitCode = 1;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
   }
+  const lines = linesOf(runs);
+  if (values.json) for (const line of lines) console.log(JSON.stringify(line));
+  else console.log(markdownTable(lines));
+  if (lines.some(({ peer, failed }) => peer === 'inferry' && failed > 0)) process.exitCode = 1;
 }
 
 async function openSides(directory: string, workers: number): Promise<readonly Side[]> {
@@ -147,7 +143,8 @@ function say(line: string): void {
 }
 
 /** Whatever is still running is killed while the process exits, by the testkit. */
-function endWellWhenInterrupted(): void {
+function endWellWhenInterrupted(directory: string): void {
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', () => process.exit(143));
 }

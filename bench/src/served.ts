@@ -1,8 +1,9 @@
 /** A system of its own for one benchmark: a model repository, Redis, a gateway and workers on free ports. */
+import { rmSync } from 'node:fs';
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AppProcess, startProcess, startRedisServer } from '@inferry/testkit';
+import { type AppProcess, registerLive, startProcess, startRedisServer } from '@inferry/testkit';
 
 export type ServedModel = DescribedModel | ModelFolder;
 
@@ -48,6 +49,7 @@ export async function serve(
   } = {},
 ): Promise<Served> {
   const models = await mkdtemp(join(tmpdir(), 'inferry-bench-'));
+  const unregister = registerLive(models, () => rmSync(models, { recursive: true, force: true }));
   await place(model, models);
   const redis = await startRedisServer();
   const started: AppProcess[] = [];
@@ -55,6 +57,7 @@ export async function serve(
     await Promise.all(started.map((process) => process.stop()));
     await redis[Symbol.asyncDispose]();
     await rm(models, { recursive: true, force: true });
+    unregister();
   };
   const start = (role: string): Promise<Ready> => {
     const process = startProcess([role, '--models', models], {
