@@ -18,7 +18,7 @@ export interface PreparerOptions {
 }
 
 export interface Preparer {
-  /** What decodes JPEG here, for people, `libjpeg-turbo 2 (libturbojpeg.so.0)` or `sharp 0.35.5 (libvips 8.18.0)`. */
+  /** What decodes JPEG here, for people, `libjpeg-turbo 2.1.5` or `sharp 0.35.5 (libvips 8.18.0)`. */
   readonly jpegDecoder: string;
   /**
    * Room for the tensors of one batch; several may be open at a time. Image tensors prepared in one batch

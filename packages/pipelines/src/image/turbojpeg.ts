@@ -2,6 +2,8 @@
  * libjpeg-turbo through its TurboJPEG API (the functions that versions 2 and 3 share), called in the
  * thread that wants the pixels. The library is the system's own.
  */
+import { readFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 /** Names under which system linkers and Homebrew know the library. */
@@ -66,10 +68,11 @@ async function loadTurboJpeg(name: string): Promise<TurboJpeg> {
   const errorCode = library.func('int tjGetErrorCode(void *handle)');
   const destroy = library.func('int tjDestroy(void *handle)');
   const handle: unknown = initDecompress();
-  let isClosed = false;
   if (handle === null) throw new Error('tjInitDecompress gave no handle');
+  const version = (await versionIn(name)) ?? (hasSymbol(library, 'tj3Init') ? '3' : '2');
+  let isClosed = false;
   return {
-    description: `libjpeg-turbo ${hasSymbol(library, 'tj3Init') ? '3' : '2'} (${name})`,
+    description: `libjpeg-turbo ${version}`,
     decode(jpeg, pixels, width, height) {
       invariant(!isClosed, 'a decoder decodes until it is closed');
       const pitch = width * 3;
@@ -94,6 +97,24 @@ async function loadTurboJpeg(name: string): Promise<TurboJpeg> {
       destroy(handle);
     },
   };
+}
+
+/** The library has no call that tells its version, but its file has the text; undefined where it is not found. */
+async function versionIn(name: string): Promise<string | undefined> {
+  try {
+    const path = isAbsolute(name) ? name : await loadedFrom(name);
+    const text = await readFile(path, 'latin1');
+    return /libjpeg-turbo version (\d+\.\d+\.\d+)/u.exec(text)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Linux lists the files that are mapped into this process. */
+async function loadedFrom(name: string): Promise<string> {
+  const maps = await readFile('/proc/self/maps', 'utf8');
+  const line = maps.split('\n').find((mapping) => mapping.includes(`/${name}`));
+  return line?.slice(line.indexOf('/')) ?? '';
 }
 
 function hasSymbol(library: { symbol(name: string): unknown }, name: string): boolean {
