@@ -25,7 +25,7 @@ export interface CategoryColumn {
 }
 
 /** 1 for true, 0 for false. */
-export interface BooleanColumn {
+interface BooleanColumn {
   readonly kind: 'boolean';
   readonly name: string;
   readonly default?: boolean;

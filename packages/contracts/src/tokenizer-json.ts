@@ -89,7 +89,7 @@ export type PostProcessorJson =
     }
   | { readonly type: 'Sequence'; readonly processors: readonly PostProcessorJson[] };
 
-export type TemplatePieceJson =
+type TemplatePieceJson =
   | { readonly SpecialToken: { readonly id: string; readonly type_id: number } }
   | { readonly Sequence: { readonly id: 'A' | 'B'; readonly type_id: number } };
 

@@ -3,9 +3,7 @@
  * golden results). Merging byte pairs, word pieces and the syntax of regular expressions are those of its
  * JavaScript edition; the steps in which that one gives other ids are done here.
  */
-import { readFile } from 'node:fs/promises';
 import type { AddedTokenJson, TokenizerJson, TokenizerModelJson } from '@inferry/contracts';
-import { err, ok, type Result } from '@inferry/runtime';
 import { addedTokenCutter } from './added-tokens.ts';
 import { normalizerOf } from './normalize.ts';
 import { preTokenizerOf } from './pre-tokenize.ts';
@@ -17,15 +15,6 @@ export interface Tokenizer {
   /** Ids of a text, without the tokens that mark its ends. */
   encode(text: string): readonly number[];
   readonly specialTokens: SpecialTokens;
-}
-
-/** Reads a file that was found good when its model was loaded; the error says why it is not any more. */
-export async function openTokenizer(file: string): Promise<Result<Tokenizer, string>> {
-  try {
-    return ok(tokenizerOf(JSON.parse(await readFile(file, 'utf8')) as TokenizerJson));
-  } catch (cause) {
-    return err(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
 }
 
 /** Throws where the parts of the file contradict each other. */

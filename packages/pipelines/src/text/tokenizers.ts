@@ -1,7 +1,8 @@
 /** The tokenizers that one thread has open, each read once: at the first text for its model. */
-import type { ModelManifest, TextSpec } from '@inferry/contracts';
-import type { Result } from '@inferry/runtime';
-import { openTokenizer, type Tokenizer } from './tokenizer.ts';
+import { readFile } from 'node:fs/promises';
+import type { ModelManifest, TextSpec, TokenizerJson } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { type Tokenizer, tokenizerOf } from './tokenizer.ts';
 
 export class Tokenizers {
   /** By digest of the model, which covers the file. As many as there are models. */
@@ -15,5 +16,14 @@ export class Tokenizers {
     const opened = await opening;
     if (!opened.ok) this.#open.delete(digest);
     return opened;
+  }
+}
+
+/** Reads a file that was found good when its model was loaded; the error says why it is not any more. */
+async function openTokenizer(file: string): Promise<Result<Tokenizer, string>> {
+  try {
+    return ok(tokenizerOf(JSON.parse(await readFile(file, 'utf8')) as TokenizerJson));
+  } catch (cause) {
+    return err(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
 }

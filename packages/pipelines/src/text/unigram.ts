@@ -86,7 +86,7 @@ class PrefixIndex {
   readonly #words: readonly string[];
 
   constructor(words: readonly string[]) {
-    this.#words = words.toSorted((a, b) => (a < b ? -1 : 1));
+    this.#words = words.toSorted();
   }
 
   /** Ends of all words that stand in the text at `start`, shortest first. */
