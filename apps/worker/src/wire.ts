@@ -1,6 +1,6 @@
 /** Puts a worker together, starts it, drains it, closes it. What a batch goes through is in worker.ts. */
 import { type Failure, failure } from '@inferry/contracts';
-import { openPreparer } from '@inferry/pipelines';
+import { checkTexts, openPreparer } from '@inferry/pipelines';
 import { closeAll, err, ok, type Result } from '@inferry/runtime';
 import { Announcer } from './announce.ts';
 import type { WorkerDeps } from './deps.ts';
@@ -98,7 +98,9 @@ class WiredWorker implements Worker {
     this.#lifecycle.enter('warming');
     const decoder = await openPreparer(deps);
     if (!decoder.ok) return this.#abandonStart(failure('internal', decoder.error), []);
+    const texts = await checkTexts(decoder.value, manifests);
     decoder.value.close();
+    if (!texts.ok) return this.#abandonStart(texts.error, []);
     logger.info({ jpeg_decoder: decoder.value.jpegDecoder }, 'images are decoded');
     const planned = planModels(manifests, device, logger);
     for (const { cls, manifest } of planned) {

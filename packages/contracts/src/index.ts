@@ -56,6 +56,7 @@ export {
 export type { JsonObject, JsonValue } from './json.ts';
 export {
   type AdmissionSpec,
+  fullInputs,
   hasPipeline,
   type InstanceGroup,
   type LingerSpec,

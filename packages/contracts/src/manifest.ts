@@ -87,6 +87,16 @@ export interface ModelManifest {
   readonly warmupRows: readonly number[];
 }
 
+/**
+ * The inputs with the dimensions of the largest run that the model's pipeline makes: texts have their full
+ * length. For runs that are to show what the model costs.
+ */
+export function fullInputs({ inputs, preprocess }: ModelManifest): readonly TensorSpec[] {
+  if (preprocess.kind !== 'text') return inputs;
+  const { lengthMax } = preprocess;
+  return inputs.map((input) => ({ ...input, shape: [input.shape[0] ?? -1, lengthMax] }));
+}
+
 /** What a model takes and gives when it is not addressed by raw tensors. */
 export function hasPipeline(manifest: ModelManifest): boolean {
   return manifest.preprocess.kind !== 'none';

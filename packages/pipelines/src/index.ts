@@ -1,4 +1,5 @@
 /** Pre- and postprocessing: what a caller sends becomes tensors, what the model gives becomes an answer. */
+export { checkTexts } from './check-texts.ts';
 export type { ImagePlacement } from './image/fit.ts';
 export { postprocess } from './postprocess.ts';
 export type { PreparedItem } from './prepare.ts';

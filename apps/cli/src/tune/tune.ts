@@ -3,7 +3,7 @@
  * and says which is best for the latency target, or that none keeps it.
  */
 import { availableParallelism, loadavg } from 'node:os';
-import { encodeInput, type ModelManifest, type ProviderKind } from '@inferry/contracts';
+import { encodeInput, fullInputs, type ModelManifest, type ProviderKind } from '@inferry/contracts';
 import { type Clock, ok, type Random, type Result } from '@inferry/runtime';
 import { batchOverheadMs } from '@inferry/worker';
 import type { Environment } from '../config.ts';
@@ -110,8 +110,9 @@ function rowsMaxOf({ rowsMax }: TuneOptions, { maxBatchSize }: ModelManifest): n
   return rowsMax ?? Math.max(rowsTriedMax, maxBatchSize);
 }
 
-function warnOfZeros({ inputs, preprocess }: ModelManifest, { complain }: TuneDeps): void {
-  const varying = inputs.filter(({ shape }) => shape.slice(1).includes(-1));
+function warnOfZeros(manifest: ModelManifest, { complain }: TuneDeps): void {
+  const { preprocess } = manifest;
+  const varying = fullInputs(manifest).filter(({ shape }) => shape.slice(1).includes(-1));
   for (const { name } of varying) {
     complain(`inferry: input "${name}" has dimensions that vary; they are 1 in these runs\n`);
   }

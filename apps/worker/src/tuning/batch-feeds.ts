@@ -6,6 +6,7 @@ import {
   type ClassId,
   classOf,
   defaultLimits,
+  fullInputs,
   type ModelManifest,
   newJobId,
 } from '@inferry/contracts';
@@ -43,7 +44,8 @@ export interface InputFeedOptions {
 }
 
 /** What a caller of a model without a pipeline sends, as far as its signature tells. */
-export function zerosFeed({ inputs }: ModelManifest): BatchFeed {
+export function zerosFeed(manifest: ModelManifest): BatchFeed {
+  const inputs = fullInputs(manifest);
   return {
     isAhead: false,
     next: (_, rows) => {

@@ -1,5 +1,5 @@
 /** ONNX Runtime behind the inference port: one compute thread and one session for each instance. */
-import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
+import { type Failure, failure, fullInputs, type ModelManifest } from '@inferry/contracts';
 import { err, type Err, invariant, ok, type Result } from '@inferry/runtime';
 import type {
   Device,
@@ -68,7 +68,7 @@ function threadStart(
     file: manifest.file,
     device,
     session: manifest.session,
-    inputs: manifest.inputs,
+    inputs: fullInputs(manifest),
     outputs: manifest.outputs.map((output) => output.name),
     isBatched: manifest.maxBatchSize > 0,
     warmupRows: manifest.warmupRows,
