@@ -19,6 +19,7 @@ import {
   LinearMemory,
   openTurboJpeg,
   Resizer,
+  sharpSize,
   sourceBytes,
   upright,
 } from '@inferry/pipelines/image-parts';
@@ -99,18 +100,26 @@ type Turbo = Extract<typeof turbo, { ok: true }>['value'];
 async function measure(name: string, bytes: Buffer, decoder: Turbo | null) {
   const { width, height } = await sharp(bytes).metadata();
   const fit = fitImage(spec, width, height);
-  const eighths = decodedEighths(spec, fit);
-  const decodedWidth = Math.ceil((width * eighths) / 8);
-  const decodedHeight = Math.ceil((height * eighths) / 8);
-  const scale = eighths / 8;
-  const source = { width, height, decodedWidth, decodedHeight, scaleX: scale, scaleY: scale };
+  const scale = decodedEighths(spec, fit) / 8;
+  const source =
+    decoder === null
+      ? sharpSize(spec, fit, width, height, true)
+      : {
+          width,
+          height,
+          decodedWidth: Math.ceil(width * scale),
+          decodedHeight: Math.ceil(height * scale),
+          scaleX: scale,
+          scaleY: scale,
+        };
+  const { decodedWidth, decodedHeight } = source;
   const room = roomFor(sourceBytes(source));
   const pixels = memory.view(room, decodedWidth * decodedHeight * 3);
   const decoding = {
     ...spec,
     width: decodedWidth,
     height: decodedHeight,
-    isReduced: eighths < 8,
+    isReduced: decodedWidth < width,
     isTurned: false,
     msMax: 60_000,
   };
@@ -141,7 +150,7 @@ async function measure(name: string, bytes: Buffer, decoder: Turbo | null) {
     pixels: `${width}x${height}`,
     KB: Math.round(bytes.length / 1_000),
     decoder: decoder === null ? 'sharp' : 'turbojpeg',
-    decoded_at: `${eighths}/8`,
+    decoded: `${decodedWidth}x${decodedHeight}`,
     decode_ms: decodeMs,
     resize_ms: resizeMs,
     whole_ms: wholeMs,

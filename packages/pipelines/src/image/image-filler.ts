@@ -5,7 +5,7 @@
  */
 import { defaultLimits, type ImageSpec } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
-import { decodedEighths, eighthsMax, reducedShare } from './decoded-scale.ts';
+import { decodedEighths, eighthsMax, sharpSize } from './decoded-scale.ts';
 import { fitImage, type ImagePlacement, placementOf } from './fit.ts';
 import { isJpeg, type JpegHeader, readJpegHeader } from './jpeg-header.ts';
 import type { LinearMemory } from './linear-memory.ts';
@@ -56,7 +56,7 @@ export class ImageFiller {
   }
 
   async #fillJpeg(decoding: Decoding, header: JpegHeader): Promise<Result<ImagePlacement, string>> {
-    const { spec, bytes } = decoding;
+    const { spec } = decoding;
     const { width, height } = header;
     const problem = sizeProblem(header);
     if (problem !== undefined) return err(problem);
@@ -65,26 +65,17 @@ export class ImageFiller {
     const fit = fitImage(spec, turned.width, turned.height);
     const placement = placementOf(fit, turned.width, turned.height);
 
-    const eighths = decodedEighths(spec, fit);
     const { turbo } = this.#parts;
     if (turbo !== null && header.components < 4) {
-      const size = sizeAt(eighths, width, height);
+      const size = sizeAt(decodedEighths(spec, fit), width, height);
       const job = { ...decoding, fit, size, orientation };
       const outcome = this.#decodeTurbo(turbo, job);
       if (outcome.kind === 'done') return ok(placement);
       if (outcome.kind === 'failed') return err(outcome.reason);
     }
-    const size = stretchedSize(eighths / eighthsMax, width, height);
-    const pixels = await decodeWithSharp(bytes, {
-      ...spec,
-      width: size.decodedWidth,
-      height: size.decodedHeight,
-      isReduced: eighths < eighthsMax,
-      isTurned: false,
-      msMax: defaultLimits.imageDecodeMsMax,
-    });
-    if (!pixels.ok) return pixels;
-    const lack = this.#resize({ ...decoding, fit, size, orientation }, pixels.value);
+    const storedFit = orientation.isSwapped ? { x: fit.y, y: fit.x } : fit;
+    const size = sharpSize(spec, storedFit, width, height, true);
+    const lack = await this.#fillWithSharp({ ...decoding, fit, size, orientation }, false);
     return lack === undefined ? ok(placement) : err(lack);
   }
 
@@ -113,19 +104,24 @@ export class ImageFiller {
     if (!found.ok) return found;
     const { width, height } = found.value;
     const fit = fitImage(spec, width, height);
-    const share = reducedShare(spec, fit, width, height);
-    const size = stretchedSize(share, width, height);
-    const pixels = await decodeWithSharp(bytes, {
-      ...spec,
-      width: size.decodedWidth,
-      height: size.decodedHeight,
-      isReduced: share < 1,
-      isTurned: spec.orient,
+    const size = sharpSize(spec, fit, width, height, false);
+    const job = { ...decoding, fit, size, orientation: upright };
+    const lack = await this.#fillWithSharp(job, spec.orient);
+    return lack === undefined ? ok(placementOf(fit, width, height)) : err(lack);
+  }
+
+  /** What stood in the way, if anything did. */
+  async #fillWithSharp(job: ResizeJob & Decoding, isTurned: boolean): Promise<string | undefined> {
+    const { width, height, decodedWidth, decodedHeight } = job.size;
+    const pixels = await decodeWithSharp(job.bytes, {
+      ...job.spec,
+      width: decodedWidth,
+      height: decodedHeight,
+      isReduced: decodedWidth < width || decodedHeight < height,
+      isTurned,
       msMax: defaultLimits.imageDecodeMsMax,
     });
-    if (!pixels.ok) return pixels;
-    const lack = this.#resize({ ...decoding, fit, size, orientation: upright }, pixels.value);
-    return lack === undefined ? ok(placementOf(fit, width, height)) : err(lack);
+    return pixels.ok ? this.#resize(job, pixels.value) : pixels.error;
   }
 
   /** Resizes pixels that are not in the kernel's memory yet. */
@@ -180,15 +176,6 @@ function sizeAt(eighths: number, width: number, height: number): SourceSize {
     scaleX: largest / eighthsMax,
     scaleY: largest / eighthsMax,
   };
-}
-
-/** Made smaller by sharp: the whole image over the whole of the pixels. */
-function stretchedSize(share: number, width: number, height: number): SourceSize {
-  const decodedWidth = Math.ceil(width * share);
-  const decodedHeight = Math.ceil(height * share);
-  const scaleX = decodedWidth / width;
-  const scaleY = decodedHeight / height;
-  return { width, height, decodedWidth, decodedHeight, scaleX, scaleY };
 }
 
 function tooLarge({ decodedWidth, decodedHeight }: SourceSize): string {

@@ -1,5 +1,5 @@
 /** The parts of the image path, for benchmarks that measure each by itself. */
-export { decodedEighths } from './decoded-scale.ts';
+export { decodedEighths, sharpSize } from './decoded-scale.ts';
 export { fitImage } from './fit.ts';
 export { ImageFiller } from './image-filler.ts';
 export { LinearMemory } from './linear-memory.ts';
