@@ -205,12 +205,10 @@ async function settleAll(
   const request = { rowsMax: 32, rowsMin: 1, takeSuspect: false, freeInMs: [0], agingMs: 60_000 };
   while (!signal.aborted) {
     const { claims } = await queue.claim(cls, { workerId, ...request });
-    if (claims.length === 0) await queue.awaitWork(workerId, [cls], signal);
-    else
-      await queue.settle(
-        cls,
-        claims.map((claim) => ({ claim, outcome })),
-      );
+    const settlements = claims.map((claim) => ({ claim, outcome }));
+    if (claims.length > 0) await queue.settle(cls, settlements);
+    // A signal of its own for each wait, which leaves listeners on it.
+    else await queue.awaitWork(workerId, [cls], AbortSignal.any([signal]));
   }
 }
 

@@ -22,6 +22,7 @@ const nameEnd = 'b64"';
 const [blank, tab, lineFeed, carriageReturn] = [0x20, 0x09, 0x0a, 0x0d];
 const [quote, colon, backslash] = [0x22, 0x3a, 0x5c];
 const standInStart = '\uD800';
+const decoder = new TextDecoder('utf-8', { fatal: true });
 const surrogateEscape = /\\u[dD][89a-fA-F]/u;
 
 interface Span {
@@ -116,7 +117,6 @@ function nextOf(body: Buffer, byte: number, from: number): number {
 
 /** Undefined where the text is not UTF-8, or may hold a stand-in of its own. */
 function textWithStandIns(body: Buffer, spans: readonly Span[]): string | undefined {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
   let text = '';
   let at = 0;
   try {

@@ -53,7 +53,7 @@ const requestedOutputSchema = z.strictObject({
 export const inputsSchema = boundedList(tensorSchema, { min: 1, max: tensorsMax });
 export const outputsSchema = boundedList(requestedOutputSchema, { min: 0, max: tensorsMax });
 
-export type RequestTensor = z.infer<typeof tensorSchema>;
+type RequestTensor = z.infer<typeof tensorSchema>;
 type RequestedOutput = z.infer<typeof requestedOutputSchema>;
 
 export interface BoundInput {
