@@ -97,7 +97,7 @@ function collect(
     leaves.push(value);
     return undefined;
   }
-  if (!Array.isArray(value)) return `must be an array of ${size}`;
+  if (!Array.isArray(value)) return size === 0 ? 'must be an array' : `must be an array of ${size}`;
   if (value.length !== size) return `has ${value.length} entries, not ${size}`;
   for (let i = 0; i < size; i += 1) {
     at.push(i);

@@ -97,6 +97,57 @@ export const adder: ModelManifest = {
   postprocess: { kind: 'none' },
 };
 
+export const sentiment: ModelManifest = {
+  ...common,
+  name: 'sentiment',
+  maxBatchSize: 4,
+  inputs: [{ name: 'input_ids', datatype: 'INT64', shape: [-1, -1] }],
+  outputs: [{ name: 'logits', datatype: 'FP32', shape: [-1, 2] }],
+  preprocess: {
+    kind: 'text',
+    input: 'text',
+    tokenizerFile: '/models/sentiment/tokenizer.json',
+    bytesMax: 100,
+    lengthMax: 16,
+    overflow: 'truncate',
+    truncationSide: 'right',
+    hasSpecialTokens: true,
+    buckets: [16],
+    padding: { id: 0, typeId: 0, side: 'right' },
+    tensors: { ids: 'input_ids', mask: null, types: null },
+  },
+  postprocess: {
+    kind: 'classify',
+    output: 'logits',
+    labels: ['bad', 'good'],
+    topK: 2,
+    activation: 'softmax',
+    threshold: null,
+  },
+};
+
+/** `adder` with nested arrays on both sides. */
+export const fields: ModelManifest = {
+  ...adder,
+  name: 'fields',
+  preprocess: { kind: 'tensor', normalize: {} },
+  postprocess: { kind: 'tensor', outputs: ['sum'] },
+};
+
+export const shop: ModelManifest = {
+  ...iris,
+  name: 'shop',
+  preprocess: {
+    kind: 'tabular',
+    columns: [
+      { kind: 'number', name: 'price', mean: 0, std: 1, default: 1 },
+      { kind: 'category', name: 'size', values: ['S', 'M', 7], encoding: 'one_hot' },
+      { kind: 'boolean', name: 'new' },
+    ],
+  },
+};
+
 test('the models of the fixture cover the kinds of pipelines', () => {
-  expect([iris, digits, adder].map(hasPipeline)).toEqual([true, true, false]);
+  const models = [iris, shop, digits, sentiment, fields, adder];
+  expect(models.map(hasPipeline)).toEqual([true, true, true, true, true, false]);
 });
