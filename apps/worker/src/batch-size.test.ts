@@ -109,7 +109,8 @@ describe('the size of batches', () => {
     const last = Number(limitsOf(fixture).at(-1));
     expect(2 * timeMs(last) + 2).toBeLessThanOrEqual(250);
     expect(Math.max(...seen.slice(-20))).toBe(last);
-    expect(offered).toEqual(limitsOf(fixture));
+    // An offer is also made when a class falls idle: the last one again.
+    expect(offered.filter((rows, i) => rows !== offered[i - 1])).toEqual(limitsOf(fixture));
     expect(lines.map((line) => line.text)).toContain('batches have another size from now on');
     await fixture.worker.close();
   });

@@ -97,6 +97,26 @@ describe('offers', () => {
     expect(await quoteOf(fixture)).toBeNull();
   });
 
+  test('of an idle class let one row in, whatever was learned of slow runs', async () => {
+    const admission = { mode: 'target', budgetMs: 25, onInfeasible: 'refuse' } as const;
+    const slow = { ...warm, admission, simulated: { ...simulated, runMs: 40 } };
+    const { offers, wrapQueue } = listening();
+    const fixture = virtualFixture({ manifests: [slow], wrapQueue });
+    await fixture.worker.start();
+    const oneRowMs = (): number => {
+      const last = offers.at(-1);
+      return (last?.points[0]?.ms ?? 0) * (last?.tailFactor ?? 0);
+    };
+    expect(oneRowMs()).toBeGreaterThan(50);
+    await advance(fixture.clock, 2_100);
+    expect(oneRowMs()).toBeCloseTo(20);
+    // A row that is let in says how long runs take now.
+    await fixture.submit(1);
+    await advance(fixture.clock, 1_000);
+    expect(oneRowMs()).toBeGreaterThan(50);
+    await close(fixture);
+  });
+
   test('that fail are made again with the next renewal', async () => {
     let failures = 2;
     const fixture = virtualFixture({

@@ -2,12 +2,12 @@
  * How fast this worker serves its classes, as the queue is told: with the renewals of leases, and at once
  * when the size of batches changes. Estimates for jobs that arrive rest on it.
  */
-import type { ClassId } from '@inferry/contracts';
+import type { ClassId, ServiceProfile } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import { profileOf } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 
-export type OfferedLane = Pick<LaneContext, 'cls' | 'batchSize' | 'watch' | 'device'>;
+export type OfferedLane = Pick<LaneContext, 'batchSize' | 'cls' | 'device' | 'manifest' | 'watch'>;
 
 export interface OffersDeps {
   readonly queue: Pick<JobQueue, 'offer'>;
@@ -41,12 +41,30 @@ export class Offers {
     await Promise.all(lanes.map(({ cls }) => queue.offer(workerId, cls, null)));
   }
 
-  async #offer({ batchSize, cls, device, watch }: OfferedLane): Promise<void> {
+  async #offer({ batchSize, cls, device, manifest, watch }: OfferedLane): Promise<void> {
     if (this.#isWithdrawn) return;
     const { overheadMs, safety } = watch;
     const { latency, rowsMax } = batchSize;
     const stretch = device.stretch(cls);
     const profile = profileOf(latency, { rowsMax, overheadMs, safety, stretch });
-    if (profile !== null) await this.#deps.queue.offer(this.#deps.workerId, cls, profile);
+    if (profile === null) return;
+    const { budgetMs } = manifest.admission;
+    const offered = watch.isIdle && budgetMs !== null ? admittingOne(profile, budgetMs) : profile;
+    await this.#deps.queue.offer(this.#deps.workerId, cls, offered);
   }
+}
+
+/** Of the budget, what is left for the way to and from the worker. */
+const budgetShare = 0.8;
+
+/**
+ * Runs that were slow once would close a class with a budget for good: what is not admitted does not run, and
+ * what does not run is not learned from. So an idle class is offered as fast enough for one row at least.
+ */
+function admittingOne(profile: ServiceProfile, budgetMs: number): ServiceProfile {
+  const [one] = profile.points;
+  const oneMs = (one?.ms ?? 0) * profile.tailFactor;
+  const share = (budgetShare * budgetMs) / oneMs;
+  if (share >= 1) return profile;
+  return { ...profile, points: profile.points.map(({ ms, rows }) => ({ rows, ms: ms * share })) };
 }

@@ -11,6 +11,8 @@ import type { WorkerTelemetry } from './telemetry.ts';
 const exchangeMs = 1;
 /** What a measurement counts against those before it. */
 const gain = 1 / 16;
+/** A class for which nothing was claimed in so many ticks is idle. */
+const idleTicks = 2;
 /** Longer than this was an outage, not work. */
 const sampleMsMax = 10_000;
 
@@ -21,6 +23,8 @@ export class ServiceWatch {
   readonly #promises = new PromiseWatch();
   #startMs = exchangeMs;
   #settleMs = exchangeMs;
+  #ticksSinceClaim = 0;
+  #wasIdle = false;
 
   constructor(
     { linger, name }: Pick<ModelManifest, 'linger' | 'name'>,
@@ -43,6 +47,7 @@ export class ServiceWatch {
 
   /** A job was claimed. A worker that was lost under it is no matter of the wait that was promised. */
   claimed({ attempt, claimedAtMs, enqueuedAtMs, promise }: Claim): void {
+    this.#ticksSinceClaim = 0;
     if (attempt > 1 || promise === null) return;
     const boundMs = promise.startByMs - enqueuedAtMs + this.#lingerMs;
     if (boundMs <= 0) return;
@@ -58,9 +63,19 @@ export class ServiceWatch {
     this.#telemetry.promiseEnded(this.#model, (settledAtMs - readyAtMs) / 1_000, isMissed);
   }
 
-  /** To be called once a second. */
-  tick(): void {
+  /** To be called once a second; true when {@link isIdle} is another than at the tick before. */
+  tick(): boolean {
+    this.#ticksSinceClaim += 1;
     this.#promises.tick();
+    const { isIdle } = this;
+    const hasChanged = isIdle !== this.#wasIdle;
+    this.#wasIdle = isIdle;
+    return hasChanged;
+  }
+
+  /** Nothing was claimed of late: what is known of runs was learned before. */
+  get isIdle(): boolean {
+    return this.#ticksSinceClaim >= idleTicks;
   }
 
   /** What a batch costs beside its run, ms. */

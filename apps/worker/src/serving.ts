@@ -175,7 +175,9 @@ export class Serving {
       'watch promises',
       () => watchMs,
       async () => {
-        for (const lane of this.#lanes) lane.context.watch.tick();
+        for (const { context } of this.#lanes) {
+          if (context.watch.tick()) this.#offers.changed(context.cls);
+        }
       },
     );
     this.#every(
