@@ -1,5 +1,5 @@
 /** What the keys of an image pipeline mean, on images of a few pixels. */
-import { halfToNumber, type ImageSpec, type ModelManifest } from '@inferry/contracts';
+import { halfToNumber, type ModelManifest } from '@inferry/contracts';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { openPreparer } from '../preparer.ts';
@@ -133,27 +133,27 @@ describe('image pipeline', () => {
     expect(Math.max(green, blue)).toBeLessThan(20);
   });
 
-  test('EXIF orientation is applied before the image is resized', async () => {
-    const turned = await image([0, 255], 2, 1, 1)
-      .resize(64, 32, { fit: 'fill', kernel: 'nearest' })
-      .jpeg({ quality: 100 })
-      .withMetadata({ orientation: 6 })
-      .toBuffer();
-    const model = imageModel({
-      color: 'gray',
-      mean: [0],
-      std: [1],
-      width: 1,
-      height: 2,
-      interpolation: 'nearest',
-    });
-    for (const fit of ['fill', 'contain'] as const) {
-      const spec = { ...(model.preprocess as ImageSpec), fit };
-      const [top = 255, bottom = 0] = await floats({ ...model, preprocess: spec }, turned);
-      expect(top).toBeLessThan(10);
-      expect(bottom).toBeGreaterThan(245);
-    }
-  });
+  test.each(['jpeg', 'png', 'webp', 'tiff'] as const)(
+    'the EXIF orientation of %s is applied before the image is resized, unless it is not wanted',
+    async (format) => {
+      const file = await image([0, 255], 2, 1, 1)
+        .resize(64, 32, { fit: 'fill', kernel: 'nearest' })
+        .toFormat(format, { quality: 100 })
+        .withMetadata({ orientation: 6 })
+        .toBuffer();
+      const spec = { color: 'gray', mean: [0], std: [1], interpolation: 'nearest' } as const;
+      for (const fit of ['fill', 'contain'] as const) {
+        const turned = imageModel({ ...spec, fit, width: 1, height: 2 });
+        const [top = 255, bottom = 0] = await floats(turned, file);
+        expect(top).toBeLessThan(10);
+        expect(bottom).toBeGreaterThan(245);
+        const asStored = imageModel({ ...spec, fit, width: 2, height: 1, orient: false });
+        const [left = 255, right = 0] = await floats(asStored, file);
+        expect(left).toBeLessThan(10);
+        expect(right).toBeGreaterThan(245);
+      }
+    },
+  );
 
   test.each(['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const)(
     '%s is decoded',
