@@ -113,10 +113,10 @@ test.each<[string, JobQueue['loadProfile']]>([
   const shared = memory();
   const manifest = { ...model, warmupRows: [1, 8] };
   const next = workerOn(shared, manifest, {}, (queue) => replacing(queue, { loadProfile }));
-  let hasStarted = false;
-  const started = next.fixture.worker.start().finally(() => (hasStarted = true));
+  const start = { isOver: false };
+  const started = next.fixture.worker.start().finally(() => (start.isOver = true));
   // Some of a start is not on the clock of the test, such as opening the decoder of images.
-  while (!hasStarted) await advance(shared.clock, 100);
+  while (!start.isOver) await advance(shared.clock, 100);
   expect((await started).ok).toBe(true);
   expect(next.limits()).toEqual([5]);
   await next.fixture.worker.close();

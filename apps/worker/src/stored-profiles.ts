@@ -3,7 +3,7 @@
  * that it need not learn anew. Of use, not needed: a queue that is away costs a second at the start.
  */
 import { createHash } from 'node:crypto';
-import type { ClassId } from '@inferry/contracts';
+import type { ClassId, ProviderKind } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import type { Clock } from '@inferry/runtime';
 import { type LatencyModel, type LatencySnapshot, parseLatencySnapshot } from '@inferry/scheduling';
@@ -21,8 +21,12 @@ export interface StoredProfilesDeps {
 const loadMsMax = 1_000;
 
 /** What the run times of a model depend on, beside the hardware. */
-interface ProfiledModel extends Pick<LoadedModel, 'manifest'> {
-  readonly instances: readonly Pick<LoadedModel['instances'][number], 'provider'>[];
+export interface ProfiledModel extends Pick<LoadedModel, 'manifest'> {
+  readonly provider: ProviderKind;
+  /** Sessions in a worker. */
+  readonly instances: number;
+  /** What is run was prepared in the same thread, and counts. */
+  readonly isPreparedHere: boolean;
 }
 
 interface Kept {
@@ -45,7 +49,7 @@ export class StoredProfiles {
     const { clock, hardware, queue } = this.#deps;
     const found = new Map<ClassId, LatencySnapshot>();
     const loading = models.map(async (model) => {
-      const text = await queue.loadProfile(profileKey(model, hardware));
+      const text = await queue.loadProfile(profileKey(profiled(model), hardware));
       const snapshot = text === null ? null : parseLatencySnapshot(text);
       if (snapshot !== null) found.set(model.cls, snapshot);
     });
@@ -56,7 +60,7 @@ export class StoredProfiles {
 
   /** What `latency` learns is saved from now on. */
   keep(model: LoadedModel, latency: Kept['latency']): void {
-    const key = profileKey(model, this.#deps.hardware);
+    const key = profileKey(profiled(model), this.#deps.hardware);
     this.#kept.push({ key, latency, text: null });
   }
 
@@ -74,12 +78,23 @@ export class StoredProfiles {
   }
 }
 
+function profiled({ instances, manifest }: LoadedModel): ProfiledModel {
+  return {
+    manifest,
+    provider: instances[0]?.provider ?? 'cpu',
+    instances: instances.length,
+    isPreparedHere: instances.every((instance) => instance.preparer !== null),
+  };
+}
+
 /** The same for all workers whose runs of the model take the same time. */
-export function profileKey({ instances, manifest }: ProfiledModel, hardware: string): string {
+export function profileKey(
+  { instances, isPreparedHere, manifest, provider }: ProfiledModel,
+  hardware: string,
+): string {
   const { graphOptimization, intraOpThreads } = manifest.session;
-  const provider = instances[0]?.provider ?? 'cpu';
-  const runs = [provider, hardware, instances.length, graphOptimization, intraOpThreads];
+  const session = [instances, graphOptimization, intraOpThreads];
   return createHash('sha256')
-    .update(JSON.stringify([manifest.digest, ...runs]))
+    .update(JSON.stringify([manifest.digest, provider, hardware, ...session, isPreparedHere]))
     .digest('hex');
 }

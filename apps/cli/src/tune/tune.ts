@@ -209,6 +209,7 @@ async function write(
     hardware: hardwareName(device),
     provider: kind,
     instances: curve.instances,
+    isPreparedHere: curve.preparedIn === 'compute',
   };
   const stored = await storeProfile(written.value.manifest, learnedFrom(curve), target, deps);
   if (!stored.ok) return refuse(deps, `the measured curve was not stored: ${stored.error}`, 1);

@@ -70,13 +70,14 @@ export interface ProfileTarget {
   readonly hardware: string;
   readonly provider: 'cpu' | 'cuda' | 'tensorrt';
   readonly instances: number;
+  readonly isPreparedHere: boolean;
 }
 
 /** Stores what was measured under the name under which a worker with these settings looks for it. */
 export async function storeProfile(
   manifest: ModelManifest,
   snapshot: LatencySnapshot,
-  { hardware, instances, provider, redis }: ProfileTarget,
+  { hardware, redis, ...target }: ProfileTarget,
   { clock, random }: { readonly clock: Clock; readonly random: Random },
 ): Promise<Result<void, string>> {
   const { inlinePayloadBytesMax, leaseMs, resultBytesPerClassMax, sweepMs, tombstoneMs } =
@@ -92,8 +93,7 @@ export async function storeProfile(
     resultBytesPerClassMax,
     tombstoneMs,
   });
-  const sessions = Array.from({ length: instances }, () => ({ provider }));
-  const key = profileKey({ manifest, instances: sessions }, hardware);
+  const key = profileKey({ manifest, ...target }, hardware);
   await firstConnection(queue, clock, redisMsMax);
   const problem = await queue.saveProfile(key, JSON.stringify(snapshot)).then(
     () => null,
