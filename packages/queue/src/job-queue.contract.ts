@@ -189,11 +189,16 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
 
     test('a payload in pieces is one payload, and its memory may be used again once it is stored', async () => {
       const pieces = [Uint8Array.of(1), new Uint8Array(), Uint8Array.of(2, 3)];
-      const enqueued = await queue.enqueue(aJob(cls), pieces, roomy);
-      expect(enqueued.ok).toBe(true);
-      for (const piece of pieces) piece.fill(9);
-      const [claim] = await take();
-      expect([...(claim?.payload ?? [])]).toEqual([1, 2, 3]);
+      const whole = Uint8Array.of(4, 5, 6);
+      for (const given of [pieces, whole]) {
+        expect((await queue.enqueue(aJob(cls), given, roomy)).ok).toBe(true);
+      }
+      for (const piece of [...pieces, whole]) piece.fill(9);
+      const payloads = (await take()).map((claim) => [...(claim.payload ?? [])]);
+      expect(payloads).toEqual([
+        [1, 2, 3],
+        [4, 5, 6],
+      ]);
     });
 
     test('with rowsMin nothing is taken until so many rows wait', async () => {

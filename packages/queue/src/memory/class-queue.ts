@@ -6,7 +6,6 @@ import {
   type JobEnvelope,
   type JobId,
   type JobRecord,
-  joinPieces,
   type Outcome,
   type ServiceProfile,
 } from '@inferry/contracts';
@@ -21,7 +20,6 @@ import type {
   EnqueueRefusal,
   EnqueueTerms,
   JobOutline,
-  Payload,
   Settled,
   Settlement,
   SweepReport,
@@ -88,7 +86,7 @@ export class ClassQueue {
 
   enqueue(
     job: JobEnvelope,
-    payload: Payload,
+    payload: Uint8Array,
     terms: EnqueueTerms,
   ): Result<Enqueued, EnqueueRefusal> {
     const nowMs = this.#nowMs();
@@ -102,7 +100,7 @@ export class ClassQueue {
     const { ahead, estimate } = admitted.value;
     this.#lastSeq += 1;
     const place = this.#line.arrive(job, terms.weight, nowMs);
-    const added = newJob(job, payload instanceof Uint8Array ? payload : joinPieces(payload), {
+    const added = newJob(job, payload, {
       seq: this.#lastSeq,
       nowMs,
       place,

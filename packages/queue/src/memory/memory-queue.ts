@@ -10,6 +10,7 @@ import {
   type JobEnvelope,
   type JobId,
   type JobRecord,
+  joinPieces,
   type ServiceProfile,
   type WorkerAnnouncement,
 } from '@inferry/contracts';
@@ -94,7 +95,9 @@ class MemoryQueue implements JobQueue {
     payload: Payload,
     terms: EnqueueTerms,
   ): Promise<Result<Enqueued, EnqueueRefusal>> {
-    const enqueued = this.#class(job.class).enqueue(job, payload, terms);
+    // A copy: the caller may use the memory again.
+    const bytes = joinPieces(payload instanceof Uint8Array ? [payload] : payload);
+    const enqueued = this.#class(job.class).enqueue(job, bytes, terms);
     if (enqueued.ok) this.#classOfJob.set(job.id, job.class);
     return Promise.resolve(enqueued);
   }
