@@ -19,7 +19,7 @@ export interface Item {
 }
 
 /** An item whose tensors lie in the instance's own thread, where {@link ThreadPreparer} put them. */
-export interface HeldItem {
+interface HeldItem {
   readonly held: HeldPlace;
   readonly rows: number;
 }
