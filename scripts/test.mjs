@@ -73,7 +73,8 @@ async function tool(name, argv, msMax = toolMsMax) {
   let ending = '';
   const end = (why) => {
     ending = why;
-    process.kill(-child.pid, 'SIGKILL');
+    // Without a process id it never started, and says so itself.
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
   };
   const timer = setTimeout(() => end(`was ended after ${msMax / 1_000} s`), msMax);
   const interrupt = () => {
