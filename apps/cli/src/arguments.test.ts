@@ -52,6 +52,11 @@ describe('flags', () => {
     expect(refused('worker --port 1')).toContain('it is one of: serve, gateway');
   });
 
+  test('a negative number is a value, and its range is told; a word with a dash is the next flag', () => {
+    expect(parsed('bench m --seed -1').flags).toEqual({ seed: '-1' });
+    expect(refused('bench m --seed --csv -')).toBe('--seed needs a value');
+  });
+
   test('flags that may be repeated keep all their values, in order', () => {
     const { flags, lists } = parsed('bench m --input b --window 1 --input=a --header x:1');
     expect(flags).toEqual({ window: '1' });

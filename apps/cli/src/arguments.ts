@@ -92,8 +92,8 @@ function parseFlags(
     const isRepeatable = repeatable.has(token.name);
     if (flags.has(token.name) && !isRepeatable) return wrong(`${token.rawName} is given twice`);
     // Without "=", a word that begins with a dash is the next flag and not this one's value; a dash alone
-    // stands for standard output.
-    const isNextFlag = token.inlineValue === false && /^-./u.test(token.value);
+    // stands for standard output, and of a negative number the range is told.
+    const isNextFlag = token.inlineValue === false && /^-[^\d]/u.test(token.value);
     if (takesValue && (token.value === undefined || isNextFlag)) {
       return wrong(`${token.rawName} needs a value`);
     }

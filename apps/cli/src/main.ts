@@ -112,11 +112,7 @@ async function tune(invocation: Invocation): Promise<number> {
 async function benchModel(invocation: Invocation): Promise<number> {
   const { parseBenchOptions } = await import('./bench/options.ts');
   const options = parseBenchOptions(invocation);
-  if (!options.ok) {
-    for (const problem of options.error) complain(`inferry: ${problem}\n`);
-    complain('Try "inferry help bench".\n');
-    return usageExitCode;
-  }
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'bench');
   const { bench, connectionsFor } = await import('./bench/bench.ts');
   const { openHttp } = await import('./bench/http.ts');
   const http = openHttp({ clock: systemClock, connections: connectionsFor(options.value) });

@@ -1,7 +1,7 @@
 /** What `inferry bench` was asked to do, read from its flags; every problem is told, not the first alone. */
-import { isModelName, isModelVersion } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
+import { parseModelReference } from '../model-reference.ts';
 import { type Level, parseLevels } from './levels.ts';
 
 export interface BenchOptions {
@@ -64,9 +64,9 @@ export function parseBenchOptions({
       return value.ok ? [value.value] : [];
     });
 
-  const [model = '', version = null, ...rest] = (operands[0] ?? '').split('@');
-  if (!isModelName(model) || (version !== null && !isModelVersion(version)) || rest.length > 0) {
-    problems.push(`MODEL must be a name, or name@version; "${operands[0]}" is neither`);
+  const reference = parseModelReference(operands[0] ?? '');
+  if (reference === undefined) {
+    problems.push(`MODEL must be a name, or name@version; "${operands[0] ?? ''}" is neither`);
   }
   const url = read('url', httpUrl, new URL('http://127.0.0.1:8000'));
   const concurrency = read('concurrency', (text) => parseLevels('concurrency', text), null);
@@ -88,8 +88,8 @@ export function parseBenchOptions({
     problems.push('--json and --csv cannot both be written to standard output');
   }
   const options: BenchOptions = {
-    model,
-    version,
+    model: reference?.model ?? '',
+    version: reference?.version ?? null,
     origin: url.origin,
     basePath: url.pathname.replace(/\/+$/u, ''),
     api: read('api', oneOf(['jobs', 'v2']), 'jobs'),

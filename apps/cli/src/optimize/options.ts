@@ -1,9 +1,9 @@
 /** What `inferry models optimize` was asked to do, read from its flags; every problem is told. */
 import { basename, dirname, join, resolve } from 'node:path';
-import { isModelName, isModelVersion } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import type { Environment } from '../config.ts';
+import { parseModelReference } from '../model-reference.ts';
 
 const variants = ['graph', 'fp16', 'int8', 'int8-static'] as const;
 export type Variant = (typeof variants)[number];
@@ -37,8 +37,8 @@ export function parseOptimizeOptions(
 ): Result<OptimizeOptions, readonly string[]> {
   const problems: string[] = [];
   const path = operands[0] ?? '';
-  const [model = '', version = null, ...rest] = basename(path).split('@');
-  if (!isModelName(model) || (version !== null && !isModelVersion(version)) || rest.length > 0) {
+  const reference = parseModelReference(basename(path));
+  if (reference === undefined) {
     problems.push(`DIR/MODEL must be the folder of a model, or that with @version, not "${path}"`);
   }
   const wanted = lists.get('to') ?? ['graph'];
@@ -62,18 +62,16 @@ export function parseOptimizeOptions(
   if (!(minAgreement >= 0 && minAgreement <= 1)) {
     problems.push(`--min-agreement must be a number from 0 to 1, not "${agreement}"`);
   }
-  if (problems.length > 0) return err(problems);
-  const folder = join(dirname(path), model);
+  if (reference === undefined || problems.length > 0) return err(problems);
   const home = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '.', '.cache');
   return ok({
     modelsDir: dirname(path),
-    model,
-    version,
+    ...reference,
     variants: variants.filter((variant) => wanted.includes(variant)),
     samples,
     minAgreement,
     level: isOneOf(levels, level) ? level : 'extended',
-    out: flags.get('out') ?? join(folder, '.optimized'),
+    out: flags.get('out') ?? join(dirname(path), reference.model, '.optimized'),
     install: flags.has('install'),
     venv: resolve(flags.get('venv') ?? join(home, 'inferry', 'optimize')),
     asJson: flags.has('json'),

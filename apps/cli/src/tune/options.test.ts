@@ -69,7 +69,7 @@ test('the environment speaks where no flag does', () => {
 });
 
 test('all that is wrong is told at once, with what would be right', () => {
-  const wrong = parse('a@b@c --latency-target 0 --max-batch x --device gpu', {
+  const wrong = parse('a@b@c --latency-target 0 --max-batch 2.5 --device gpu', {
     REDIS_URL: 'http://x',
   });
   expect(wrong).toEqual({
@@ -77,7 +77,7 @@ test('all that is wrong is told at once, with what would be right', () => {
     error: [
       'MODEL must be a name, or name@version; "a@b@c" is neither',
       '--latency-target must be a number from 1 to 86400000, not "0"',
-      '--max-batch must be a number from 1 to 65536, not "x"',
+      '--max-batch must be a whole number from 1 to 65536, not "2.5"',
       expect.stringContaining('--device '),
       expect.stringContaining('REDIS_URL must look like redis://'),
     ],

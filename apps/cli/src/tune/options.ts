@@ -1,8 +1,9 @@
 /** What `inferry tune` was asked to do, read from its flags; every problem is told, not the first alone. */
-import { defaultLimits, isModelName, isModelVersion } from '@inferry/contracts';
+import { defaultLimits } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import type { Environment } from '../config.ts';
+import { parseModelReference } from '../model-reference.ts';
 import { settings, type SettingValue } from '../settings.ts';
 
 export interface TuneOptions {
@@ -46,8 +47,8 @@ export function parseTuneOptions(
     problems.push(`${name} ${value.error}`);
     return null;
   };
-  const [model = '', version = null, ...rest] = (operands[0] ?? '').split('@');
-  if (!isModelName(model) || (version !== null && !isModelVersion(version)) || rest.length > 0) {
+  const reference = parseModelReference(operands[0] ?? '');
+  if (reference === undefined) {
     problems.push(`MODEL must be a name, or name@version; "${operands[0] ?? ''}" is neither`);
   }
   const latencyTargetMs = read(
@@ -55,7 +56,7 @@ export function parseTuneOptions(
     flags.get('latency-target'),
     number(1, defaultLimits.deadlineMsMax),
   );
-  const rowsMax = read('--max-batch', flags.get('max-batch'), number(1, 65_536));
+  const rowsMax = read('--max-batch', flags.get('max-batch'), whole(1, 65_536));
   const seconds = read('--max-seconds', flags.get('max-seconds'), number(1, 3_600));
   const device = flags.has('device')
     ? read('--device', flags.get('device'), settings.device.parse)
@@ -69,17 +70,16 @@ export function parseTuneOptions(
     env[settings.redisPrefix.env],
     settings.redisPrefix.parse,
   );
-  if (problems.length > 0) return err(problems);
+  if (reference === undefined || problems.length > 0) return err(problems);
   return ok({
-    model,
-    version,
+    ...reference,
     modelsDir: flags.get('models') ?? (env[settings.models.env] || 'models'),
     latencyTargetMs,
     inputs: lists.get('input') ?? [],
     device: device ?? { kind: 'cpu', index: 0 },
     prepareIn: where ?? prepareIn.fallback,
     jpegDecoder: decoder ?? jpegDecoder.fallback,
-    rowsMax: rowsMax === null ? null : Math.floor(rowsMax),
+    rowsMax,
     msMax: (seconds ?? 60) * msPerSecond,
     asJson: flags.has('json'),
     write: flags.has('write'),
@@ -90,8 +90,17 @@ export function parseTuneOptions(
 function number(min: number, max: number): (text: string) => Result<number, string> {
   return (text) => {
     const value = /^\d{1,9}(?:\.\d{1,6})?$/u.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max
-      ? ok(value)
-      : err(`must be a number from ${min} to ${max}, not ${JSON.stringify(text.slice(0, 80))}`);
+    return value >= min && value <= max ? ok(value) : err(wanted('a number', min, max, text));
   };
+}
+
+function whole(min: number, max: number): (text: string) => Result<number, string> {
+  return (text) => {
+    const value = /^\d{1,9}$/u.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? ok(value) : err(wanted('a whole number', min, max, text));
+  };
+}
+
+function wanted(what: string, min: number, max: number, text: string): string {
+  return `must be ${what} from ${min} to ${max}, not ${JSON.stringify(text.slice(0, 80))}`;
 }
