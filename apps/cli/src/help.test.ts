@@ -3,8 +3,11 @@ import { commands } from './commands.ts';
 import { commandHelp, overview } from './help.ts';
 import { settingsOf } from './settings.ts';
 
-test('the overview names every command', () => {
+const columnsMax = 80;
+
+test('the overview names every command, and fits a terminal', () => {
   for (const command of commands) expect(overview()).toContain(`  ${command.name}`);
+  for (const line of overview().split('\n')) expect(line.length).toBeLessThanOrEqual(columnsMax);
 });
 
 describe.each(commands)('help of $name', (command) => {
@@ -24,6 +27,6 @@ describe.each(commands)('help of $name', (command) => {
   test('has an example and fits a terminal', () => {
     expect(text).toMatch(/Examples:\n {2}(?:\S+=\S+ )*inferry /u);
     const description = text.slice(0, text.indexOf('Examples:'));
-    for (const line of description.split('\n')) expect(line.length).toBeLessThanOrEqual(105);
+    for (const line of description.split('\n')) expect(line.length).toBeLessThanOrEqual(columnsMax);
   });
 });

@@ -2,7 +2,7 @@
 import { type Command, commands } from './commands.ts';
 import { type Setting, settingsOf } from './settings.ts';
 
-const columnsMax = 100;
+const columnsMax = 80;
 
 /** What `inferry help` prints. */
 export function overview(): string {
@@ -12,10 +12,13 @@ export function overview(): string {
     '',
     'Usage: inferry COMMAND [flags]',
     '',
-    ...commands.map((command) => `  ${usage(command).padEnd(width)}${command.summary}`),
+    ...commands.flatMap((command) => {
+      const [first = '', ...rest] = wrapped(command.summary, 2 + width);
+      return [`  ${usage(command)}`.padEnd(2 + width) + first.trimStart(), ...rest];
+    }),
     '',
-    'inferry help COMMAND tells the flags, environment variables and defaults of a command.',
-    'Exit status: 0 done, 1 failed while running, 2 wrong usage, configuration or model repository.',
+    ...wrapped('inferry help COMMAND tells the flags, environment variables and defaults of it.'),
+    ...wrapped('Exit status: 0 done, 1 failed, 2 wrong usage, configuration or model repository.'),
     '',
   ].join('\n');
 }
@@ -26,8 +29,7 @@ export function commandHelp(command: Command): string {
   const lines = [
     `Usage: inferry ${usage(command)}${hasFlags ? ' [flags]' : ''}`,
     '',
-    command.summary,
-    ...command.details,
+    ...wrapped([command.summary, ...command.details].join(' ')),
   ];
   if (command.options.length > 0) {
     lines.push('', 'Flags:');
@@ -58,16 +60,21 @@ function settingEntry(setting: Setting<unknown>): string[] {
   );
 }
 
-/** A term on its own line and what it means below it, wrapped. */
+/** A term on its own line and what it means below it. */
 function entry(term: string, text: string): string[] {
-  const lines = [`  ${term}`];
-  let line = '     ';
-  for (const word of text.split(' ')) {
+  return [`  ${term}`, ...wrapped(text, 6)];
+}
+
+/** Lines that fit a terminal, each behind `indent` spaces. */
+function wrapped(text: string, indent = 0): string[] {
+  const [first = '', ...words] = text.split(' ');
+  const lines: string[] = [];
+  let line = ' '.repeat(indent) + first;
+  for (const word of words) {
     if (line.length + 1 + word.length > columnsMax) {
       lines.push(line);
-      line = '     ';
-    }
-    line += ` ${word}`;
+      line = ' '.repeat(indent) + word;
+    } else line += ` ${word}`;
   }
   return [...lines, line];
 }

@@ -152,8 +152,8 @@ concurrency 4: stable after 2 windows, the last three are shown (2 s)
 
 test('a sweep has a line a load', () => {
   expect(sweepText(report.levels).split('\n').slice(2)).toEqual([
-    '  concurrency 4   1.50       20  8.16  20.02   30   30   30   30       1  stable',
-    '  concurrency 8   1.50        -     -      -    -    -    -    -       1  not stable',
+    '            4   1.50       20  20.02   30   30   30       1  stable',
+    '            8   1.50        -      -    -    -    -       1  not stable',
     '',
   ]);
 });

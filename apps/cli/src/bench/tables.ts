@@ -68,16 +68,20 @@ export function levelText(report: LevelReport): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** One line a load: the sweep. */
+/** What fits into 80 columns; the rest stands in the table of each load. */
+const sweepLatencies = ['mean', 'p50', 'p95', 'p99', 'max'] as const;
+
+/** One line a load: the sweep. The loads of one run are of one kind. */
 export function sweepText(levels: readonly LevelReport[]): string {
-  const rows = levels.map((level): readonly Cell[] => [
-    levelName(level),
-    level.throughput,
-    ...latencyCells(level),
-    level.errors,
-    level.end.replace('_', ' '),
+  const rows = levels.map(({ end, errors, latency_ms: latency, throughput, value }) => [
+    value,
+    throughput,
+    ...sweepLatencies.map((key) => latency?.[key] ?? null),
+    errors,
+    end.replace('_', ' '),
   ]);
-  const names = ['load', 'req/s', ...latencyNames, 'errors', 'end'];
+  const load = levels[0]?.load === 'concurrency' ? 'concurrency' : 'due/s';
+  const names = [load, 'req/s', 'mean ms', ...sweepLatencies.slice(1), 'errors', 'end'];
   return `\n${table(names, rows).join('\n')}\n`;
 }
 

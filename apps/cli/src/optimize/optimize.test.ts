@@ -56,7 +56,7 @@ test('the graph is written beside the model with its report, answers the same, a
   expect(printed).toContain('digits@1 as graph (extended), against the original on 2 samples');
   expect(printed).toMatch(/logits +\d\S* +\d\S* +1\.000000/u);
   expect(printed).toContain('agreement  100.00 % (the same label)');
-  expect(printed).toContain(`written to ${file('.optimized/1-graph')}; not served`);
+  expect(printed).toContain(`written to ${file('.optimized/1-graph')}\n  not served`);
   expect(code).toBe(0);
 
   expect(await readFile(file('1/model.onnx'))).toEqual(original);

@@ -51,7 +51,8 @@ function variantText(
         cosine.toFixed(6),
       ]),
     ),
-    `  agreement  ${percent(agreement)} (${agreesOn === 'label' ? 'the same label' : 'cosine of every output at least 0.99'}); of all such inputs at least ${percent(agreementLeast)}, with 95 % confidence`,
+    `  agreement  ${percent(agreement)} (${agreesOn === 'label' ? 'the same label' : 'cosine of every output at least 0.99'})`,
+    `             of all such inputs at least ${percent(agreementLeast)}, with 95 % confidence`,
   ];
   if (correct !== null) {
     lines.push(
@@ -61,11 +62,13 @@ function variantText(
   lines.push(...remarks(report));
   if (folder === null) {
     lines.push(
-      `  refused: it agrees on ${percent(agreement)} of the samples, and ${percent(minAgreement)} are asked for; nothing was written`,
+      `  refused: it agrees on ${percent(agreement)} of the samples, ${percent(minAgreement)} are asked for`,
+      '  nothing was written',
     );
   } else {
     lines.push(
-      `  written to ${folder}; not served. To serve it as a version of its own, move that folder beside the others`,
+      `  written to ${folder}`,
+      '  not served: to serve it as a version of its own, move that folder beside the others',
     );
   }
   return lines;
@@ -81,11 +84,12 @@ function remarks({ calibratedOn, judgesCalibrated, level, variant }: VariantRepo
     lines.push('  its layouts suit the processor of this machine: for machines like this one only');
   }
   if (variant === 'graph') {
-    lines.push('  fused for the CPU: on other devices the original serves. The gain is in loading');
+    lines.push('  fused for the CPU: other devices need the original; the gain is in loading');
   }
   if (variant === 'fp16') {
     lines.push(
-      '  the CPU computes much of it in fp32, with casts between: the gain is on a GPU, and in size',
+      '  the CPU computes much of it in fp32, with casts between:',
+      '  the gain is on a GPU, and in size',
     );
   }
   return lines;
@@ -100,10 +104,10 @@ function speedLine({
   rows,
   variantMs,
 }: Speed): string {
-  const times = `${figure(ratio)}x as fast (quartiles ${figure(ratioLow)} to ${figure(ratioHigh)}, ${rounds} rounds in turn)`;
+  const spread = `${figure(ratioLow)} to ${figure(ratioHigh)} in half of ${rounds} rounds`;
   return (
     `  ${rows === 1 ? '1 row' : `${rows} rows`}`.padEnd(13) +
-    `${times}, ${figure(variantMs)} ms instead of ${figure(originalMs)} ms`
+    `${figure(variantMs)} ms instead of ${figure(originalMs)} ms: ${figure(ratio)}x as fast (${spread})`
   );
 }
 

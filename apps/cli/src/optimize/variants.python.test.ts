@@ -139,9 +139,7 @@ test('a variant that decides otherwise is refused, and nothing of it is left', a
     asJson: false,
   });
   expect(complaints).toBe('');
-  expect(printed).toContain(
-    'refused: it agrees on 0.00 % of the samples, and 99.00 % are asked for',
-  );
+  expect(printed).toContain('refused: it agrees on 0.00 % of the samples, 99.00 % are asked for');
   expect(code).toBe(1);
   expect(await readdir(out)).toEqual([]);
 });

@@ -104,7 +104,7 @@ export function nextRows(
 }
 
 /** Instances times threads. */
-export function threadsOf({ instances, threads }: Setup): number {
+function threadsOf({ instances, threads }: Setup): number {
   return instances * Math.max(1, threads);
 }
 

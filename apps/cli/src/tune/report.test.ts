@@ -25,6 +25,22 @@ test('the best is named with its sum, its reason and its gain', () => {
   expect(text).toMatch(/That is 1\.\d\d times what 1 instance of 1 thread has now/u);
 });
 
+test('a model that takes one row a run has no batch size to recommend', () => {
+  const goal: Goal = { latencyTargetMs: null, rowsMax: 1, overheadMs: 2 };
+  const curves = [exactCurve(now, () => 80, 1)];
+  const best = choose(curves, goal);
+  const text = reportText({ ...result(null, [one]), goal, curves, best: best! }, 80);
+  expect(text).toContain('Best: one row a run, 1 instance of 1 thread: ');
+  expect(text).toContain('Why: runs of one row are the most that was to be tried.');
+});
+
+test('the settings fit 80 columns, with what is wrong with each', () => {
+  const text = reportText(result(100, [one, two]), 80);
+  const table = text.slice(0, text.indexOf('Batches with')).split('\n').slice(1);
+  expect(table.join('\n')).toMatch(/instances +threads[\s\S]* too slow/u);
+  for (const line of table) expect(line.length).toBeLessThanOrEqual(80);
+});
+
 test('a target that nothing keeps is called infeasible, with the sum of the nearest', () => {
   expect(reportText(result(100, [one, two]), 100)).toContain(
     'Infeasible: no setting answers one row within 100 ms. The nearest, 2 instances of 1 thread: a job waits for a batch and rides in the next, 95.0 ms * (1 + 1/2) + 2 ms = 145 ms',
@@ -47,9 +63,13 @@ test('settings that could not be measured are told', () => {
 });
 
 test('as JSON it has the same numbers, and every size of every setting', () => {
-  const json = JSON.parse(JSON.stringify(reportJson(result(250, [one, two]))));
+  const failures = [{ threads: 8, instances: 1, reason: 'it is too large' }];
+  const measured = { ...result(250, [one, two]), failures };
+  const json = JSON.parse(JSON.stringify(reportJson(measured)));
   expect(json).toMatchObject({
     model: 'm@1',
+    now: { instances: 1, intra_op_threads: 1 },
+    not_measured: [{ instances: 1, intra_op_threads: 8, reason: 'it is too large' }],
     feasible: true,
     latency_target_ms: 250,
     best: { max_batch_size: 8, instances: 2, intra_op_threads: 1, bound: 'target', answer_ms: 197 },

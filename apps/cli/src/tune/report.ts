@@ -1,6 +1,6 @@
 /** What `inferry tune` prints: the settings compared, the best one's curve, and what follows from it. Pure. */
 import { answerMs } from '@inferry/scheduling';
-import { type Candidate, candidateOf, type Goal, rateOf, threadsOf } from './choose.ts';
+import { type Candidate, candidateOf, type Goal, rateOf } from './choose.ts';
 import { latencyOf, type Setup, type SetupCurve } from './curve.ts';
 import { barWithMark, bar, figure, table } from './plot.ts';
 
@@ -49,21 +49,20 @@ function headline({ device, goal, hardware, inputs, model }: TuneResult): string
 }
 
 function settingsTable({ best, curves, goal, now }: TuneResult): string[] {
-  const titles = [
-    '',
+  const names = [
     'instances',
     'threads',
     'batch',
-    'p50 ms',
-    'p95 ms',
-    '±%',
-    'answer ms',
+    'p50',
+    'p95',
+    'answer',
     'rows/s',
-    'memory MB',
+    'MB',
     'bound by',
   ];
-  const rows = curves
-    .map((curve) => candidateOf(curve, goal))
+  const candidates = curves.map((curve) => candidateOf(curve, goal));
+  const uncertainty = Math.max(...candidates.map(({ point }) => point.uncertainty));
+  const rows = candidates
     .toSorted((a, b) => b.rowsPerSecond - a.rowsPerSecond)
     .map((candidate) => {
       const { curve, point } = candidate;
@@ -76,14 +75,16 @@ function settingsTable({ best, curves, goal, now }: TuneResult): string[] {
         String(point.rows),
         figure(point.p50Ms),
         figure(point.p95Ms),
-        figure(point.uncertainty * 100),
         figure(candidate.answerMs),
         figure(candidate.rowsPerSecond),
         figure(curve.peakBytes / mebibyte),
-        candidate.isFeasible ? boundWord(candidate) : 'misses the target',
+        candidate.isFeasible ? boundWord(candidate) : 'too slow',
       ];
     });
-  return table(titles, rows);
+  return [
+    `Times in ms (means ±${figure(uncertainty * 100)} %); answer: with the wait for a batch; MB: peak`,
+    ...table(['', ...names], rows),
+  ];
 }
 
 /** Latency to the left, throughput to the right, one line a batch size. */
@@ -128,8 +129,9 @@ function recommendation(result: TuneResult): string[] {
   const current = curves.find(
     ({ instances, threads }) => instances === now.instances && threads === now.threads,
   );
+  const size = goal.rowsMax === 1 ? 'one row a run' : `max_batch_size ${point.rows}`;
   const lines = [
-    `Best: max_batch_size ${point.rows}, ${setupText(curve)}: ${figure(best.rowsPerSecond)} rows/s; ${sum(result, point.rows)}`,
+    `Best: ${size}, ${setupText(curve)}: ${figure(best.rowsPerSecond)} rows/s; ${sum(result, point.rows)}`,
     `Why: ${why(result)}`,
   ];
   if (current !== undefined && current !== curve) {
@@ -172,7 +174,7 @@ function why({ best, curves, goal }: TuneResult): string {
     case 'knee':
       return `a larger batch does not pay: a row costs no less in it than in a batch of ${point.rows}.${others}`;
     case 'rows_max':
-      return `${goal.rowsMax} rows is the most that was to be tried.${others}`;
+      return `${goal.rowsMax === 1 ? 'runs of one row are' : `${goal.rowsMax} rows is`} the most that was to be tried.${others}`;
     case 'slower':
       return `larger batches have a lower throughput.${others}`;
     case 'memory':
@@ -189,7 +191,7 @@ function why({ best, curves, goal }: TuneResult): string {
 function boundWord({ bound, curve }: Candidate): string {
   switch (bound) {
     case 'rows_max':
-      return 'most rows tried';
+      return '--max-batch';
     case 'slower':
       return 'knee';
     case 'failed':
@@ -211,12 +213,17 @@ function counted(count: number, what: string): string {
 }
 
 /** The same as plain data. */
-export function reportJson({ best, curves, goal, ...result }: TuneResult): object {
+export function reportJson(result: TuneResult): object {
+  const { best, curves, device, failures, goal, hardware, inputs, model, now } = result;
   const { curve, point } = best;
   return {
-    ...result,
+    model,
+    device,
+    hardware,
+    inputs,
     latency_target_ms: goal.latencyTargetMs,
     overhead_ms: goal.overheadMs,
+    now: { instances: now.instances, intra_op_threads: now.threads },
     feasible: best.isFeasible,
     best: {
       max_batch_size: point.rows,
@@ -227,7 +234,6 @@ export function reportJson({ best, curves, goal, ...result }: TuneResult): objec
       answer_ms: best.answerMs,
       least_answer_ms: best.leastAnswerMs,
       rows_per_second: best.rowsPerSecond,
-      threads: threadsOf(curve),
     },
     settings: curves.map(({ end, instances, peakBytes, points, preparedIn, threads }) => ({
       instances,
@@ -245,6 +251,11 @@ export function reportJson({ best, curves, goal, ...result }: TuneResult): objec
         compute_ms: each.computeMs,
         uncertainty: Number.isFinite(each.uncertainty) ? each.uncertainty : null,
       })),
+    })),
+    not_measured: failures.map(({ instances, reason, threads }) => ({
+      instances,
+      intra_op_threads: threads,
+      reason,
     })),
   };
 }

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { threadsOf } from './choose.ts';
 import { setupsFor } from './setups.ts';
 
 const now = { threads: 1, instances: 1 };
@@ -14,7 +13,7 @@ test('two cores: one or two instances, or two threads', () => {
 
 test.each([1, 2, 3, 6, 8, 16, 96])('%d cores are never oversubscribed, and used up', (cores) => {
   const setups = setupsFor('cpu', cores, now);
-  const threads = setups.map(threadsOf);
+  const threads = setups.map(({ instances, threads }) => instances * threads);
   expect(Math.max(...threads)).toBe(cores);
   expect(setups.length).toBeLessThanOrEqual(16);
   expect(new Set(setups.map((setup) => JSON.stringify(setup))).size).toBe(setups.length);
