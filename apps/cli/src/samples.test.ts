@@ -70,6 +70,19 @@ test.each([
   expect(samples).toMatchObject({ ok: false, error: expect.stringMatching(words) });
 });
 
+test('a file beside folders of labels is an error, and not passed over', async () => {
+  await put('7/a.jpg', Uint8Array.of(2));
+  await put('notes.txt', {});
+  expect(await readSamples([folder], await model('digits'), '--samples')).toMatchObject({
+    ok: true,
+  });
+  await put('b.png', Uint8Array.of(2));
+  expect(await readSamples([folder], await model('digits'), '--samples')).toMatchObject({
+    ok: false,
+    error: `--samples ${folder}: "b.png" lies beside folders, whose names are labels; move it into one`,
+  });
+});
+
 test('a model without a pipeline takes no files', async () => {
   const digits: ModelManifest = { ...(await model('digits')), preprocess: { kind: 'none' } };
   expect(await readSamples([folder], digits, '--samples')).toMatchObject({

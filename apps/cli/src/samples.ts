@@ -3,10 +3,10 @@
  * images, and JSON files with a row or a list of rows.
  */
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { ModelManifest, PipelineRow } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
-import { type Input, readInputs } from './bench/inputs.ts';
+import { type Input, inputBytesMax, mediaTypeOf, readInputs, tooLarge } from './bench/inputs.ts';
 
 export interface Sample {
   /** The file, and the place in it where it holds several. */
@@ -34,23 +34,27 @@ export async function readSamples(
     );
   }
   const samples: Sample[] = [];
+  let bytes = 0;
   for (const path of paths) {
-    const labels = await subfoldersOf(path);
+    const labels = await labelsOf(path);
+    if (!labels.ok) return err(`${flag} ${path}: ${labels.error}`);
     // A folder of folders has its files in them; one without is read itself.
-    const sources = labels.length === 0 ? [path] : labels.map((label) => join(path, label));
+    const sources = labels.value.length === 0 ? [path] : labels.value.map((one) => join(path, one));
     for (const [i, source] of sources.entries()) {
       const inputs = await readInputs([source], flag);
       if (!inputs.ok) return inputs;
       for (const input of inputs.value) {
-        const read = samplesIn(input, manifest, labels[i] ?? null);
+        const read = samplesIn(input, manifest, labels.value[i] ?? null);
         if (!read.ok) return err(`${input.name}: ${read.error}`);
         samples.push(...read.value);
+        bytes += input.bytes.length;
       }
+      if (bytes > inputBytesMax) return err(tooLarge(flag));
+      if (samples.length > rowsMax) return err(`${flag}: there are more than ${rowsMax} samples`);
     }
   }
   const stranger = strangeLabel(samples, manifest);
   if (stranger !== undefined) return err(stranger);
-  if (samples.length > rowsMax) return err(`${flag}: there are more than ${rowsMax} samples`);
   return samples.length === 0 ? err(`${flag}: there is no sample`) : ok(samples);
 }
 
@@ -67,14 +71,19 @@ function strangeLabel(
   return `${sample.name}: "${sample.label ?? ''}" is none of the model's ${labels.length} labels (${some}${labels.length > 10 ? ', ...' : ''})`;
 }
 
-async function subfoldersOf(path: string): Promise<readonly string[]> {
+/** The folders in a folder, without hidden ones. A file beside them would be passed over: it is an error. */
+async function labelsOf(path: string): Promise<Result<readonly string[], string>> {
   try {
     const entries = await readdir(path, { withFileTypes: true });
     const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-    return folders.map((folder) => basename(folder.name)).toSorted();
+    const stray = entries.find((entry) => entry.isFile() && mediaTypeOf(entry.name) !== undefined);
+    if (folders.length > 0 && stray !== undefined) {
+      return err(`"${stray.name}" lies beside folders, whose names are labels; move it into one`);
+    }
+    return ok(folders.map(({ name }) => name).toSorted());
   } catch {
     // A file, or nothing: whoever reads it says so.
-    return [];
+    return ok([]);
   }
 }
 

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { mkdtemp, mkdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,7 +55,9 @@ test('the model is asked for, one request goes first, then each load is measured
   expect(JSON.parse(Buffer.from(sent[1]!.body!).toString())).toMatchObject({
     input: { inputs: [{ name: 'x', shape: [1, 2] }] },
   });
-  expect(stdout).toMatch(/concurrency 1: stable[\s\S]*concurrency 2: stable[\s\S]*load +req\/s/u);
+  expect(stdout).toMatch(
+    /concurrency 1: stable[\s\S]*concurrency 2: stable[\s\S]*concurrency +req\/s/u,
+  );
 });
 
 test('a share of errors above what is allowed ends with 1', async () => {
@@ -76,13 +79,23 @@ test('a folder that files cannot be written to is told before anything is sent',
   expect(stderr).toMatch(/^inferry: --csv .*x\.csv: ENOENT/u);
 });
 
+test('a folder in the place of a file is told before anything is sent', async () => {
+  const { code, stderr, sent } = await run(`m ${quick} --json ${folder}`);
+  expect([code, sent.length]).toEqual([2, 0]);
+  expect(stderr).toBe(`inferry: --json ${folder}: is a folder\n`);
+});
+
 test('a file that cannot be written at the end is told, after the tables', async () => {
-  const file = join(folder, 'taken');
-  await mkdir(file);
-  const { code, stdout, stderr } = await run(`m ${quick} --json ${file}`);
+  const place = join(folder, 'gone');
+  await mkdir(place);
+  const answer = (): ScriptedAnswer => {
+    rmSync(place, { recursive: true, force: true });
+    return succeeded;
+  };
+  const { code, stdout, stderr } = await run(`m ${quick} --json ${place}/x.json`, { answer });
   expect(code).toBe(1);
   expect(stdout).toContain('concurrency 1: stable');
-  expect(stderr).toMatch(/--json .*taken: EISDIR/u);
+  expect(stderr).toMatch(/--json .*x\.json: ENOENT/u);
 });
 
 test('a document on standard output is alone there', async () => {

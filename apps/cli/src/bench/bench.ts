@@ -2,7 +2,7 @@
  * `inferry bench MODEL`: asks the server, measures each load, prints the tables and writes the files. Data
  * goes to standard output, everything else to standard error.
  */
-import { access, constants, writeFile } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, err, ok, type Random, type Result, seededRandom } from '@inferry/runtime';
 import { csvOf } from './csv.ts';
@@ -144,7 +144,9 @@ async function checkFiles({ json, csv }: BenchOptions): Promise<Result<void, str
   ] as const) {
     if (file === null || file === '-') continue;
     try {
-      await access(dirname(file), constants.W_OK);
+      const there = await stat(file).catch(() => null);
+      if (there?.isDirectory() === true) return err(`${flag} ${file}: is a folder`);
+      await access(there === null ? dirname(file) : file, constants.W_OK);
     } catch (cause) {
       return err(`${flag} ${file}: ${(cause as Error).message}`);
     }

@@ -27,7 +27,7 @@ const known = Object.keys(mediaTypes).join(' ');
 
 const filesMax = 1_000;
 /** All of them are held in memory. */
-const bytesMax = 1024 * 1024 * 1024;
+export const inputBytesMax = 1024 * 1024 * 1024;
 
 /**
  * The files at `paths`, in that order; of a folder those with an ending that is known, by name, without
@@ -50,7 +50,7 @@ export async function readInputs(
     const input = await readInput(file, flag);
     if (!input.ok) return input;
     total += input.value.bytes.length;
-    if (total > bytesMax) return err(`${flag}: the files are larger than ${bytesMax} bytes`);
+    if (total > inputBytesMax) return err(tooLarge(flag));
     inputs.push(input.value);
   }
   return ok(inputs);
@@ -83,6 +83,11 @@ async function readInput(path: string, flag: string): Promise<Result<Input, stri
   }
 }
 
-function mediaTypeOf(path: string): string | undefined {
+export function tooLarge(flag: string): string {
+  return `${flag}: the files are larger than ${inputBytesMax} bytes`;
+}
+
+/** Undefined for a file that is no input. */
+export function mediaTypeOf(path: string): string | undefined {
   return mediaTypes[extname(path).toLowerCase()];
 }
