@@ -14,7 +14,9 @@ export interface MeasuringOptions {
   readonly onPoint: (point: CurvePoint) => void;
 }
 
-/** Beyond the time to measure: for the start, and for the one run that is under way when it is over. */
+/** From the start of the process to a model that is loaded and warm. */
+const loadMsMax = 600_000;
+/** Beyond the time to measure: for the one run that is under way when it is over. */
 const graceMs = 60_000;
 
 /**
@@ -35,6 +37,13 @@ export async function measureInProcess(
   let preparedIn: SetupCurve['preparedIn'] = null;
   let end: CurveEnd | null = null;
   let unloadable: string | null = null;
+  let late: string | null = null;
+  const killAfter = (ms: number, reason: string): (() => void) =>
+    clock.after(ms, () => {
+      late = reason;
+      child.kill('SIGKILL');
+    });
+  let cancel = killAfter(loadMsMax, `the model was not loaded within ${loadMsMax / 1_000} s`);
   child.on('message', (message) => {
     const report = message as MeasureReport;
     switch (report.kind) {
@@ -43,6 +52,8 @@ export async function measureInProcess(
         break;
       case 'loaded':
         ({ preparedIn } = report);
+        cancel();
+        cancel = killAfter(request.msMax + graceMs, 'a batch did not end in time');
         break;
       case 'point':
         ({ peakBytes } = report);
@@ -53,11 +64,6 @@ export async function measureInProcess(
         ({ end, peakBytes } = report);
         break;
     }
-  });
-  let isLate = false;
-  const cancel = clock.after(request.msMax + graceMs, () => {
-    isLate = true;
-    child.kill('SIGKILL');
   });
   const death = await new Promise<string>((resolve) => {
     child.once('error', (cause) => resolve(cause.message));
@@ -72,9 +78,8 @@ export async function measureInProcess(
   const sorted = points.toSorted((a, b) => a.rows - b.rows);
   const last = sorted.at(-1);
   const nextRows = last === undefined ? 1 : last.rows * 2;
-  const reason = isLate ? 'a batch did not end in time' : death;
   const { setup } = request;
-  const why = end ?? { kind: 'failed' as const, rows: nextRows, reason };
+  const why = end ?? { kind: 'failed' as const, rows: nextRows, reason: late ?? death };
   if (last === undefined) return err(why.kind === 'failed' ? why.reason : 'there was no time');
   return ok({ ...setup, points: sorted, end: why, preparedIn, peakBytes });
 }
