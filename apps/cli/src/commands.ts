@@ -97,8 +97,8 @@ export const commands = [
     options: optimizeFlags,
     examples: [
       'inferry models optimize models/digits --samples models/digits/samples',
-      'inferry models optimize models/digits --to fp16 --to int8-static --samples heldout --install',
-      'inferry models optimize models/digits@1 --to int8 --samples heldout --min-agreement 0.95 --json',
+      'inferry models optimize models/digits --to fp16 --to int8-static --samples photos --install',
+      'inferry models optimize models/digits@1 --to int8 --samples photos --min-agreement 0.95 --json',
     ],
   },
   {

@@ -15,7 +15,7 @@ export const tuneFlags = [
     flag: 'input',
     placeholder: 'PATH',
     isRepeatable: true,
-    help: "An image, a JSON file with a row (an object, or a list of them), or a folder of these: the pipeline's own cost is measured too. Without it the model runs on zeros.",
+    help: "An image, a JSON file with a row (an object, or a list of them), or a folder of these: the pipeline's own cost is measured too, as INFERRY_PREPARE_IN and INFERRY_JPEG_DECODER set the workers. Without it the model runs on zeros.",
   },
   {
     flag: 'device',
