@@ -7,7 +7,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { planIsolation, runIsolating } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 import { fail } from './outcomes.ts';
-import type { Preparation } from './preparation/preparation.ts';
+import { outputsOf, type Preparation } from './preparation/preparation.ts';
 import { prepareAgain } from './prepare-batch.ts';
 import type { ReadyItem } from './ready-item.ts';
 import type { Slot, TimedRun } from './slots.ts';
@@ -82,7 +82,7 @@ async function runTogether(
   const limitMs = Math.min(...items.map(({ job }) => job.claim.job.executionTimeoutMs));
   const run = await slot.run(
     items.map((item) => item.take()),
-    outputsOf(items),
+    outputsOf(items.map((item) => item.facts)),
     limitMs,
   );
   if (run.kind === 'returned') return outputs(items, run, lane);
@@ -124,12 +124,6 @@ async function dismissOverdue(
     fail(job, failure('execution_timeout', detail), batchRows, lane);
   }
   return lane.settler.settle(lane.cls, jobs);
-}
-
-/** Empty (all outputs) when one of the items wants all of them. */
-function outputsOf(items: readonly ReadyItem[]): readonly string[] {
-  if (items.some((item) => item.facts.outputs.length === 0)) return [];
-  return [...new Set(items.flatMap((item) => item.facts.outputs))];
 }
 
 function rowsOf(items: readonly ReadyItem[]): number {

@@ -114,6 +114,14 @@ export interface ThreadPreparation {
 export interface HeldBatch {
   /** Plain data, for whoever asked. */
   readonly answer: unknown;
+  /**
+   * The run of the whole batch, in order, that will most likely be asked for: it begins at once, while the
+   * answer travels. Another run may be asked for all the same. Null where none is likely.
+   */
+  readonly expected: {
+    readonly rows: readonly number[];
+    readonly outputs: readonly string[];
+  } | null;
   /** Of the item at this position; views that hold until something else is prepared. */
   readonly tensors: (position: number) => readonly Tensor[];
   readonly close: () => void;

@@ -24,6 +24,12 @@ export interface ReadyFacts {
   readonly request: JobInput;
 }
 
+/** Names of the outputs that a run of these items computes; empty (all of them) when one wants all. */
+export function outputsOf(items: readonly Pick<ReadyFacts, 'outputs'>[]): readonly string[] {
+  if (items.some((item) => item.outputs.length === 0)) return [];
+  return [...new Set(items.flatMap((item) => item.outputs))];
+}
+
 export type NotReady =
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** The payload does not exist any more. */

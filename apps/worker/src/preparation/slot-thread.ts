@@ -1,9 +1,15 @@
 /** What a compute thread prepares with: it fetches its payloads on a connection of its own. */
 import type { ClassId } from '@inferry/contracts';
-import type { OpenThreadPreparation } from '@inferry/inference';
+import type { HeldBatch, OpenThreadPreparation } from '@inferry/inference';
 import { systemClock } from '@inferry/runtime';
 import { closeChunkDeps, openChunkDeps, prepareChunk, type ThreadData } from './prepare-chunk.ts';
-import type { NotReady, PreparationItem, PreparedChunk, ReadyFacts } from './preparation.ts';
+import {
+  type NotReady,
+  outputsOf,
+  type PreparationItem,
+  type PreparedChunk,
+  type ReadyFacts,
+} from './preparation.ts';
 
 export interface SlotRequest {
   readonly cls: ClassId;
@@ -20,8 +26,24 @@ export const openThreadPreparation: OpenThreadPreparation = async (data) => {
       const { cls, items } = request as SlotRequest;
       const chunk = await prepareChunk(cls, items, deps);
       const answer: SlotAnswer = { items: chunk.items, fetchMs: chunk.fetchMs };
-      return { answer, tensors: chunk.tensors, close: chunk.close };
+      const rowsMax = Math.max(1, deps.manifests.get(cls)?.maxBatchSize ?? 1);
+      const expected = expectedRun(chunk.items, rowsMax);
+      return { answer, expected, tensors: chunk.tensors, close: chunk.close };
     },
     close: () => closeChunkDeps(deps),
   };
 };
+
+/** Where all items are ready and may share a run, that is the run that follows. */
+function expectedRun(
+  items: readonly (ReadyFacts | NotReady)[],
+  rowsMax: number,
+): HeldBatch['expected'] {
+  const ready = items.filter((item) => item.kind === 'ready');
+  const rows = ready.map((item) => item.rows);
+  const isOne =
+    ready.length === items.length &&
+    new Set(ready.map((item) => item.shape)).size === 1 &&
+    rows.reduce((sum, own) => sum + own, 0) <= rowsMax;
+  return isOne ? { rows, outputs: outputsOf(ready) } : null;
+}

@@ -90,7 +90,13 @@ if (opened.ok) {
     }
     const prepared = await preparation.prepare(request);
     held.set(batch, prepared);
-    answer({ kind: 'prepared', answer: prepared.answer });
+    const { expected } = prepared;
+    const running =
+      expected === null ? null : { items: expected.rows.length, outputs: expected.outputs };
+    answer({ kind: 'prepared', answer: prepared.answer, running });
+    if (expected === null) return;
+    const items = expected.rows.map((rows, position) => ({ held: { batch, position }, rows }));
+    await run(session, items, expected.outputs);
   };
   const close = async (): Promise<void> => {
     await preparation?.close();

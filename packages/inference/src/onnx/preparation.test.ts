@@ -2,7 +2,7 @@
 import type { ModelManifest } from '@inferry/contracts';
 import { invariant, type Result } from '@inferry/runtime';
 import { repositoryPath } from '@inferry/testkit';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { ModelInstance, RunItem, ThreadPreparer } from '../port.ts';
 import { createOnnxBackend } from './onnx-backend.ts';
 import type { FixtureRequest } from './preparation.fixture.ts';
@@ -33,7 +33,7 @@ const manifest: ModelManifest = {
   session: { intraOpThreads: 1, graphOptimization: 'all' },
   warmupRows: [1],
 };
-const request: FixtureRequest = [
+const items: FixtureRequest['items'] = [
   [[1, 2]],
   [
     [3, 4],
@@ -41,6 +41,7 @@ const request: FixtureRequest = [
   ],
   [[7, 8]],
 ];
+const request: FixtureRequest = { items, isExpected: false };
 
 const open: ModelInstance[] = [];
 afterEach(async () => {
@@ -61,7 +62,7 @@ async function load(): Promise<{ instance: ModelInstance; preparer: ThreadPrepar
 }
 
 function heldItem(batch: number, position: number): RunItem {
-  return { held: { batch, position }, rows: request[position]?.length ?? 0 };
+  return { held: { batch, position }, rows: items[position]?.length ?? 0 };
 }
 
 async function answers(instance: ModelInstance, items: readonly RunItem[]): Promise<number[][]> {
@@ -111,7 +112,7 @@ test('each item is answered from its own tensors, whichever of a batch run toget
 test('two batches are held at a time', async () => {
   const { instance, preparer } = await load();
   const first = valueOf(await preparer.prepare(request)).batch;
-  const second = valueOf(await preparer.prepare([[[10, 20]]])).batch;
+  const second = valueOf(await preparer.prepare({ items: [[[10, 20]]], isExpected: false })).batch;
   preparer.drop(first);
   expect([preparer.holds(first), preparer.holds(second)]).toEqual([false, true]);
   expect(await answers(instance, [{ held: { batch: second, position: 0 }, rows: 1 }])).toEqual([
@@ -119,10 +120,50 @@ test('two batches are held at a time', async () => {
   ]);
 });
 
+describe('a run that begins with its preparation', () => {
+  const expected = { items, isExpected: true };
+
+  test('is the answer to the one who asks for it, and to that one alone', async () => {
+    const { instance, preparer } = await load();
+    const { batch } = valueOf(await preparer.prepare(expected));
+    const all = [0, 1, 2].map((i) => heldItem(batch, i));
+    const whole = [
+      [1, 2],
+      [3, 4, 5, 6],
+      [7, 8],
+    ];
+    expect(await answers(instance, all)).toEqual(whole);
+    expect(await answers(instance, all)).toEqual(whole);
+  });
+
+  test('is passed over where something else is wanted', async () => {
+    const { instance, preparer } = await load();
+    const { batch } = valueOf(await preparer.prepare(expected));
+    expect(await answers(instance, [heldItem(batch, 2), heldItem(batch, 0)])).toEqual([
+      [7, 8],
+      [1, 2],
+    ]);
+  });
+
+  test('is passed over where nothing is wanted: the next batch is prepared, or the thread ends', async () => {
+    const { instance, preparer } = await load();
+    await preparer.prepare(expected);
+    const next = { items: [[[10, 20] as const]], isExpected: true };
+    const { batch } = valueOf(await preparer.prepare(next));
+    expect(await answers(instance, [{ held: { batch, position: 0 }, rows: 1 }])).toEqual([
+      [10, 20],
+    ]);
+    await preparer.prepare(expected);
+  });
+});
+
 test('a preparation that breaks takes its thread along, and the next one has a new thread', async () => {
   const { instance, preparer } = await load();
   const before = valueOf(await preparer.prepare(request)).batch;
-  expect(await preparer.prepare([])).toMatchObject({ ok: false, error: { code: 'model_error' } });
+  expect(await preparer.prepare({ items: [], isExpected: false })).toMatchObject({
+    ok: false,
+    error: { code: 'model_error' },
+  });
   expect(preparer.holds(before)).toBe(false);
   const { batch } = valueOf(await preparer.prepare(request));
   expect(await answers(instance, [heldItem(batch, 0)])).toEqual([[1, 2]]);

@@ -14,7 +14,7 @@ import type {
 import { posted } from './transfer.ts';
 
 type Ready = Extract<FirstAnswer, { kind: 'ready' }>;
-interface Gone {
+export interface Gone {
   readonly kind: 'gone';
   readonly reason: string;
 }
@@ -23,6 +23,8 @@ export class ThreadHandle {
   readonly #worker: Worker;
   #gone: Gone | null = null;
   readonly #dropped: number[] = [];
+  /** The answer of a run that a preparation began. */
+  #begun: Promise<FromThread | Gone> | null = null;
   /** Whoever waits for the thread's next message. */
   #settle: ((answer: FromThread | Gone) => void) | null = null;
 
@@ -62,12 +64,7 @@ export class ThreadHandle {
           : { tensors: item.tensors.map((tensor) => posted(tensor, moved)), rows: item.rows },
       ),
     };
-    const answer = await this.#ask(message, [...moved]);
-    invariant(
-      answer.kind === 'ran' || answer.kind === 'threw' || answer.kind === 'gone',
-      'a run is answered',
-    );
-    return answer;
+    return runAnswer(await this.#ask(message, [...moved]));
   }
 
   /** As {@link run}. */
@@ -77,6 +74,14 @@ export class ThreadHandle {
     const answer = await this.#ask({ kind: 'prepare', batch, request, drop }, []);
     invariant(answer.kind === 'prepared' || answer.kind === 'gone', 'a preparation is answered');
     return answer;
+  }
+
+  /** The answer of the run that a preparation began, once; to be awaited before anything else is asked. */
+  async begun(): Promise<RunAnswer | Gone> {
+    const begun = this.#begun;
+    this.#begun = null;
+    invariant(begun !== null, 'a preparation has begun a run');
+    return runAnswer(await begun);
   }
 
   /** Nothing of the batch is run any more. The thread hears of it when there is more to do. */
@@ -111,12 +116,22 @@ export class ThreadHandle {
     const settle = this.#settle;
     this.#settle = null;
     settle?.(answer);
+    // The answer of its run may be the next message already.
+    if (answer.kind === 'prepared' && answer.running !== null) this.#begun = this.#next();
   }
 
   #end(reason: string): void {
     this.#gone ??= { kind: 'gone', reason };
     this.#answer(this.#gone);
   }
+}
+
+function runAnswer(answer: FromThread | Gone): RunAnswer | Gone {
+  invariant(
+    answer.kind === 'ran' || answer.kind === 'threw' || answer.kind === 'gone',
+    'a run is answered',
+  );
+  return answer;
 }
 
 export interface StartedThread {

@@ -53,6 +53,8 @@ export type RunAnswer =
 export interface PreparedAnswer {
   readonly kind: 'prepared';
   readonly answer: unknown;
+  /** The run that has begun; its answer follows. */
+  readonly running: { readonly items: number; readonly outputs: readonly string[] } | null;
 }
 
 export type FromThread = FirstAnswer | RunAnswer | PreparedAnswer;
