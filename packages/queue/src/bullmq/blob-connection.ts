@@ -3,16 +3,22 @@
  * without being copied in between, which a general client does several times (200 us of CPU for a value of
  * 230 KB against 40). Fails at once while Redis is away, and connects again by itself.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type Emitter, invariant, systemClock } from '@inferry/runtime';
+import { type Clock, type Emitter, every, invariant, systemClock } from '@inferry/runtime';
 import type { Payload, QueueEvents } from '../port.ts';
 import { type BlobReply, BlobReplies } from './blob-replies.ts';
 import { type ConnectionOptions, retryMs } from './connection.ts';
 import { type RedisAddress, redisAddress } from './redis-address.ts';
 
-/** A server that says nothing for so long while it owes a reply is away. */
-const silentMsMax = 10_000;
+/** How often it is looked at whether Redis still answers. */
+const lookMs = 1_000;
+/** A connection that does not stand after so many looks is given up, and made anew. */
+const connectLooksMax = 2;
+/** A server that has said nothing between so many looks while it owes a reply is away. */
+const silentLooksMax = 10;
+/** A connection that is not used is tried by the system after so long: routers forget those that are silent. */
+const keepAliveMs = 60_000;
 const chunkBytes = 256 * 1024;
 /** Memory of values at least so large is used again, rounded up: so many buffers of at most so many bytes. */
 const largeBytes = 32 * 1024;
@@ -31,19 +37,31 @@ type Argument = string | Payload;
 export class BlobConnection {
   readonly #address: RedisAddress;
   readonly #events: Emitter<QueueEvents>;
+  readonly #clock: Clock;
   readonly #kept: ArrayBuffer[] = [];
+  /** Being connected, or standing; null between two attempts. */
   #socket: Socket | null = null;
-  /** Resolves when the connection stands; rejects when this attempt fails. */
-  #attempt: Promise<void> = Promise.resolve();
+  #isStanding = false;
+  /** Pending during the first attempt only: whoever comes later is told at once whether the connection stands. */
+  #standing: Promise<void>;
   #waiting: Waiting[] = [];
+  /** Since the last sign of life. Looks and no clock: while this process was held up, nobody was silent. */
+  #quietLooks = 0;
   #failures = 0;
   #isClosed = false;
   #cancelRetry = (): void => undefined;
 
-  constructor({ url }: ConnectionOptions, events: Emitter<QueueEvents>) {
+  constructor(
+    { url }: ConnectionOptions,
+    events: Emitter<QueueEvents>,
+    clock: Clock = systemClock,
+  ) {
     this.#address = redisAddress(url);
     this.#events = events;
-    this.#connect();
+    this.#clock = clock;
+    this.#standing = this.#connect();
+    // Whoever sends a command hears of it.
+    this.#standing.catch(() => undefined);
   }
 
   /** Values in the order of the keys, null where there is none. Throws what {@link causeOf} reads. */
@@ -79,6 +97,7 @@ export class BlobConnection {
     }
   }
 
+  /** Also while it is being connected. */
   close(): void {
     this.#isClosed = true;
     this.#cancelRetry();
@@ -86,36 +105,41 @@ export class BlobConnection {
   }
 
   async #command(words: readonly Argument[]): Promise<BlobReply> {
-    await this.#attempt;
-    const socket = this.#socket;
-    if (socket === null) throw new Error('Redis is away');
-    return send(socket, this.#waiting, words);
+    await this.#standing;
+    if (this.#socket === null || !this.#isStanding) throw new Error('Redis is away');
+    return this.#send(this.#socket, words);
   }
 
-  #connect(): void {
+  /** Resolves when the connection stands; rejects when this attempt fails. The next one is due then. */
+  #connect(): Promise<void> {
     const { at } = this.#address;
     const onread = this.#reading((cause) => socket.destroy(cause));
     const isTls = 'isTls' in at && at.isTls;
-    const options = { ...at, onread, noDelay: true };
+    const alive = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs };
+    const options = { ...at, ...alive, onread };
     const socket: Socket = isTls
-      ? connectTls({ ...options, servername: at.host })
+      ? connectTls({ ...options, ...(isIP(at.host) === 0 ? { servername: at.host } : {}) })
       : connectTcp(options);
-    let lost: Error | undefined;
-    socket.setTimeout(silentMsMax, () => {
-      if (this.#waiting.length > 0) socket.destroy(new Error('Redis does not answer'));
+    this.#socket = socket;
+    this.#quietLooks = 0;
+    const stopLooking = every(this.#clock, lookMs, () => {
+      this.#quietLooks += 1;
+      const looksMax = this.#isStanding ? silentLooksMax : connectLooksMax;
+      const isOwed = !this.#isStanding || this.#waiting.length > 0;
+      if (isOwed && this.#quietLooks >= looksMax) {
+        socket.destroy(new Error('Redis does not answer'));
+      }
     });
+    let lost = new Error('Redis closed the connection');
     socket.on('error', (cause) => (lost = cause));
-    socket.once('close', () =>
-      this.#lost(socket, lost ?? new Error('Redis closed the connection')),
-    );
-    this.#attempt = new Promise((resolve, reject) => {
-      socket.once(isTls ? 'secureConnect' : 'connect', () => {
-        void this.#greet(socket, resolve);
+    return new Promise((resolve, reject) => {
+      socket.once(isTls ? 'secureConnect' : 'connect', () => void this.#greet(socket, resolve));
+      socket.once('close', () => {
+        stopLooking();
+        this.#lost(lost);
+        reject(lost);
       });
-      socket.once('close', () => reject(lost ?? new Error('Redis is away')));
     });
-    // Whoever sends a command hears of it.
-    this.#attempt.catch(() => undefined);
   }
 
   /** Replies are read out of one buffer, into which the socket writes again and again. */
@@ -130,6 +154,7 @@ export class BlobConnection {
       (bytes) => this.#take(bytes),
     );
     const callback = (bytes: number): boolean => {
+      this.#quietLooks = 0;
       try {
         replies.push(buffer.subarray(0, bytes));
       } catch (cause) {
@@ -149,30 +174,33 @@ export class BlobConnection {
       ...(database === 0 ? [] : [['SELECT', String(database)]]),
     ];
     try {
-      for (const words of greeting) await send(socket, this.#waiting, words);
+      for (const words of greeting) await this.#send(socket, words);
     } catch (cause) {
       socket.destroy(cause as Error);
       return;
     }
-    this.#socket = socket;
+    this.#isStanding = true;
     this.#failures = 0;
+    this.#standing = Promise.resolve();
     this.#events.emit('connected', { client: 'payloads' });
     onDone();
   }
 
-  #lost(socket: Socket, cause: Error): void {
-    if (this.#socket === socket) {
-      this.#socket = null;
-      this.#events.emit('disconnected', { client: 'payloads' });
-    }
+  #lost(cause: Error): void {
+    const wasStanding = this.#isStanding;
+    this.#socket = null;
+    this.#isStanding = false;
+    this.#standing = Promise.reject(cause);
+    this.#standing.catch(() => undefined);
+    if (wasStanding) this.#events.emit('disconnected', { client: 'payloads' });
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { reject } of waiting) reject(cause);
     if (this.#isClosed) return;
     this.#failures += 1;
-    this.#attempt = Promise.reject(cause);
-    this.#attempt.catch(() => undefined);
-    this.#cancelRetry = systemClock.after(retryMs(this.#failures), () => this.#connect());
+    this.#cancelRetry = this.#clock.after(retryMs(this.#failures), () => {
+      this.#connect().catch(() => undefined);
+    });
   }
 
   #take(bytes: number): Uint8Array {
@@ -182,26 +210,32 @@ export class BlobConnection {
     const buffer = kept ?? new ArrayBuffer(Math.ceil(bytes / roundBytes) * roundBytes);
     return new Uint8Array(buffer, 0, bytes);
   }
+
+  #send(socket: Socket, words: readonly Argument[]): Promise<BlobReply> {
+    // Later commands are no sign of life: writing says nothing of who reads.
+    if (this.#waiting.length === 0) this.#quietLooks = 0;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      write(socket, words);
+    });
+  }
 }
 
 /** Large arguments are handed to the socket as they are. */
-function send(socket: Socket, waiting: Waiting[], words: readonly Argument[]): Promise<BlobReply> {
-  return new Promise((resolve, reject) => {
-    waiting.push({ resolve, reject });
-    socket.cork();
-    let head = `*${words.length}\r\n`;
-    for (const word of words) {
-      if (typeof word === 'string') {
-        head += `$${Buffer.byteLength(word)}\r\n${word}\r\n`;
-        continue;
-      }
-      const pieces = word instanceof Uint8Array ? [word] : word;
-      const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      socket.write(`${head}$${size}\r\n`);
-      for (const piece of pieces) socket.write(piece);
-      head = '\r\n';
+function write(socket: Socket, words: readonly Argument[]): void {
+  socket.cork();
+  let head = `*${words.length}\r\n`;
+  for (const word of words) {
+    if (typeof word === 'string') {
+      head += `$${Buffer.byteLength(word)}\r\n${word}\r\n`;
+      continue;
     }
-    socket.write(head);
-    socket.uncork();
-  });
+    const pieces = word instanceof Uint8Array ? [word] : word;
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    socket.write(`${head}$${size}\r\n`);
+    for (const piece of pieces) socket.write(piece);
+    head = '\r\n';
+  }
+  socket.write(head);
+  socket.uncork();
 }
