@@ -207,8 +207,7 @@ async function settleAll(
     const { claims } = await queue.claim(cls, { workerId, ...request });
     const settlements = claims.map((claim) => ({ claim, outcome }));
     if (claims.length > 0) await queue.settle(cls, settlements);
-    // A signal of its own for each wait, which leaves listeners on it.
-    else await queue.awaitWork(workerId, [cls], AbortSignal.any([signal]));
+    else await queue.awaitWork(workerId, [cls], signal);
   }
 }
 

@@ -2,6 +2,7 @@
  * What every JobQueue promises, as tests. Run by memory-queue.test.ts and bullmq-queue.redis.test.ts.
  * tidy-allow: one list of promises, read top to bottom.
  */
+import { getEventListeners } from 'node:events';
 import {
   type ClassId,
   classOf,
@@ -577,6 +578,7 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       const waiting = queue.awaitWork('w1', [cls, classOf('elsewhere', '1')], stop.signal);
       await add();
       await waiting;
+      expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
       expect(await take()).toHaveLength(1);
       const idle = queue.awaitWork('w1', [classOf('elsewhere', '1')], stop.signal);
       stop.abort();

@@ -30,29 +30,26 @@ export class WorkSignal {
 
   async wait(workerId: string, classes: readonly ClassId[], signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const abandoned = this.#pending;
-    if (abandoned !== undefined) {
-      const tookMarker = await Promise.race([abandoned, aborted(signal).then(() => undefined)]);
-      if (tookMarker === undefined) return;
-      this.#pending = undefined;
-      // The abandoned call took somebody's wake-up: pass it on as ours, the caller claims and finds out.
-      if (tookMarker) return;
-    }
-    const block = this.#block(workerId, classes);
-    this.#pending = block;
-    const onAbort = (): void => {
-      // Ends the blocking call; when Redis is away, the call ends with the connection instead.
-      this.#deps.commands.zadd(this.#deps.wakeKeyOf(workerId), 0, '0').catch(() => undefined);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
+    const abort = abortOf(signal);
     try {
-      const isDone = await Promise.race([
-        block.then(() => true),
-        aborted(signal).then(() => false),
-      ]);
-      if (isDone) this.#pending = undefined;
+      const abandoned = this.#pending;
+      if (abandoned !== undefined) {
+        const tookMarker = await Promise.race([abandoned, abort.comes]);
+        if (tookMarker === undefined) return;
+        this.#pending = undefined;
+        // The abandoned call took somebody's wake-up: pass it on as ours, the caller claims and finds out.
+        if (tookMarker) return;
+      }
+      const block = this.#block(workerId, classes);
+      this.#pending = block;
+      const took = await Promise.race([block, abort.comes]);
+      if (took !== undefined) this.#pending = undefined;
+      else {
+        // Ends the blocking call; when Redis is away, the call ends with the connection instead.
+        this.#deps.commands.zadd(this.#deps.wakeKeyOf(workerId), 0, '0').catch(() => undefined);
+      }
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      abort.forget();
     }
   }
 
@@ -78,9 +75,15 @@ export class WorkSignal {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
+/** `comes` resolves when the signal aborts, unless `forget` was called: it leaves no listener on a signal that lives on. */
+function abortOf(signal: AbortSignal): {
+  readonly comes: Promise<undefined>;
+  readonly forget: () => void;
+} {
+  let onAbort = (): void => undefined;
+  const comes = new Promise<undefined>((resolve) => {
+    onAbort = () => resolve(undefined);
+  });
+  signal.addEventListener('abort', onAbort, { once: true });
+  return { comes, forget: () => signal.removeEventListener('abort', onAbort) };
 }
