@@ -27,8 +27,9 @@ const echo = classOf('echo', '1');
 const warm: ModelManifest = { ...modelManifest, warmupRows: [1, 4] };
 const simulated = { runMs: 20, rowMs: 10, failOn: null, hangOn: null, crashOn: null };
 
+const outline = { rows: 1, tenant: defaultTenant, priority: 'normal', payloadBytes: 1 } as const;
+
 async function quoteOf({ queue }: Pick<Fixture<never>, 'queue'>): Promise<Estimate | null> {
-  const outline = { rows: 1, tenant: defaultTenant, priority: 'normal', payloadBytes: 1 } as const;
   const quote = await queue.quote({ class: echo, ...outline }, takesAll);
   if (!quote.ok) throw new Error(quote.error.detail);
   return quote.value;
@@ -114,6 +115,43 @@ describe('offers', () => {
     await fixture.submit(1);
     await advance(fixture.clock, 1_000);
     expect(oneRowMs()).toBeGreaterThan(50);
+    await close(fixture);
+  });
+
+  test('of an idle class that is slow indeed let no more in once a run has shown it', async () => {
+    const admission = { mode: 'target', budgetMs: 25, onInfeasible: 'refuse' } as const;
+    const slow = { ...warm, admission, simulated: { ...simulated, runMs: 40 } };
+    const fixture = virtualFixture({ manifests: [slow] });
+    await fixture.worker.start();
+    await advance(fixture.clock, 2_100);
+    const terms = { ...takesAll, budget: { usedMs: 0, budgetMs: 25, needsWorker: false } };
+    let taken = 0;
+    for (let i = 0; i < 80; i += 1) {
+      const quote = await fixture.queue.quote({ class: echo, ...outline }, terms);
+      if (quote.ok) {
+        taken += 1;
+        await fixture.submit(1);
+      }
+      await advance(fixture.clock, 10);
+    }
+    // The first one, and who came while it ran.
+    expect(taken).toBeGreaterThanOrEqual(1);
+    expect(taken).toBeLessThanOrEqual(4);
+    await close(fixture);
+  });
+
+  test('of a class whose runs are long do not take it for idle while one is under way', async () => {
+    const admission = { mode: 'target', budgetMs: 2_000, onInfeasible: 'refuse' } as const;
+    const slow = { ...warm, admission, simulated: { ...simulated, runMs: 5_000 } };
+    const { offers, wrapQueue } = listening();
+    const fixture = virtualFixture({ manifests: [slow], wrapQueue });
+    await fixture.worker.start();
+    await fixture.submit(1, { executionTimeoutMs: 60_000 });
+    offers.splice(0);
+    await advance(fixture.clock, 4_500);
+    expect(offers.length).toBeGreaterThan(0);
+    for (const offer of offers) expect(offer?.points[0]?.ms).toBeGreaterThan(5_000);
+    await advance(fixture.clock, 1_000);
     await close(fixture);
   });
 
@@ -253,6 +291,7 @@ describe('promises', () => {
         promiseEnded: (_, seconds, isMissed) => void told.push(['ended', seconds, isMissed]),
         waitBound: (_, ratio) => void told.push(['bound', ratio]),
       },
+      () => undefined,
     );
     return { told, watch };
   }
@@ -260,10 +299,10 @@ describe('promises', () => {
   test('that were missed make the next ones more careful, for a while', () => {
     const { told, watch } = watched();
     watch.settled(claim, 1_300);
-    watch.tick();
+    watch.tick(false);
     expect(watch.safety).toBeCloseTo(1.1);
     watch.settled(claim, 1_150);
-    watch.tick();
+    watch.tick(false);
     expect(watch.safety).toBeLessThan(1.1);
     expect(told).toEqual([
       ['ended', 0.1, true],
@@ -274,7 +313,7 @@ describe('promises', () => {
   test('that were a little late, but within the budget, are no reason for care', () => {
     const { told, watch } = watched();
     watch.settled(claim, 1_240);
-    watch.tick();
+    watch.tick(false);
     expect(watch.safety).toBe(1);
     expect(told).toEqual([['ended', 0.04, false]]);
   });
@@ -283,7 +322,7 @@ describe('promises', () => {
     const { told, watch } = watched();
     const promise = { readyAtMs: 1_200, startByMs: 1_100, dueAtMs: null };
     watch.settled({ ...claim, promise }, 1_240);
-    watch.tick();
+    watch.tick(false);
     expect(watch.safety).toBe(1);
     expect(told).toEqual([['ended', 0.04, true]]);
   });

@@ -11,7 +11,7 @@ import type { WorkerTelemetry } from './telemetry.ts';
 const exchangeMs = 1;
 /** What a measurement counts against those before it. */
 const gain = 1 / 16;
-/** A class for which nothing was claimed in so many ticks is idle. */
+/** A class that had nothing to do for so many ticks is idle. */
 const idleTicks = 2;
 /** Longer than this was an outage, not work. */
 const sampleMsMax = 10_000;
@@ -20,19 +20,23 @@ export class ServiceWatch {
   readonly #model: string;
   readonly #telemetry: Pick<WorkerTelemetry, 'promiseEnded' | 'waitBound'>;
   readonly #lingerMs: number;
+  readonly #onIdleChange: () => void;
   readonly #promises = new PromiseWatch();
   #startMs = exchangeMs;
   #settleMs = exchangeMs;
-  #ticksSinceClaim = 0;
+  #ticksSinceWork = 0;
   #wasIdle = false;
 
+  /** `onIdleChange` is called when {@link isIdle} is another than it was: at a tick, or at once where a promise was missed. */
   constructor(
     { linger, name }: Pick<ModelManifest, 'linger' | 'name'>,
     telemetry: Pick<WorkerTelemetry, 'promiseEnded' | 'waitBound'>,
+    onIdleChange: () => void,
   ) {
     this.#model = name;
     this.#lingerMs = linger.mode === 'none' ? 0 : linger.maxMs;
     this.#telemetry = telemetry;
+    this.#onIdleChange = onIdleChange;
   }
 
   /** A batch that found the device idle ran so long after its claim: for its payloads and preprocessing. */
@@ -47,7 +51,7 @@ export class ServiceWatch {
 
   /** A job was claimed. A worker that was lost under it is no matter of the wait that was promised. */
   claimed({ attempt, claimedAtMs, enqueuedAtMs, promise }: Claim): void {
-    this.#ticksSinceClaim = 0;
+    this.#ticksSinceWork = 0;
     if (attempt > 1 || promise === null) return;
     const boundMs = promise.startByMs - enqueuedAtMs + this.#lingerMs;
     if (boundMs <= 0) return;
@@ -61,21 +65,27 @@ export class ServiceWatch {
     if (dueAtMs !== null) this.#promises.observe(settledAtMs - dueAtMs);
     const isMissed = settledAtMs > (dueAtMs ?? readyAtMs);
     this.#telemetry.promiseEnded(this.#model, (settledAtMs - readyAtMs) / 1_000, isMissed);
+    // What was promised while the class was idle was too much: nobody else is to be told so.
+    if (isMissed) this.#tellIdle();
   }
 
-  /** To be called once a second; true when {@link isIdle} is another than at the tick before. */
-  tick(): boolean {
-    this.#ticksSinceClaim += 1;
+  /** To be called once a second; `hasWork`: jobs of the class are claimed and not settled. */
+  tick(hasWork: boolean): void {
+    this.#ticksSinceWork = hasWork ? 0 : this.#ticksSinceWork + 1;
     this.#promises.tick();
-    const { isIdle } = this;
-    const hasChanged = isIdle !== this.#wasIdle;
-    this.#wasIdle = isIdle;
-    return hasChanged;
+    this.#tellIdle();
   }
 
-  /** Nothing was claimed of late: what is known of runs was learned before. */
+  /** Nothing ran of late: what is known of runs was learned before. */
   get isIdle(): boolean {
-    return this.#ticksSinceClaim >= idleTicks;
+    return this.#ticksSinceWork >= idleTicks;
+  }
+
+  #tellIdle(): void {
+    const { isIdle } = this;
+    if (isIdle === this.#wasIdle) return;
+    this.#wasIdle = isIdle;
+    this.#onIdleChange();
   }
 
   /** What a batch costs beside its run, ms. */

@@ -57,9 +57,9 @@ export class Serving {
     // One listener for each call that is being retried: as many as batches are under way.
     setMaxListeners(0, this.#halt.signal);
     const classes = loaded.map((model) => model.cls);
-    const watches = new Map(
-      loaded.map(({ cls, manifest }) => [cls, new ServiceWatch(manifest, telemetry)]),
-    );
+    const watchFor = ({ cls, manifest }: LoadedModel): ServiceWatch =>
+      new ServiceWatch(manifest, telemetry, () => this.#offers.changed(cls));
+    const watches = new Map(loaded.map((model) => [model.cls, watchFor(model)]));
     const queueClock = new QueueClock(clock);
     const leases = new Leases({ queue, workerId, classes, telemetry });
     const halt = this.#halt.signal;
@@ -89,7 +89,7 @@ export class Serving {
         slots: this.#slotsOf(model, idleTime),
         device,
         batchSize,
-        watch: watches.get(cls) ?? new ServiceWatch(manifest, telemetry),
+        watch: watches.get(cls) ?? watchFor(model),
         prepareDurations: new LatencyModel(),
       };
     });
@@ -175,8 +175,9 @@ export class Serving {
       'watch promises',
       () => watchMs,
       async () => {
+        const held = this.#leases.held();
         for (const { context } of this.#lanes) {
-          if (context.watch.tick()) this.#offers.changed(context.cls);
+          context.watch.tick((held.get(context.cls)?.size ?? 0) > 0);
         }
       },
     );
