@@ -43,8 +43,8 @@ export class Slot {
   /** The run in progress; what is prepared in the slot belongs to it. */
   running: { readonly startedAtMs: number; readonly rows: number } | null = null;
   isOverdue = false;
-  /** What was prepared here for the runs that follow. */
-  #prepared = { rows: 0, durationMs: 0, idleMs: 0 };
+  /** What was prepared here last, for the runs that follow; none where items come as tensors. */
+  #prepared = { rowMs: 0, idleMs: 0 };
 
   constructor(instance: ModelInstance, options: SlotsOptions, onChange: () => void) {
     this.#instance = instance;
@@ -65,8 +65,9 @@ export class Slot {
   }
 
   /**
-   * Lets the slot's own thread prepare `rows` rows; the runs that follow take as long as their share of it on
-   * top. When it does not return within `limitMs`, nothing but the end of the process frees the slot.
+   * Lets the slot's own thread prepare `rows` rows, at least 1; each row counts with its share of the time in
+   * every run that follows, so that a run is known with what a batch of its size would take to prepare. When
+   * it does not return within `limitMs`, nothing but the end of the process frees the slot.
    */
   async prepare<T>(rows: number, limitMs: number, act: () => Promise<T>): Promise<T> {
     invariant(this.running === null, 'a slot prepares when nothing runs in it');
@@ -80,7 +81,7 @@ export class Slot {
       return await act();
     } finally {
       cancelLimit();
-      this.#prepared = { rows, durationMs: clock.nowMs() - startedAtMs, idleMs };
+      this.#prepared = { rowMs: (clock.nowMs() - startedAtMs) / rows, idleMs };
       this.#returned();
     }
   }
@@ -94,7 +95,7 @@ export class Slot {
     invariant(this.running === null, 'a slot runs one batch at a time');
     const { clock, idleTime } = this.#options;
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
-    const preparedMs = this.#preparedMs(rows);
+    const preparedMs = rows * this.#prepared.rowMs;
     const idleMs = Math.max(idleTime.runStarts(), this.#prepared.idleMs);
     this.#prepared.idleMs = 0;
     this.running = { startedAtMs: clock.nowMs() - preparedMs, rows };
@@ -111,16 +112,6 @@ export class Slot {
     }
     this.isOverdue = true;
     return { kind: 'overdue', isBack: this.#awaitReturn(returned, items.length) };
-  }
-
-  /** The part of the last preparation that is for so many rows; each row counts once. */
-  #preparedMs(rows: number): number {
-    const { durationMs, rows: left } = this.#prepared;
-    if (left === 0) return 0;
-    const share = durationMs * Math.min(1, rows / left);
-    this.#prepared.rows = Math.max(0, left - rows);
-    this.#prepared.durationMs -= share;
-    return share;
   }
 
   async #awaitReturn(returned: Promise<unknown>, items: number): Promise<boolean> {

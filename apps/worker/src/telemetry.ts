@@ -32,6 +32,8 @@ export interface WorkerTelemetry {
       readonly device: string;
     },
   ): void;
+  /** Where inputs of the model are prepared, and what decodes JPEG there: `libjpeg-turbo 2.1.5`; `none` without images. */
+  preparation(model: string, where: 'compute' | 'threads' | 'main', jpegDecoder: string): void;
   state(state: WorkerState): void;
 
   jobStarted(model: string): void;
@@ -48,7 +50,7 @@ export interface WorkerTelemetry {
   released(model: string, reason: ReleaseReason): void;
   /** One per run. */
   batchRan(model: string, rows: number, computeSeconds: number): void;
-  /** A slot was taken for this long, whatever came of the run. */
+  /** A compute thread prepared or ran for this long, whatever came of it. */
   busy(model: string, seconds: number): void;
   /** A batch failed and is divided. */
   isolated(model: string, kind: IsolationKind): void;

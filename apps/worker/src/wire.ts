@@ -127,6 +127,7 @@ class WiredWorker implements Worker {
       const problem = failure('internal', `The preparation threads cannot start: ${reason}`);
       return this.#abandonStart(problem, loaded.value);
     }
+    this.#tellPreparation(loaded.value, decoder.value.jpegDecoder);
     await this.#serve(loaded.value, this.#preparation);
     return ok(undefined);
   }
@@ -181,6 +182,16 @@ class WiredWorker implements Worker {
           onStuck: () => void this.#replaceProcess('a preparation'),
         })
       : createInlinePreparation(await openChunkDeps(data, clock));
+  }
+
+  #tellPreparation(loaded: readonly LoadedModel[], jpegDecoder: string): void {
+    const { preparationThreads, telemetry } = this.#deps;
+    const elsewhere = preparationThreads > 0 ? 'threads' : 'main';
+    for (const { instances, manifest } of loaded) {
+      const isHere = instances.every((instance) => instance.preparer !== null);
+      const decoder = manifest.preprocess.kind === 'image' ? jpegDecoder : 'none';
+      telemetry.preparation(manifest.name, isHere ? 'compute' : elsewhere, decoder);
+    }
   }
 
   async #serve(loaded: readonly LoadedModel[], preparation: Preparation | null): Promise<void> {

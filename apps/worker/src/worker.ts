@@ -86,6 +86,7 @@ async function prepareInSlot(
     for (const job of jobs) job.marks.slotAtMs = slotAtMs;
     const wanted = dropUnwanted(jobs, lane, track);
     const ready = await prepareBatch(wanted, lane, preparation, track);
+    lane.telemetry.busy(lane.manifest.name, preparation.spentMs / 1_000);
     await runReady(ready, { slot, preparation }, lane, track);
   } finally {
     await preparation.close();

@@ -16,6 +16,8 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       metrics.modelLoaded.set({ model, version }, 1);
       metrics.executionProvider.set({ model, expected, provider, device }, 1);
     },
+    preparation: (model, where, jpegDecoder) =>
+      metrics.preparation.set({ model, where, jpeg_decoder: jpegDecoder }, 1),
     state(state) {
       for (const known of states)
         metrics.workerState.set({ state: known }, state === known ? 1 : 0);

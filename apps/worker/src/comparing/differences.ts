@@ -6,7 +6,7 @@ export interface Difference {
   readonly name: string;
   /** Numbers that were compared. */
   readonly count: number;
-  /** Infinity where shapes or types differ, or where one has a number and the other has none. */
+  /** Infinity where shapes differ, where one has a number and the other has none, or for other text. */
   readonly maxAbs: number;
   readonly sumAbs: number;
   /** For the cosine: products of both, squares of each. */

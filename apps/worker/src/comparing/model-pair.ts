@@ -56,9 +56,13 @@ export class ModelPair {
     const preparer = await openPreparer({ jpegDecoder: 'auto' });
     if (!preparer.ok) return preparer;
     const first = await backend.load({ ...original, warmupRows: [1] }, cpu);
-    if (!first.ok) return err(`the original: ${first.error.detail}`);
+    if (!first.ok) {
+      preparer.value.close();
+      return err(`the original: ${first.error.detail}`);
+    }
     const second = await backend.load({ ...variant, warmupRows: [1] }, cpu);
     if (!second.ok) {
+      preparer.value.close();
       await first.value.close();
       return err(`the variant: ${second.error.detail}`);
     }

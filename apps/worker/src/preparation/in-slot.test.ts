@@ -1,6 +1,7 @@
 /** Jobs of a real session whose compute thread prepares them. */
 import {
   classOf,
+  defaultLimits,
   encodeInput,
   type JobEnvelope,
   type JobId,
@@ -8,13 +9,14 @@ import {
   type ModelManifest,
   newJobId,
 } from '@inferry/contracts';
-import { createOnnxBackend } from '@inferry/inference';
-import { invariant, seededRandom, systemClock, VirtualClock } from '@inferry/runtime';
+import { createOnnxBackend, type ModelInstance } from '@inferry/inference';
+import { type Clock, invariant, seededRandom, systemClock, VirtualClock } from '@inferry/runtime';
 import { repositoryPath } from '@inferry/testkit';
 import { afterEach, expect, test } from 'vitest';
 import { IdleTime } from '../idle-time.ts';
 import { Slots } from '../slots.ts';
 import { type Fixture, fixtureOn, modelManifest, takesAll } from '../worker.fixture.ts';
+import { SlotPreparation } from './in-slot.ts';
 
 type Real = Fixture<typeof systemClock>;
 
@@ -30,6 +32,8 @@ const picky: ModelManifest = {
   maxBatchSize: 8,
   warmupRows: [1],
 };
+const cls = classOf(picky.name, picky.version);
+const cpu = { kind: 'cpu', index: 0 } as const;
 const random = seededRandom(3);
 const open: Real[] = [];
 afterEach(async () => {
@@ -46,17 +50,33 @@ function worker(instances = 1): Real {
   return fixture;
 }
 
+function tensorsOf(value: bigint) {
+  const bytes = new Uint8Array(BigInt64Array.of(value).buffer);
+  return [{ name: 'x', datatype: 'INT64', shape: [1, 1], bytes }] as const;
+}
+
+function payloadOf(value: bigint): Uint8Array {
+  return encodeInput({ form: 'tensors', tensors: tensorsOf(value) });
+}
+
+function slotsOf(instance: ModelInstance, clock: Clock, stuck: string[] = []): Slots {
+  return new Slots([instance], {
+    clock,
+    idleTime: new IdleTime(clock),
+    graceMs: 1,
+    onStuck: (what) => stuck.push(what),
+    onLateReturn: () => undefined,
+  });
+}
+
 /** A job whose input holds `value`; null makes a payload that nobody can read. */
 async function submit({ queue }: Real, value: bigint | null) {
-  const bytes = new Uint8Array(BigInt64Array.of(value ?? 0n).buffer);
-  const tensors = [{ name: 'x', datatype: 'INT64', shape: [1, 1], bytes }] as const;
-  const payload =
-    value === null ? new Uint8Array([9, 9]) : encodeInput({ form: 'tensors', tensors });
+  const payload = value === null ? new Uint8Array([9, 9]) : payloadOf(value);
   const id = newJobId(systemClock.nowMs(), random);
   const job: JobEnvelope = {
     v: 1,
     id,
-    class: classOf(picky.name, picky.version),
+    class: cls,
     tenant: 'default',
     priority: 'normal',
     rows: 1,
@@ -100,6 +120,19 @@ test('jobs that waited run together, each on its own input', async () => {
   expect(Math.max(...records.map(({ outcome }) => outcome?.batchRows ?? 0))).toBeGreaterThan(1);
 });
 
+test('where inputs are prepared is told, and that the thread was busy with it', async () => {
+  const fixture = worker();
+  const id = await submit(fixture, 2n);
+  await fixture.worker.start();
+  await ended(fixture, [id]);
+  const told = fixture.events.filter(({ name }) => name === 'preparation');
+  expect(told.map(({ args }) => args)).toEqual([['picky', 'compute', 'none']]);
+  const busyS = fixture.events.filter(({ name }) => name === 'busy').map(({ args }) => args[1]);
+  // The preparation, and the run.
+  expect(busyS).toHaveLength(2);
+  for (const seconds of busyS) expect(seconds).toBeGreaterThan(0);
+});
+
 test('an input that cannot be read ends its own job, and the rest of the batch runs', async () => {
   const fixture = worker();
   const ids = [await submit(fixture, 2n), await submit(fixture, null), await submit(fixture, 3n)];
@@ -137,16 +170,9 @@ test('the stages of every job add up to its time from end to end', async () => {
 test('a preparation that does not return in time is said to be stuck, and its slot stays taken', async () => {
   const clock = new VirtualClock();
   const stuck: string[] = [];
-  const loaded = await createOnnxBackend().load(picky, { kind: 'cpu', index: 0 });
+  const loaded = await createOnnxBackend().load(picky, cpu);
   invariant(loaded.ok, 'the model is there');
-  const slots = new Slots([loaded.value], {
-    clock,
-    idleTime: new IdleTime(clock),
-    graceMs: 1,
-    onStuck: (what) => stuck.push(what),
-    onLateReturn: () => undefined,
-  });
-  const slot = await slots.acquire();
+  const slot = await slotsOf(loaded.value, clock, stuck).acquire();
   await slot.prepare(1, 100, () => Promise.resolve());
   await clock.advance(100);
   expect(stuck).toEqual([]);
@@ -154,5 +180,46 @@ test('a preparation that does not return in time is said to be stuck, and its sl
   await clock.advance(100);
   expect(stuck).toEqual(['a preparation']);
   expect(slot.running).toEqual({ startedAtMs: clock.nowMs() - 100, rows: 1 });
+  await loaded.value.close();
+});
+
+test('each run of a divided batch counts with what its rows took to be prepared', async () => {
+  const clock = new VirtualClock();
+  const loaded = await createOnnxBackend().load(picky, cpu);
+  invariant(loaded.ok, 'the model is there');
+  const slot = await slotsOf(loaded.value, clock).acquire();
+  await slot.prepare(4, 1_000, () => clock.advance(40));
+  const run = (...values: bigint[]) => {
+    const items = values.map((value) => ({ tensors: tensorsOf(value), rows: 1 }));
+    return slot.run(items, [], 1_000);
+  };
+  const failed = { kind: 'returned', result: { ok: false } };
+  expect(await run(1n, 99n, 3n, 4n)).toMatchObject({ ...failed, preparedMs: 40 });
+  expect(await run(1n, 99n)).toMatchObject({ ...failed, preparedMs: 20 });
+  const succeeded = { kind: 'returned', result: { ok: true } };
+  expect(await run(1n)).toMatchObject({ ...succeeded, preparedMs: 10 });
+  expect(await run(3n, 4n)).toMatchObject({ ...succeeded, preparedMs: 20 });
+  await loaded.value.close();
+});
+
+test('an input that breaks the thread ends alone, whatever was prepared with it', async () => {
+  const loaded = await createOnnxBackend().load(picky, cpu, {
+    url: new URL('./breaking-thread.fixture.ts', import.meta.url).href,
+    data: { manifests: new Map([[cls, picky]]), payloadReaderOptions: null, jpegDecoder: 'auto' },
+  });
+  invariant(loaded.ok, 'the model is there');
+  const slot = await slotsOf(loaded.value, systemClock).acquire();
+  const preparation = new SlotPreparation(slot, { clock: systemClock, limits: defaultLimits });
+  const payloads = [payloadOf(1n), payloadOf(2n), new Uint8Array(1), payloadOf(3n), payloadOf(4n)];
+  const items = payloads.map((payload) => ({ id: newJobId(0, random), rows: 1, payload }));
+  const results = await preparation.prepare(cls, items);
+  expect(results.map(({ prepared }) => prepared.kind)).toEqual([
+    'ready',
+    'ready',
+    'refused',
+    'ready',
+    'ready',
+  ]);
+  await preparation.close();
   await loaded.value.close();
 });

@@ -13,6 +13,7 @@ import {
 import { type ModelInstance, type RunItem, zeros } from '@inferry/inference';
 import { type Clock, err, invariant, ok, type Random, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
+import { heldItems } from '../preparation/in-slot.ts';
 import { type PoolOptions, startPreparationPool } from '../preparation/pool.ts';
 import type { Prepared, PreparationItem } from '../preparation/preparation.ts';
 import type { SlotAnswer, SlotRequest } from '../preparation/slot-thread.ts';
@@ -71,15 +72,7 @@ export function computeFeed(options: InputFeedOptions): BatchFeed {
       const prepareMs = clock.nowMs() - startedAtMs;
       if (!prepared.ok) return err(prepared.error.detail);
       const { batch } = prepared.value;
-      const { items } = prepared.value.answer as SlotAnswer;
-      const fed = fedBatch(
-        items.map((item, position) =>
-          item.kind === 'ready'
-            ? { ...item, run: { held: { batch, position }, rows: item.rows } }
-            : item,
-        ),
-        prepareMs,
-      );
+      const fed = fedBatch(heldItems(prepared.value.answer as SlotAnswer, batch), prepareMs);
       const done = (): void => preparer.drop(batch);
       if (!fed.ok) done();
       return fed.ok ? ok({ ...fed.value, done }) : fed;
