@@ -8,15 +8,15 @@ import type { LentMemory } from './body-memory.ts';
 const unsentBytesMax = 512 * 1024;
 
 export class BodyBuffer {
-  readonly #allocate: LentMemory['allocate'];
+  readonly #memory: LentMemory;
   readonly #bytesMax: number;
   readonly #wantedBytes: number;
   #buffer: Uint8Array = new Uint8Array();
   #size = 0;
 
   /** `declaredBytes` is what the request says, NaN where it does not; never more than `bytesMax` is kept. */
-  constructor(bytesMax: number, declaredBytes: number, { allocate }: LentMemory) {
-    this.#allocate = allocate;
+  constructor(bytesMax: number, declaredBytes: number, memory: LentMemory) {
+    this.#memory = memory;
     this.#bytesMax = bytesMax;
     this.#wantedBytes = Math.min(
       Number.isFinite(declaredBytes) ? declaredBytes : bytesMax,
@@ -47,8 +47,10 @@ export class BodyBuffer {
   #grow(bytesMin: number): void {
     const room = Math.max(unsentBytesMax, 2 * this.#size);
     const bytes = Math.max(bytesMin, Math.min(this.#wantedBytes, room));
-    const larger = this.#allocate(bytes);
-    larger.set(this.#buffer.subarray(0, this.#size));
-    this.#buffer = larger;
+    const smaller = this.#buffer;
+    this.#buffer = this.#memory.allocate(bytes);
+    this.#buffer.set(smaller.subarray(0, this.#size));
+    // Else a large body would hold all the sizes it had, together as much as itself.
+    this.#memory.release(smaller);
   }
 }

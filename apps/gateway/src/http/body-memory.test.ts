@@ -32,6 +32,20 @@ describe('memory for bodies', () => {
     expect(other.allocate(64 * kilobyte).buffer).not.toBe(other.allocate(64 * kilobyte).buffer);
   });
 
+  test('is used again while its request still holds other pieces, where one is released', () => {
+    const memory = new BodyMemory();
+    const lent = memory.lend();
+    const [smaller, larger] = [lent.allocate(64 * kilobyte), lent.allocate(128 * kilobyte)];
+    lent.release(smaller);
+    lent.release(smaller);
+    lent.release(new Uint8Array(64 * kilobyte));
+    expect(memory.keptBytes).toBe(64 * kilobyte);
+    expect(memory.lend().allocate(64 * kilobyte).buffer).toBe(smaller.buffer);
+    lent.giveBack();
+    expect(memory.keptBytes).toBe(128 * kilobyte);
+    expect(memory.lend().allocate(128 * kilobyte).buffer).toBe(larger.buffer);
+  });
+
   test('is not wasted on bodies that are much smaller', () => {
     const memory = new BodyMemory();
     const lent = memory.lend();

@@ -33,6 +33,10 @@ export class BodyMemory {
         lent.push(buffer);
         return new Uint8Array(buffer, 0, bytes);
       },
+      release: ({ buffer }) => {
+        const at = lent.findIndex((one) => one === buffer);
+        if (at !== -1) for (const released of lent.splice(at, 1)) this.#keep(released);
+      },
       giveBack: () => {
         for (const buffer of lent.splice(0)) this.#keep(buffer);
       },
@@ -64,6 +68,8 @@ export class BodyMemory {
 export interface LentMemory {
   /** Memory with anything in it: whoever asks for it writes all of it. */
   readonly allocate: (bytes: number) => Uint8Array;
+  /** One piece alone that nobody reads any more. */
+  readonly release: (piece: Uint8Array) => void;
   /** Everything allocated so far, once nobody reads it any more. */
   readonly giveBack: () => void;
 }
