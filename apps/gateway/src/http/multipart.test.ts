@@ -47,6 +47,11 @@ describe('a multipart body', () => {
     ]);
   });
 
+  test('keeps the bytes of a part whose file name is not UTF-8', () => {
+    const result = read(`${head('image', '; filename="\u00e9\u00fc.png"')}12345\r\n--XX--`);
+    expect(result.ok && result.value.get('image')?.toString()).toBe('12345');
+  });
+
   test.each([
     ['no boundary', '', 'multipart/form-data', 'boundary'],
     ['an empty body', '', type, 'end'],
@@ -58,6 +63,12 @@ describe('a multipart body', () => {
     ['a longer boundary', `--XXY\r\n${head('a').slice(6)}1\r\n--XX--`, type, 'no name'],
     ['two parts of one name', `${head('a')}1\r\n${head('a')}2\r\n--XX--`, type, 'twice'],
     ['large headers', `${head('a'.repeat(5_000))}1\r\n--XX--`, type, 'larger than 4096 bytes'],
+    [
+      'large headers of few characters',
+      `${head('\u00c3\u00a9'.repeat(2_500))}1\r\n--XX--`,
+      type,
+      'larger than 4096 bytes',
+    ],
     [
       'base64',
       `${head('a', '\r\nContent-Transfer-Encoding: base64')}MQ==\r\n--XX--`,

@@ -27,11 +27,16 @@ export function readMultipart(
       return parts.size === 0 ? malformed('The body has no parts.') : ok(parts);
     }
     if (parts.size === partsMax) return malformed(`The body has more than ${partsMax} parts.`);
-    const head = body.toString('utf8', at, at + partHeadBytesMax).split(headEnd, 1)[0] ?? '';
-    const name = nameOf(head);
+    // Looked for in the bytes: as text, a head that is not UTF-8 has another length.
+    const headBytes = body.subarray(at, at + partHeadBytesMax).indexOf(headEnd);
+    if (headBytes === -1) {
+      if (body.length - at < partHeadBytesMax) break;
+      return malformed(`The headers of a part are larger than ${partHeadBytesMax} bytes.`);
+    }
+    const name = nameOf(body.toString('utf8', at, at + headBytes));
     if (!name.ok) return malformed(name.error);
     if (parts.has(name.value)) return malformed(`The part "${name.value}" is there twice.`);
-    const contentAt = at + Buffer.byteLength(head) + headEnd.length;
+    const contentAt = at + headBytes + headEnd.length;
     const contentEnd = body.indexOf(`\r\n${delimiter}`, contentAt);
     if (contentEnd === -1) break;
     parts.set(name.value, body.subarray(contentAt, contentEnd));
@@ -42,9 +47,6 @@ export function readMultipart(
 
 /** The name in the headers of a part, which start with the rest of the boundary's line. */
 function nameOf(head: string): Result<string, string> {
-  if (head.length >= partHeadBytesMax) {
-    return err(`The headers of a part are larger than ${partHeadBytesMax} bytes.`);
-  }
   if (/\r\ncontent-transfer-encoding:[ \t]*(?:base64|quoted-printable)/iu.test(head)) {
     return err('A part has a Content-Transfer-Encoding; send its bytes as they are.');
   }
