@@ -10,6 +10,11 @@ import { type Allocate, type DecodeBase64, decodeBase64 } from './base64.ts';
 import { shortenJson } from './long-base64.ts';
 
 const depthMax = 64;
+/**
+ * Objects and their members in one body. Each costs a hundred times what an element of an array does, and no
+ * request has many: 16,384 columns, some thousand tensors, or an object for each element in base64.
+ */
+const membersMax = 131_072;
 /** Digits of the longest 64-bit integer, with its sign. Longer integers are out of every range anyway. */
 const integerCharsMax = 20;
 /** An integer literal of 64 bits that a double may not hold exactly. It may also match inside a string: that only costs time. */
@@ -50,9 +55,8 @@ export function readJson<T>(
 
 function parseText(text: string): Result<JsonValue, Failure> {
   if (text.trim() === '') return err(failure('malformed_json', 'The body is empty.'));
-  if (isTooDeep(text)) {
-    return err(failure('malformed_json', `The body nests deeper than ${depthMax} levels.`));
-  }
+  const excess = excessOf(text);
+  if (excess !== undefined) return err(failure('malformed_json', `The body ${excess}.`));
   try {
     // Of members with the same name the last one counts, as JSON.parse has it.
     const value = longInteger.test(text)
@@ -82,18 +86,27 @@ function exactNumber(text: string): number | bigint {
   return text.length <= integerCharsMax && /^-?\d+$/u.test(text) ? BigInt(text) : number;
 }
 
-/** Looks at brackets outside strings only, and jumps over strings, which may be megabytes of base64. */
-function isTooDeep(text: string): boolean {
+/**
+ * What there is too much of, to follow "the body"; known before anything is made of it. Looks at brackets and
+ * colons outside strings only, and jumps over strings, which may be megabytes of base64.
+ */
+function excessOf(text: string): string | undefined {
   let depth = 0;
+  let members = 0;
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);
     if (code === 0x22) i = endOfString(text, i);
+    else if (code === 0x5d || code === 0x7d) depth -= 1;
     else if (code === 0x5b || code === 0x7b) {
       depth += 1;
-      if (depth > depthMax) return true;
-    } else if (code === 0x5d || code === 0x7d) depth -= 1;
+      if (depth > depthMax) return `nests deeper than ${depthMax} levels`;
+    }
+    if (code === 0x3a || code === 0x7b) {
+      members += 1;
+      if (members > membersMax) return `has more than ${membersMax} objects and members`;
+    }
   }
-  return false;
+  return undefined;
 }
 
 /** Index of the quote that closes the string opened at `start`; the end of the text when none does. */
