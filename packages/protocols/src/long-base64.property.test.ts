@@ -223,6 +223,7 @@ describe('a body', () => {
     ['bytes that are no UTF-8 outside', `{"b64":"${text}","a":"\u00ff"}`],
     ['no string', `{"b64":[${'1,'.repeat(5_000)}1],"a":"${text}"}`],
     ['no end', `{"b64":"${text}`],
+    ['more of other JSON', `{"b64":"${text}","a":"${'x'.repeat(text.length)}"}`],
   ])('with %s is not shortened', (_, body) => {
     expect(shortenJson(Buffer.from(body, 'latin1'), () => undefined, allocate)).toBeUndefined();
   });

@@ -51,7 +51,9 @@ export function shortenJson(
   if (bytes.length < longCharsMin) return undefined;
   const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const spans = longStrings(body);
-  const text = spans.length === 0 ? undefined : textWithStandIns(body, spans);
+  const longBytes = spans.reduce((sum, { start, end }) => sum + end - start, 0);
+  // Where most of it is left, to read it twice could cost more than a body that has no long strings.
+  const text = longBytes < body.length / 2 ? undefined : textWithStandIns(body, spans);
   if (text === undefined) return undefined;
   const left = new Set(spans.keys());
   return {
