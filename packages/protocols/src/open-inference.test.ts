@@ -145,6 +145,24 @@ describe('an infer request', () => {
       '#/inputs/0/data',
     ],
     [
+      'more images than rows, whatever they are',
+      { inputs: [{ name: 'image', shape: [5], datatype: 'BYTES', data: [0, 0, 0, 0, 0] }] },
+      digits,
+      '#/inputs/0/shape/0',
+    ],
+    [
+      'no image',
+      { inputs: [{ name: 'image', shape: [0], datatype: 'BYTES', data: [] }] },
+      digits,
+      '#/inputs/0/shape/0',
+    ],
+    [
+      'images without a number of rows',
+      { inputs: [{ name: 'image', shape: [], datatype: 'BYTES', data: ['x'] }] },
+      digits,
+      '#/inputs/0/shape',
+    ],
+    [
       'reserved parameter',
       { inputs: [features], parameters: { triton_x: 1 } },
       iris,

@@ -223,15 +223,18 @@ function bindRows(
   const [given] = request.inputs;
   invariant(given !== undefined, 'a request in pipeline form has one input');
   const pointer = pointerTo(base, 'inputs', 0);
-  const elements = bindTensor(given, [field], manifest, pointer, (_, count) =>
-    bytesElements(given.data ?? undefined, count, decode),
+  const [count] = given.shape;
+  // Before its elements are looked at: there may be a million of them.
+  const rows =
+    count === undefined ? ok(1) : checkRows(count, manifest, pointerTo(pointer, 'shape', 0));
+  if (!rows.ok) return rows;
+  const elements = bindTensor(given, [field], manifest, pointer, (_, elementCount) =>
+    bytesElements(given.data ?? undefined, elementCount, decode),
   );
   if (!elements.ok) return elements;
   const outputs = bindOutputs(request.outputs ?? undefined, manifest, true, base);
   if (!outputs.ok) return outputs;
   const { bytes } = elements.value;
-  const rows = checkRows(bytes.length, manifest, pointerTo(pointer, 'data'));
-  if (!rows.ok) return rows;
   const values: (string | Uint8Array)[] = [];
   for (const [i, element] of bytes.entries()) {
     const value = rowValue(manifest.preprocess, element);
