@@ -15,7 +15,7 @@ export function exampleRow(manifest: ModelManifest): JsonObject | undefined {
         preprocess.columns.map((column) => [column.name, exampleValue(column)]),
       );
     case 'text':
-      return { [preprocess.input]: exampleText };
+      return { [preprocess.input]: exampleText.slice(0, preprocess.bytesMax) };
     case 'tensor':
       return zeroFields(manifest);
     case 'image':

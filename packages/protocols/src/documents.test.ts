@@ -16,7 +16,7 @@ import { openApiDocument } from './openapi.ts';
 import { parseSubmit } from './submit.ts';
 import { parseInferRequest } from './open-inference.ts';
 import { problemDocument, problemSchema } from './problem.ts';
-import { adder, digits, iris } from './models-fixture.test.ts';
+import { adder, digits, fields, iris, sentiment, shop } from './models-fixture.test.ts';
 
 const atMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
@@ -188,7 +188,13 @@ describe('the problem document', () => {
 });
 
 describe('the OpenAPI document', () => {
-  const document = openApiDocument({ version: '1.2.3', models: [iris, digits, adder] });
+  const { preprocess } = sentiment;
+  const short =
+    preprocess.kind === 'text'
+      ? { ...sentiment, name: 'short', preprocess: { ...preprocess, bytesMax: 5 } }
+      : sentiment;
+  const models = [iris, shop, digits, sentiment, short, fields, adder];
+  const document = openApiDocument({ version: '1.2.3', models });
   const text = JSON.stringify(document);
 
   const bodyOf = (path: string, model: string): Uint8Array => {
@@ -217,7 +223,7 @@ describe('the OpenAPI document', () => {
       hasPriorities: false,
       allocate: (bytes: number) => new Uint8Array(bytes),
     };
-    for (const manifest of [iris, digits, adder]) {
+    for (const manifest of models) {
       const bytes = bodyOf('/v1/models/{model}/jobs', manifest.name);
       const modelOf = () => ok(manifest);
       const submit = { ...context, modelIn: 'path', modelOf } as const;

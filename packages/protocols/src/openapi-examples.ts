@@ -67,12 +67,18 @@ function exampleTensors(manifest: ModelManifest): JsonObject {
     const [[name, text] = ['', '']] = Object.entries(exampleRow(manifest) ?? {});
     return { inputs: [{ name, shape: [1], datatype: 'BYTES', data: [text] }] };
   }
-  const row = manifest.preprocess.kind === 'tabular' ? Object.values(exampleInput(manifest)) : [];
+  const row = manifest.preprocess.kind === 'tabular' ? entriesOf(exampleInput(manifest)) : [];
   return { inputs: manifest.inputs.map((spec) => exampleTensor(spec, row)) };
 }
 
+/** The values of a row as entries of the tensor: only where all are numbers, which stand for themselves. */
+function entriesOf(row: JsonObject): readonly number[] {
+  const values = Object.values(row);
+  return values.every((value) => typeof value === 'number') ? values : [];
+}
+
 /** Every dimension that varies is 1; elements beyond the given row are 0 (or empty, or false). */
-function exampleTensor(spec: TensorSpec, row: readonly JsonObject[string][]): JsonObject {
+function exampleTensor(spec: TensorSpec, row: readonly number[]): JsonObject {
   const shape = spec.shape.map((dimension) => (dimension === -1 ? 1 : dimension));
   const count = Math.min(
     shape.reduce((product, dimension) => product * dimension, 1),
