@@ -32,7 +32,7 @@ const elementsMax = 2 ** 28;
 
 /**
  * `value` nested as `shape` says, where -1 leaves the length open: the first of its kind sets it, and the
- * others must agree. The error follows the field's name: ` is [2, 3] in the model: [1] has 4 entries, not 3`.
+ * others must agree. The error follows the field's name: `is FP32 [2, 3]: [1] has 4 entries, not 3`.
  */
 export function readNested(
   value: unknown,

@@ -36,6 +36,12 @@ export interface TextSpec {
 }
 
 const loneSurrogate = /\p{Surrogate}/u;
+/**
+ * Bringing marks into their order (NFD) takes time that grows with the square of a run: a mebibyte of them,
+ * two minutes. No script needs a tenth of so many (Unicode Standard Annex 15, "Stream-Safe Text Format").
+ */
+const marksMax = 256;
+const tooManyMarks = new RegExp(String.raw`(?<!\p{M})\p{M}{${marksMax + 1}}`, 'u');
 
 /** What is wrong with the text of a row, to follow the field's name; undefined where it can be used. */
 export function textProblem(spec: TextSpec, value: unknown): string | undefined {
@@ -44,5 +50,6 @@ export function textProblem(spec: TextSpec, value: unknown): string | undefined 
   if (loneSurrogate.test(value)) return 'holds half of a surrogate pair, which is no character';
   const bytes = Buffer.byteLength(value);
   if (bytes > spec.bytesMax) return `has ${bytes} bytes; at most ${spec.bytesMax} are taken`;
+  if (tooManyMarks.test(value)) return `has more than ${marksMax} combining marks in a row`;
   return undefined;
 }

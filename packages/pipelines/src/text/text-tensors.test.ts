@@ -119,6 +119,33 @@ describe('texts', () => {
       '"text" has no tokens',
     ]);
   });
+
+  test('are refused with long runs of combining marks, which take long to bring into order', () => {
+    const marks = (count: number) => ({ text: `a${'\u0301\u0316'.repeat(count / 2)} a` });
+    const limits = { bytesMax: 2_000, lengthMax: 600, buckets: [600], hasSpecialTokens: false };
+    expect(problemsOf(limits, marks(256))).toEqual([]);
+    expect(problemsOf(limits, marks(258))).toEqual([
+      '"text" has more than 256 combining marks in a row',
+    ]);
+  });
+
+  test.each<TokenizerJson['model']>([
+    { type: 'WordPiece', vocab: { a: 0 } },
+    { type: 'BPE', vocab: { a: 0 }, merges: [], unk_token: '<unk>' },
+    { type: 'Unigram', vocab: [['a', -1]] },
+    { type: 'Unigram', vocab: [['a', -1]], byte_fallback: true },
+  ])('are refused for a character that has no token, nor what is unknown: %j', (model) => {
+    const unknowing = tokenizerOf({ model });
+    const encode = (text: string) => textTensors(spec, unknowing, inputs.slice(0, 1), [{ text }]);
+    expect(encode('a').ok).toBe(true);
+    expect(encode('\u00e9')).toMatchObject({
+      ok: false,
+      error: {
+        code: 'input_rejected',
+        detail: '"text" has a character that the tokenizer has no token for',
+      },
+    });
+  });
 });
 
 describe('the tokenizers of a thread', () => {
@@ -130,7 +157,7 @@ describe('the tokenizers of a thread', () => {
     expect(await tokenizers.of(manifest, at)).toMatchObject({ ok: false });
     await writeFile(at.tokenizerFile, JSON.stringify(json));
     const first = await tokenizers.of(manifest, at);
-    expect(first.ok && first.value.encode('a b')).toEqual([5, 6]);
+    expect(first.ok && first.value.encode('a b')).toEqual({ ok: true, value: [5, 6] });
     await rm(folder, { recursive: true });
     expect(await tokenizers.of(manifest, at)).toBe(first);
   });

@@ -8,7 +8,7 @@ import {
   textProblem,
   type TextSpec,
 } from '@inferry/contracts';
-import { invariant, ok, type Result } from '@inferry/runtime';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
 import { modelError } from '../model-error.ts';
 import { reject } from '../rejection.ts';
 import type { SpecialTokens } from './special-tokens.ts';
@@ -23,7 +23,8 @@ interface Encoded {
 /**
  * Tensors [rows, length], INT64 or INT32: ids, and where the model has inputs for them the attention mask and
  * the segments. `length` is the smallest bucket for the longest of the rows. `input_rejected`: a field is
- * missing, unknown or no text, has too many bytes, too many tokens where they may not be cut off, or none.
+ * missing, unknown or no text, has too many bytes, too many tokens where they may not be cut off, none, or a
+ * character that there is no token for.
  */
 export function textTensors(
   spec: TextSpec,
@@ -32,19 +33,16 @@ export function textTensors(
   rows: readonly PipelineRow[],
 ): Result<readonly Tensor[], Failure> {
   const problems: string[] = [];
-  const encoded = rows.map((row, index): Encoded => {
+  const encoded: Encoded[] = [];
+  for (const [index, row] of rows.entries()) {
     const place = rows.length === 1 ? '' : `row ${index}: `;
     for (const name of Object.keys(row)) {
       if (name !== spec.input) problems.push(`${place}"${name}" is not an input of this model`);
     }
-    const value = row[spec.input];
-    const problem = textProblem(spec, value);
-    const isUsable = problem === undefined && typeof value === 'string';
-    const text = encode(spec, tokenizer, isUsable ? value : '');
-    const found = problem ?? lengthProblem(spec, text);
-    if (found !== undefined) problems.push(`${place}"${spec.input}" ${found}`);
-    return text;
-  });
+    const text = encode(spec, tokenizer, row[spec.input]);
+    if (text.ok) encoded.push(text.value);
+    else problems.push(`${place}"${spec.input}" ${text.error}`);
+  }
   if (problems.length > 0) return reject(problems);
   const longest = encoded.reduce((most, { ids }) => Math.max(most, ids.length), 0);
   const length = spec.buckets.find((bucket) => bucket >= longest);
@@ -66,20 +64,29 @@ export function textTensors(
   return ok(tensors);
 }
 
-function encode(spec: TextSpec, tokenizer: Tokenizer, text: string): Encoded {
+/** The error says what is wrong with the text, to follow its field's name. */
+function encode(spec: TextSpec, tokenizer: Tokenizer, text: unknown): Result<Encoded, string> {
+  const problem = textProblem(spec, text);
+  if (problem !== undefined) return err(problem);
+  invariant(typeof text === 'string', 'what can be used is text');
+  const encoded = tokenizer.encode(text);
+  if (!encoded.ok) return encoded;
+  const own = encoded.value;
   const { before, after, type } = spec.hasSpecialTokens ? tokenizer.specialTokens : noSpecial;
-  const own = tokenizer.encode(text);
   const room = Math.max(0, spec.lengthMax - before.length - after.length);
   const isCut = spec.overflow === 'truncate' && own.length > room;
   const kept = isCut ? cut(own, room, spec.truncationSide) : own;
-  return {
-    ids: [...before.map(({ id }) => id), ...kept, ...after.map(({ id }) => id)],
-    types: [
-      ...before.map((mark) => mark.type),
-      ...kept.map(() => type),
-      ...after.map((mark) => mark.type),
-    ],
-  };
+  const ids = [...before.map(({ id }) => id), ...kept, ...after.map(({ id }) => id)];
+  if (ids.length === 0) return err('has no tokens');
+  if (ids.length > spec.lengthMax) {
+    return err(`has ${ids.length} tokens; at most ${spec.lengthMax} are taken`);
+  }
+  const types = [
+    ...before.map((mark) => mark.type),
+    ...kept.map(() => type),
+    ...after.map((mark) => mark.type),
+  ];
+  return ok({ ids, types });
 }
 
 const noSpecial: SpecialTokens = { before: [], after: [], type: 0 };
@@ -90,12 +97,6 @@ function cut(
   side: TextSpec['truncationSide'],
 ): readonly number[] {
   return side === 'right' ? ids.slice(0, room) : ids.slice(ids.length - room);
-}
-
-function lengthProblem(spec: TextSpec, { ids }: Encoded): string | undefined {
-  if (ids.length === 0) return 'has no tokens';
-  if (ids.length <= spec.lengthMax) return undefined;
-  return `has ${ids.length} tokens; at most ${spec.lengthMax} are taken`;
 }
 
 /** What an input of the model holds, for each token and for padding. */

@@ -4,6 +4,7 @@
  * JavaScript edition; the steps in which that one gives other ids are done here.
  */
 import type { AddedTokenJson, TokenizerJson, TokenizerModelJson } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
 import { addedTokenCutter } from './added-tokens.ts';
 import { normalizerOf } from './normalize.ts';
 import { preTokenizerOf } from './pre-tokenize.ts';
@@ -12,8 +13,8 @@ import { BPE, WordPiece } from './tokenizers-library.ts';
 import { unigramModel } from './unigram.ts';
 
 export interface Tokenizer {
-  /** Ids of a text, without the tokens that mark its ends. */
-  encode(text: string): readonly number[];
+  /** Ids of a text, without the tokens that mark its ends. The error follows the name of the text. */
+  encode(text: string): Result<readonly number[], string>;
   readonly specialTokens: SpecialTokens;
 }
 
@@ -33,7 +34,7 @@ export function tokenizerOf(json: TokenizerJson): Tokenizer {
     added.filter(isNormalized).map((token) => ({ content: normalize(token.content), json: token })),
   );
 
-  function encode(text: string): readonly number[] {
+  function encode(text: string): Result<readonly number[], string> {
     const ids: number[] = [];
     for (const part of cutWritten(text, true)) {
       if ('id' in part) {
@@ -46,11 +47,13 @@ export function tokenizerOf(json: TokenizerJson): Tokenizer {
           continue;
         }
         for (const piece of preTokenize(inner.text, inner.isFirst)) {
-          for (const id of model(piece)) ids.push(id);
+          const own = model(piece);
+          if (own === undefined) return err('has a character that the tokenizer has no token for');
+          for (const id of own) ids.push(id);
         }
       }
     }
-    return ids;
+    return ok(ids);
   }
 
   return { encode, specialTokens: specialTokensOf(json.post_processor ?? null) };
@@ -60,8 +63,11 @@ function isNormalized(token: AddedTokenJson): boolean {
   return token.normalized ?? false;
 }
 
-/** Ids of the tokens of one piece: neighbours that are unknown become one within it, not beyond. */
-type Model = (piece: string) => readonly number[];
+/**
+ * Ids of the tokens of one piece: neighbours that are unknown become one within it, not beyond. Undefined where
+ * something is unknown, and the file has no token for that.
+ */
+type Model = (piece: string) => readonly number[] | undefined;
 
 function modelOf(json: TokenizerModelJson): Model {
   switch (json.type) {
@@ -84,10 +90,10 @@ function modelOf(json: TokenizerModelJson): Model {
   }
 }
 
-function idsIn(ids: ReadonlyMap<string, number>, tokens: readonly string[]): readonly number[] {
-  return tokens.map((token) => {
-    const id = ids.get(token);
-    if (id === undefined) throw new Error(`the vocabulary has no "${token}"`);
-    return id;
-  });
+function idsIn(
+  ids: ReadonlyMap<string, number>,
+  tokens: readonly string[],
+): readonly number[] | undefined {
+  const found = tokens.map((token) => ids.get(token)).filter((id) => id !== undefined);
+  return found.length === tokens.length ? found : undefined;
 }

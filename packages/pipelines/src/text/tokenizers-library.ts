@@ -39,7 +39,7 @@ export function translatedPattern(expression: string): RegExp {
   return pattern;
 }
 
-/** For a regular expression that finds this text. */
+/** For a regular expression with the flag `u` that finds this text. */
 export function escaped(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/gu, String.raw`\$&`);
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/]/gu, String.raw`\$&`);
 }

@@ -11,15 +11,15 @@ type UnigramJson = Extract<TokenizerModelJson, { type: 'Unigram' }>;
 const unknownPenalty = 10;
 const encoder = new TextEncoder();
 
-/** Ids of the tokens of one piece. Throws where a character is unknown and the model has no token for that. */
-export function unigramModel(json: UnigramJson): (piece: string) => readonly number[] {
+/** Ids of the tokens of one piece; undefined where a character is unknown and the model has no token for that. */
+export function unigramModel(json: UnigramJson): (piece: string) => readonly number[] | undefined {
   const ids = new Map(json.vocab.map(([token], id) => [token, id]));
   const index = new PrefixIndex([...ids.keys()]);
   const scores = Float64Array.from(json.vocab, ([, score]) => score);
   const unknownId = json.unk_id ?? null;
   const unknownScore = scores.reduce((a, b) => Math.min(a, b), Infinity) - unknownPenalty;
 
-  function idsOf(token: string): readonly number[] {
+  function idsOf(token: string): readonly (number | null)[] {
     const id = ids.get(token);
     if (id !== undefined) return [id];
     if (json.byte_fallback === true) {
@@ -27,7 +27,6 @@ export function unigramModel(json: UnigramJson): (piece: string) => readonly num
       const known = bytes.filter((byte) => byte !== undefined);
       if (known.length === bytes.length) return known;
     }
-    if (unknownId === null) throw new Error('the tokenizer has no token for what is unknown');
     return [unknownId];
   }
 
@@ -53,7 +52,9 @@ export function unigramModel(json: UnigramJson): (piece: string) => readonly num
       if (!hasCharacter) offer(start, next, unknownScore, 1);
       start = next;
     }
-    return joined(piece, startOf, isUnknown).flatMap(idsOf);
+    const found = joined(piece, startOf, isUnknown).flatMap(idsOf);
+    const known = found.filter((id) => id !== null);
+    return known.length === found.length ? known : undefined;
   };
 }
 
