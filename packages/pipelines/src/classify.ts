@@ -1,19 +1,15 @@
 /** Scores become labels. Everything is done in typed arrays, so that thousands of classes cost little. */
 import {
   type ClassifySpec,
-  datatypeBytes,
-  elementCount,
   type Failure,
-  halfToNumber,
   type JobOutput,
   type JsonValue,
   type Tensor,
 } from '@inferry/contracts';
 import { ok, type Result } from '@inferry/runtime';
+import { areFinite, floatValues } from './float-values.ts';
 import { modelError } from './model-error.ts';
 import { topPlaces } from './top-k.ts';
-
-type Scores = Float32Array | Float64Array;
 
 /**
  * `{ label, score, top_k }` for each row of the scores [rows, classes], FP32, FP64 or FP16: best first, equal
@@ -30,12 +26,12 @@ export function classify(
 ): Result<JobOutput, Failure> {
   const tensor = tensors.find((candidate) => candidate.name === spec.output);
   if (tensor === undefined) return modelError(`gave no output "${spec.output}"`);
-  const values = scoresOf(tensor);
+  const values = floatValues(tensor);
   if (values === undefined) {
     return modelError(`output "${spec.output}" is ${tensor.datatype}, scores must be floats`);
   }
   const classes = spec.labels.length;
-  if (elementCount(tensor.shape) !== rows * classes || values.length !== rows * classes) {
+  if (values.length !== rows * classes) {
     return modelError(
       `output "${spec.output}" has shape [${tensor.shape.join(', ')}] for ${rows} rows and ${classes} labels`,
     );
@@ -51,29 +47,6 @@ export function classify(
     answers.push(ranked(spec, scores));
   }
   return ok({ form: 'rows', rows: answers });
-}
-
-/** A view where the bytes are aligned, undefined for a tensor without floats. */
-function scoresOf({ datatype, bytes }: Tensor): Scores | undefined {
-  if (datatype !== 'FP32' && datatype !== 'FP64' && datatype !== 'FP16') return undefined;
-  const width = datatypeBytes[datatype];
-  const { buffer, byteOffset } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
-  const count = Math.floor(bytes.byteLength / width);
-  switch (datatype) {
-    case 'FP32':
-      return new Float32Array(buffer, byteOffset, count);
-    case 'FP64':
-      return new Float64Array(buffer, byteOffset, count);
-    case 'FP16':
-      return Float32Array.from(new Uint16Array(buffer, byteOffset, count), halfToNumber);
-  }
-}
-
-/** Infinities and NaN less themselves are NaN, and so is every sum with NaN in it. */
-function areFinite(scores: Float64Array): boolean {
-  let sum = 0;
-  for (const score of scores) sum += score - score;
-  return sum === 0;
 }
 
 /** Logits become probabilities, in place. */

@@ -7,11 +7,11 @@ import {
   type JsonValue,
   type ModelManifest,
   type Tensor,
+  writeNested,
 } from '@inferry/contracts';
 import { ok, type Result } from '@inferry/runtime';
 import { classify } from './classify.ts';
 import { detect } from './detection/detect.ts';
-import { jsonOf } from './elements.ts';
 import type { ImagePlacement } from './image/fit.ts';
 import { modelError } from './model-error.ts';
 import { tensorRows } from './tensor-answer.ts';
@@ -19,7 +19,8 @@ import { tensorRows } from './tensor-answer.ts';
 /**
  * Raw tensors are answered by raw tensors (the wanted ones, in the order asked for). Pipeline rows are
  * answered by one JSON document each: `{ label, score, top_k }` with a classifier, `{ detections }` with a
- * detector, `{ "<output>": nested arrays }` where the manifest asks for them, otherwise `{ "<output>": [values of that row, flat] }`. `placements`: one a row for images.
+ * detector, `{ "<output>": nested arrays }` where the manifest asks for them, otherwise
+ * `{ "<output>": [values of that row, flat] }`. `placements`: one a row for images.
  *
  * `model_error`: an output is missing, has not one entry a row, or holds scores that are no numbers.
  */
@@ -55,15 +56,14 @@ export function postprocess(
 
 function plainRows(tensors: readonly Tensor[], rows: number): Result<JobOutput, Failure> {
   const answers: Record<string, JsonValue>[] = Array.from({ length: rows }, () => ({}));
-  for (const tensor of tensors) {
-    const count = elementCount(tensor.shape);
-    if (rows > 1 && tensor.shape[0] !== rows) {
-      return modelError(`output "${tensor.name}" has not one entry for each of ${rows} rows`);
+  for (const { name, datatype, shape, bytes } of tensors) {
+    if (datatype === 'BF16') return modelError(`gave BF16 in output "${name}"`);
+    if (rows > 1 && shape[0] !== rows) {
+      return modelError(`output "${name}" has not one entry for each of ${rows} rows`);
     }
-    const values = jsonOf(tensor, count);
-    const each = count / rows;
+    const flat = writeNested(bytes, datatype, [rows, elementCount(shape) / rows]);
     for (const [row, answer] of answers.entries()) {
-      answer[tensor.name] = values.slice(row * each, (row + 1) * each);
+      answer[name] = Array.isArray(flat) ? (flat[row] as JsonValue) : flat;
     }
   }
   return ok({ form: 'rows', rows: answers });

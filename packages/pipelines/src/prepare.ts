@@ -13,12 +13,11 @@ import {
   type TensorSpec,
 } from '@inferry/contracts';
 import { err, type Err, ok, type Result, unreachable } from '@inferry/runtime';
-import { isFilledDatatype } from './elements.ts';
 import { type ImagePlace, imageTensor } from './image.ts';
 import type { ImagePlacement } from './image/fit.ts';
 import { isImageDatatype } from './image/resize-plan.ts';
 import { reject } from './rejection.ts';
-import { tabularTensor } from './tabular.ts';
+import { isTableDatatype, tabularTensor } from './tabular.ts';
 import { fieldTensors } from './tensor-fields.ts';
 import { rowsOf, tensorProblems } from './tensor-input.ts';
 import { textTensors } from './text/text-tensors.ts';
@@ -153,7 +152,7 @@ function tabularInput(
   const input = singleInput(manifest);
   if (!input.ok) return input;
   const { datatype } = input.value;
-  if (!isFilledDatatype(datatype)) return cannotFill(input.value);
+  if (!isTableDatatype(datatype)) return cannotFill(input.value);
   const tensor = tabularTensor(spec, input.value, datatype, rows);
   return tensor.ok ? ok([tensor.value]) : tensor;
 }

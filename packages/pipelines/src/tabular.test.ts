@@ -24,8 +24,12 @@ function encode(
   return [...new Float64Array(tensor.value.bytes.buffer)];
 }
 
-function problemsOf(columns: readonly TabularColumn[], row: PipelineRow): unknown {
-  const tensor = tabularTensor({ kind: 'tabular', columns }, input, 'FP32', [row]);
+function problemsOf(
+  columns: readonly TabularColumn[],
+  row: PipelineRow,
+  datatype: 'FP32' | 'FP64' = 'FP32',
+): unknown {
+  const tensor = tabularTensor({ kind: 'tabular', columns }, input, datatype, [row]);
   return tensor.ok ? [] : tensor.error.extras?.['errors'];
 }
 
@@ -62,6 +66,8 @@ describe('a table', () => {
   test('a value that scaling makes too large for the datatype is refused', () => {
     const column: TabularColumn = { kind: 'number', name: 'a', mean: 0, std: 1e-30 };
     expect(problemsOf([column], { a: 1e20 })).toEqual(['"a" is too large for FP32']);
+    expect(problemsOf([column], { a: 1e20 }, 'FP64')).toEqual([]);
+    expect(problemsOf([column], { a: -1e300 }, 'FP64')).toEqual(['"a" is too large for FP64']);
   });
 
   test('one-hot rows hold a single 1, at the place that the ordinal code names', () => {

@@ -12,11 +12,11 @@ import {
 } from '@inferry/contracts';
 import { invariant, ok, type Result } from '@inferry/runtime';
 import type { ImagePlacement } from '../image/fit.ts';
+import { areFinite, floatValues } from '../float-values.ts';
 import { modelError } from '../model-error.ts';
 import { Candidates } from './candidates.ts';
 import { boxesFamily, endToEndFamily, yolov5Family, yolov8Family } from './decoded-families.ts';
 import type { Family, RowReader } from './family.ts';
-import { areFinite, floatValues } from './float-values.ts';
 import { cornersArray } from './geometry.ts';
 import { ssdFamily, yoloAnchorFamily, yoloxFamily } from './grid-families.ts';
 import { cornersEach, suppress } from './suppress.ts';
@@ -39,8 +39,10 @@ export function detect(
   for (const name of detectOutputs(spec.head)) {
     const tensor = tensors.find((candidate) => candidate.name === name);
     if (tensor === undefined) return modelError(`gave no output "${name}"`);
-    const values = floatValues(tensor);
-    if (values === undefined) return modelError(`gave no complete floats in output "${name}"`);
+    const floats = floatValues(tensor);
+    if (floats === undefined) return modelError(`gave no complete floats in output "${name}"`);
+    // Scores and pixels need no more than FP32.
+    const values = floats instanceof Float64Array ? Float32Array.from(floats) : floats;
     if (!areFinite(values)) {
       return modelError(`gave a value that is not a finite number in output "${name}"`);
     }

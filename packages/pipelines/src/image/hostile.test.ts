@@ -18,6 +18,7 @@ describe.each(['turbojpeg', 'sharp'] as const)('with %s for JPEG', async (decode
   test.each<[string, Uint8Array, string]>([
     ['0 bytes', new Uint8Array(), '"image" is empty'],
     ['text', Buffer.from('hello, this is no image'), 'is not a JPEG, PNG, WebP, GIF, AVIF or TIFF'],
+    ['a PNG of one line, 100000 pixels long', await longPng(), 'is 100000x1 pixels large; a side'],
     ['a PDF', Buffer.from('%PDF-1.7\n'), 'is not a JPEG, PNG'],
     ['a PNG of 60000x60000 by its header', withPngSize(png, 60_000, 60_000), tooManyPixels],
     ['a JPEG of 65000x65000 by its header', withJpegSize(jpeg, 65_000, 65_000), tooManyPixels],
@@ -177,6 +178,11 @@ describe('other formats', async () => {
     }
   });
 });
+
+function longPng(): Promise<Buffer> {
+  const create = { width: 100_000, height: 1, channels: 3, background: '#ffffff' } as const;
+  return sharp({ create }).png().toBuffer();
+}
 
 function largestDifference(one: Float32Array, other: Float32Array): number {
   expect(one.length).toBe(other.length);

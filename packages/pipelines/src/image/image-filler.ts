@@ -88,14 +88,18 @@ export class ImageFiller {
     if (source === undefined) return { kind: 'failed', reason: tooLarge(job.size) };
     const view = this.#parts.memory.view(source, decodedWidth * decodedHeight * 3);
     const outcome = turbo.decode(job.bytes, view, decodedWidth, decodedHeight);
-    // A warning may be a file that ends too soon, or a stray byte: sharp knows which.
-    if (outcome.kind === 'warned') return { kind: 'unsure' };
-    if (outcome.kind === 'failed') {
-      return { kind: 'failed', reason: `cannot be decoded: ${outcome.reason}` };
-    }
-    const isDone = this.#parts.resizer.resize(job, source, job.target);
+    const isDone =
+      outcome.kind === 'decoded' && this.#parts.resizer.resize(job, source, job.target);
     this.#trimSource();
-    return isDone ? { kind: 'done' } : { kind: 'failed', reason: tooLarge(job.size) };
+    switch (outcome.kind) {
+      case 'decoded':
+        return isDone ? { kind: 'done' } : { kind: 'failed', reason: tooLarge(job.size) };
+      case 'warned':
+        // It may be a file that ends too soon, or a stray byte: sharp knows which.
+        return { kind: 'unsure' };
+      case 'failed':
+        return { kind: 'failed', reason: `cannot be decoded: ${outcome.reason}` };
+    }
   }
 
   async #fillAny(decoding: Decoding): Promise<Result<ImagePlacement, string>> {

@@ -85,8 +85,9 @@ export function axisWeights(
   return { starts, counts, values, tapsMax };
 }
 
-/** Of 16 bits. With so many bits of fraction, 32 bits hold the sum of any number of weighted levels. */
-const weightMax = 32_767;
+/** Of 16 bits, less the 1 that a weight may get more than its share. */
+const weightMax = 32_766;
+/** With so many bits of fraction, 32 bits hold the sum of any number of weighted levels. */
 const fractionBitsMax = 20;
 
 export interface IntegerWeights {
@@ -95,7 +96,10 @@ export interface IntegerWeights {
   readonly fractionBits: number;
 }
 
-/** The same weights as integers, as fine as 16 bits allow; those of one output still sum to exactly 1. */
+/**
+ * The same weights as integers, as fine as 16 bits allow. Their sums are rounded, not each by itself: those of
+ * one output still sum to exactly 1, so that even areas stay even, and none is off by 1 or more.
+ */
 export function integerWeights({ values, counts, tapsMax }: AxisWeights): IntegerWeights {
   let largest = 2 ** -fractionBitsMax;
   for (const value of values) largest = Math.max(largest, Math.abs(value));
@@ -106,15 +110,13 @@ export function integerWeights({ values, counts, tapsMax }: AxisWeights): Intege
     const at = i * tapsMax;
     const end = at + (counts[i] ?? 0);
     let sum = 0;
-    let heaviest = at;
+    let given = 0;
     for (let k = at; k < end; k += 1) {
-      const value = Math.round((values[k] ?? 0) * unit);
-      rounded[k] = value;
-      sum += value;
-      if (value > (rounded[heaviest] ?? 0)) heaviest = k;
+      sum += (values[k] ?? 0) * unit;
+      const next = Math.round(sum);
+      rounded[k] = next - given;
+      given = next;
     }
-    // What rounding lost goes to the heaviest weight, where it is least: even areas stay even.
-    if (end > at) rounded[heaviest] = (rounded[heaviest] ?? 0) + unit - sum;
   }
   return { values: rounded, fractionBits };
 }

@@ -53,6 +53,10 @@ interface Size {
 export async function sizeOf(bytes: Uint8Array, isTurned: boolean): Promise<Result<Size, string>> {
   try {
     const { width, height, autoOrient } = await open(bytes, isTurned).metadata();
+    const { imageSideMax } = defaultLimits;
+    if (Math.max(width, height) > imageSideMax) {
+      return err(`is ${width}x${height} pixels large; a side may have ${imageSideMax}`);
+    }
     return ok(isTurned ? autoOrient : { width, height });
   } catch (cause) {
     return err(reasonOf(cause));
