@@ -52,6 +52,8 @@ export const defaultLimits = {
   /** A thread that has not fetched and prepared its part of a batch by then never will: the process replaces itself. */
   preparationMsMax: 120_000,
   imagePixelsMax: 50_000_000,
+  /** The largest that JPEG and GIF can have; what a resize costs beside its pixels grows with the sides. */
+  imageSideMax: 65_535,
   /** One image that is decoded in steps, such as a PNG; in whole seconds. */
   imageDecodeMsMax: 5_000,
   /** What a thread has for images: decoded pixels, and the tensors of its batches. */
