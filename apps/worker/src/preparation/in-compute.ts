@@ -43,7 +43,9 @@ export async function measurePreparation(
   const input = preparer === null ? null : await sampleInput(manifest);
   if (preparer === null || input === null) return 0;
   const payload = encodeInput(input);
-  const request: SlotRequest = { cls, items: [{ id: newJobId(0, random), rows: 1, payload }] };
+  const items = [{ id: newJobId(0, random), rows: 1, payload }];
+  // The next preparation would wait for a run that had begun.
+  const request: SlotRequest = { cls, items, isRunNext: false };
   const timedMs: number[] = [];
   for (let i = 0; i <= timedMax; i += 1) {
     const startedAtMs = clock.nowMs();

@@ -52,7 +52,7 @@ export class SlotPreparation implements Preparation {
     invariant(preparer !== null, 'the slot prepares');
     const { clock, limits } = this.#lane;
     const rows = items.reduce((sum, item) => sum + item.rows, 0);
-    const request: SlotRequest = { cls, items };
+    const request: SlotRequest = { cls, items, isRunNext: true };
     const sentAtMs = clock.nowMs();
     const prepared = await this.#slot.prepare(rows, limits.preparationMsMax, () =>
       preparer.prepare(request),

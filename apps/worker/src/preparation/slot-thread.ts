@@ -14,6 +14,8 @@ import {
 export interface SlotRequest {
   readonly cls: ClassId;
   readonly items: readonly PreparationItem[];
+  /** A run of them follows: it may begin at once. */
+  readonly isRunNext: boolean;
 }
 
 /** In the order of the request's items; the tensors stay in the thread. */
@@ -23,11 +25,11 @@ export const openThreadPreparation: OpenThreadPreparation = async (data) => {
   const deps = await openChunkDeps(data as ThreadData, systemClock);
   return {
     async prepare(request) {
-      const { cls, items } = request as SlotRequest;
+      const { cls, isRunNext, items } = request as SlotRequest;
       const chunk = await prepareChunk(cls, items, deps);
       const answer: SlotAnswer = { items: chunk.items, fetchMs: chunk.fetchMs };
       const rowsMax = Math.max(1, deps.manifests.get(cls)?.maxBatchSize ?? 1);
-      const expected = expectedRun(chunk.items, rowsMax);
+      const expected = isRunNext ? expectedRun(chunk.items, rowsMax) : null;
       return { answer, expected, tensors: chunk.tensors, close: chunk.close };
     },
     close: () => closeChunkDeps(deps),

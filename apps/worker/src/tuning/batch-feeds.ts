@@ -66,7 +66,7 @@ export function computeFeed(options: InputFeedOptions): BatchFeed {
     isAhead: false,
     async next({ preparer }, rows) {
       invariant(preparer !== null, 'the instances prepare');
-      const request: SlotRequest = { cls, items: take(rows) };
+      const request: SlotRequest = { cls, items: take(rows), isRunNext: true };
       const startedAtMs = clock.nowMs();
       const prepared = await preparer.prepare(request);
       const prepareMs = clock.nowMs() - startedAtMs;
