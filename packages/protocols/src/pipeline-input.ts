@@ -144,12 +144,8 @@ function bindFields(
     const read = readNested(value, spec.datatype, shape);
     if (!read.ok) problems.push({ pointer, code: 'data', detail: `"${spec.name}" ${read.error}.` });
   }
-  const known = new Set(inputs.map(({ name }) => name));
-  for (const name of Object.keys(input)) {
-    if (known.has(name)) continue;
-    const detail = `"${name}" is not an input of the model; the inputs are ${[...known].join(', ')}.`;
-    problems.push({ pointer: pointerTo(base, name), code: 'unknown_input', detail });
-  }
+  const names = inputs.map(({ name }) => name);
+  problems.push(...unknownNames(input, names, ['an input', 'inputs']));
   return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(input);
 }
 
@@ -169,12 +165,24 @@ function bindColumns(
       row[column.name] = typeof value === 'bigint' ? Number(value) : value;
     }
   }
-  const known = new Set(spec.columns.map((column) => column.name));
-  const columns = [...known].join(', ');
-  for (const name of Object.keys(input)) {
-    if (known.has(name)) continue;
-    const detail = `"${name}" is not a column of the model; the columns are ${columns}.`;
-    problems.push({ pointer: pointerTo(base, name), code: 'unknown_input', detail });
-  }
+  const names = spec.columns.map((column) => column.name);
+  problems.push(...unknownNames(input, names, ['a column', 'columns']));
   return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(row);
+}
+
+/** A problem for each member that is none of `names`. */
+function unknownNames(
+  input: Readonly<Record<string, JsonValue>>,
+  names: readonly string[],
+  [one, many]: readonly [string, string],
+): readonly Problem[] {
+  const known = new Set(names);
+  const told = names.join(', ');
+  return Object.keys(input)
+    .filter((name) => !known.has(name))
+    .map((name) => ({
+      pointer: pointerTo(base, name),
+      code: 'unknown_input',
+      detail: `"${name}" is not ${one} of the model; the ${many} are ${told}.`,
+    }));
 }
