@@ -3,6 +3,7 @@
  * `<name>/<version>/model.onnx`. A model that is broken is a problem in the list and never hides the
  * others; nothing is half loaded.
  */
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isModelName, isModelVersion, type ModelManifest, reservedNames } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -188,7 +189,10 @@ async function loadVersion(
   const isSimulated = yaml.config.backend === 'simulated';
   const signature = isSimulated ? ok(null) : await readOnnxSignature(shownFile);
   if (!signature.ok) return signature;
-  const files = [...(isSimulated ? [] : [shownFile]), ...about.files];
+  const weights = signature.value?.dataFiles.map((file) => join(folder, version, file)) ?? [];
+  const unusable = await unusableFiles(weights);
+  if (unusable.length > 0) return err(unusable);
+  const files = [...(isSimulated ? [] : [shownFile]), ...weights, ...about.files];
   const digest = await readable(() => digestOf(files));
   if (!digest.ok) {
     return err([{ file: join(folder, version), line: null, message: digest.error }]);
@@ -198,6 +202,18 @@ async function loadVersion(
       ? null
       : { file: resolve(shownFile), shownFile, signature: signature.value };
   return buildManifest({ name, version, digest: digest.value, yaml, onnx, labels, tokenizer });
+}
+
+/** Those that are missing, or no files. */
+async function unusableFiles(files: readonly string[]): Promise<readonly FileProblem[]> {
+  const problems: FileProblem[] = [];
+  for (const file of files) {
+    const found = await readable(() => stat(file));
+    const isFile = found.ok && found.value.isFile();
+    const message = found.ok ? 'is not a regular file' : found.error;
+    if (!isFile) problems.push({ file, line: null, message });
+  }
+  return problems;
 }
 
 /** The value, or why the operating system refused. */

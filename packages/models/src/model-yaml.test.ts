@@ -47,7 +47,6 @@ describe('model.yaml', () => {
       color: 'rgb',
       layout: 'nchw',
       interpolation: 'linear',
-      scale: 1 / 255,
     });
   });
 

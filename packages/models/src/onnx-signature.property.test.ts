@@ -77,6 +77,7 @@ test('a written signature is read back, weights and all', async () => {
           opset,
           producer: 'writer 1.0',
           fileBytes: bytes.length,
+          dataFiles: [],
         },
       });
     }),

@@ -1,9 +1,10 @@
 /**
  * Reads what an ONNX file takes and gives, without ONNX Runtime and without its weights: fields that
- * are not needed are passed over by their length. External data files are never opened.
+ * are not needed are passed over by their length. Files of external data are named, never opened.
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
 import { err, ok, type Result } from '@inferry/runtime';
 import { fileErrorText, type FileProblem } from './file-problem.ts';
 import { decodeValueInfo, type OnnxTensor, type ValueInfo } from './onnx-value-info.ts';
@@ -18,6 +19,8 @@ export interface OnnxSignature {
   /** Name and version of the tool that wrote the file; empty when it does not say. */
   readonly producer: string;
   readonly fileBytes: number;
+  /** Files with weights, by their paths from the folder of the model file; each once, in order. */
+  readonly dataFiles: readonly string[];
 }
 
 /** Bytes of one ValueInfoProto or one name; inputs plus outputs; initializers. */
@@ -25,6 +28,7 @@ const valueInfoBytesMax = 1024 * 1024;
 const nameBytesMax = 64 * 1024;
 const tensorsMax = 4_096;
 const initializersMax = 1_000_000;
+const dataFilesMax = 1_000;
 
 const gitLfsMark = 'version https://git-lfs';
 
@@ -97,16 +101,23 @@ async function readGraph(
   const inputs: ValueInfo[] = [];
   const outputs: ValueInfo[] = [];
   const initializers = new Set<string>();
+  const dataFiles = new Set<string>();
   for await (const field of messageFields(source, span)) {
     if (field.number === 11) inputs.push(await readValueInfo(source, field));
     else if (field.number === 12) outputs.push(await readValueInfo(source, field));
-    else if (field.number === 5) initializers.add(await readTensorName(source, field));
-    else if (field.number === 15) initializers.add(await readSparseName(source, field));
+    else if (field.number === 5) {
+      const { name, dataFile } = await readInitializer(source, field);
+      initializers.add(name);
+      if (dataFile !== null) dataFiles.add(dataFile);
+    } else if (field.number === 15) initializers.add(await readSparseName(source, field));
     if (inputs.length + outputs.length > tensorsMax) {
       throw new ProtobufFileError(`has more than ${tensorsMax} inputs and outputs`);
     }
     if (initializers.size > initializersMax) {
       throw new ProtobufFileError(`has more than ${initializersMax} initializers`);
+    }
+    if (dataFiles.size > dataFilesMax) {
+      throw new ProtobufFileError(`has weights in more than ${dataFilesMax} files`);
     }
   }
   const wanted = inputs.filter((input) => !initializers.has(input.name));
@@ -114,8 +125,17 @@ async function readGraph(
     tensor.ok ? [] : [tensor.error],
   );
   if (outputs.length === 0) refused.push('is not an ONNX model (its graph has no output)');
+  for (const file of dataFiles) {
+    if (!isAbsolute(file) && !file.split(/[/\\]/u).includes('..')) continue;
+    refused.push(`has weights in "${file}", which is not in its folder`);
+  }
   if (refused.length > 0) return err(refused);
-  return ok({ ...head, inputs: accepted(wanted), outputs: accepted(outputs) });
+  return ok({
+    ...head,
+    dataFiles: [...dataFiles],
+    inputs: accepted(wanted),
+    outputs: accepted(outputs),
+  });
 }
 
 function accepted(infos: readonly ValueInfo[]): OnnxTensor[] {
@@ -134,20 +154,39 @@ async function readValueInfo(source: ProtobufFile, field: FieldSpan): Promise<Va
   }
 }
 
-/** The name of a TensorProto; its dimensions and data are passed over. */
-async function readTensorName(source: ProtobufFile, span: FieldSpan): Promise<string> {
+/** The name of a TensorProto, and the file of its data where that lies elsewhere; the rest is passed over. */
+async function readInitializer(
+  source: ProtobufFile,
+  span: FieldSpan,
+): Promise<{ readonly name: string; readonly dataFile: string | null }> {
   let name = '';
+  let location: string | null = null;
+  let isElsewhere = false;
   for await (const field of messageFields(source, span)) {
     if (field.number === 8) name = await readText(source, field);
+    else if (field.number === 13) location = (await readLocation(source, field)) ?? location;
+    else if (field.number === 14) isElsewhere = (await readVarint(source, field)) === 1;
   }
-  return name;
+  return { name, dataFile: isElsewhere ? location : null };
+}
+
+/** The value of a StringStringEntryProto whose key is "location", else null. */
+async function readLocation(source: ProtobufFile, span: FieldSpan): Promise<string | null> {
+  const entry = ['', ''];
+  for await (const field of messageFields(source, span)) {
+    if (field.number === 1 || field.number === 2) {
+      entry[field.number - 1] = await readText(source, field);
+    }
+  }
+  const [key, value = ''] = entry;
+  return key === 'location' ? value : null;
 }
 
 /** A SparseTensorProto is called by the name of its values. */
 async function readSparseName(source: ProtobufFile, span: FieldSpan): Promise<string> {
   let name = '';
   for await (const field of messageFields(source, span)) {
-    if (field.number === 1) name = await readTensorName(source, field);
+    if (field.number === 1) ({ name } = await readInitializer(source, field));
   }
   return name;
 }

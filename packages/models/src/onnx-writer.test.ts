@@ -20,6 +20,8 @@ export interface WrittenModel {
   readonly outputs: readonly WrittenTensor[];
   /** Names of weights, each with so many bytes of raw data. */
   readonly initializers?: Readonly<Record<string, number>>;
+  /** Names of weights that lie in other files, with the name of that. */
+  readonly external?: Readonly<Record<string, string>>;
   readonly opsets?: readonly { readonly domain: string; readonly version: number }[];
   readonly producer?: string;
 }
@@ -34,6 +36,18 @@ export function writeOnnx(model: WrittenModel): Uint8Array {
       message(writer, 5, (tensor) => {
         tensor.uint32(8).int64(bytes).uint32(16).int32(2);
         tensor.uint32(66).string(name).uint32(74).bytes(new Uint8Array(bytes).fill(255));
+      });
+    }
+    for (const [name, file] of Object.entries(model.external ?? {})) {
+      message(writer, 5, (tensor) => {
+        tensor.uint32(8).int64(1).uint32(16).int32(2).uint32(66).string(name);
+        for (const [key, value] of [
+          ['location', file],
+          ['length', '1'],
+        ] as const) {
+          message(tensor, 13, (entry) => entry.uint32(10).string(key).uint32(18).string(value));
+        }
+        tensor.uint32(112).int32(1);
       });
     }
     for (const tensor of model.inputs) valueInfo(writer, 11, tensor);

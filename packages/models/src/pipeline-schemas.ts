@@ -43,8 +43,10 @@ const image = z.strictObject({
   interpolation: z.enum(['nearest', 'linear', 'cubic', 'lanczos3']).default('linear'),
   scale: z
     .number()
-    .default(1 / 255)
-    .describe('value = (pixel * scale - mean) / std, pixel in 0..255.'),
+    .optional()
+    .describe(
+      'value = (pixel * scale - mean) / std, pixel in 0..255. Default: 1/255; 1 for a UINT8 input.',
+    ),
   mean: perChannel.optional().describe('One a channel; default zeros.'),
   std: perChannel.optional().describe('One a channel, none of them 0; default ones.'),
 });

@@ -80,7 +80,8 @@ function imageSpec(
     color: image.color,
     layout: image.layout,
     interpolation: image.interpolation,
-    scale: image.scale,
+    // Of pixels divided by 255, UINT8 would keep nothing but 0 and 1.
+    scale: image.scale ?? (inputs[0]?.datatype === 'UINT8' ? 1 : 1 / 255),
     mean: image.mean ?? Array<number>(channels).fill(0),
     std: image.std ?? Array<number>(channels).fill(1),
   };
