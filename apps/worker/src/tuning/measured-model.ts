@@ -8,6 +8,7 @@
  */
 import { classOf, type ModelManifest } from '@inferry/contracts';
 import type { Device, InferenceBackend, ModelInstance } from '@inferry/inference';
+import { openPreparer } from '@inferry/pipelines';
 import { type Clock, err, invariant, ok, type Random, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { WorkerDeps } from '../deps.ts';
@@ -78,6 +79,12 @@ export class MeasuredModel {
   static async open(options: MeasuredModelOptions): Promise<Result<MeasuredModel, string>> {
     const { backend, clock, cores, device, jpegDecoder, payloads, prepareIn } = options;
     invariant(options.instances >= 1, 'a model is measured with at least one instance');
+    if (payloads.length > 0) {
+      // Said here in words: the threads that prepare would end, each with its own trace.
+      const preparer = await openPreparer({ jpegDecoder });
+      if (!preparer.ok) return preparer;
+      preparer.value.close();
+    }
     // Sizes are warmed when their turn comes.
     const manifest = { ...options.manifest, warmupRows: [1] };
     const cls = classOf(manifest.name, manifest.version);

@@ -1,5 +1,5 @@
 /** `inferry tune` as a user runs it: on a copy of a demo model. */
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadRepository } from '@inferry/models';
@@ -57,6 +57,16 @@ test('tune measures digits through its pipeline; a worker starts with the settin
   );
   const { stored_sizes: sizes } = JSON.parse(line) as { readonly stored_sizes: number };
   expect(sizes).toBeGreaterThanOrEqual(Number(batch) > 2 ? 3 : 1);
+});
+
+test('a decoder that was asked for and is not there is told once, in words', async () => {
+  // The dynamic linker looks there first, and finds a library that is none.
+  await writeFile(join(models, 'libturbojpeg.so.0'), '');
+  const env = { INFERRY_JPEG_DECODER: 'turbojpeg', LD_LIBRARY_PATH: models };
+  const { code, output } = await tune(['digits', '--input', samples, '--max-seconds', '1'], env);
+  expect(output.match(/libjpeg-turbo cannot be loaded/gu)).toHaveLength(1);
+  expect(output).not.toMatch(/^ +at /mu);
+  expect(code).toBe(1);
 });
 
 test('a target that nothing keeps is told with the sum, and nothing is written', async () => {
