@@ -5,7 +5,7 @@ export {
   type ServingState,
 } from './catalogue.ts';
 export { editModelYaml, type TunedSettings } from './edit-model-yaml.ts';
-export { type FileProblem, problemText } from './file-problem.ts';
+export { fileErrorText, type FileProblem, problemText } from './file-problem.ts';
 export { loadRepository, type Repository, type RepositoryProblem } from './load-repository.ts';
 export { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
 export { type ModelYaml, modelYamlJsonSchema } from './model-yaml-schema.ts';

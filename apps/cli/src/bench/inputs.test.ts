@@ -37,7 +37,7 @@ test('files come in the order given, those of a folder by name, with the types o
 
 test('what cannot be sent is named', async () => {
   expect(await problem(join(folder, 'broken.txt'))).toMatch(/broken\.txt: must end with one of/u);
-  expect(await problem(join(folder, 'none.json'))).toMatch(/none\.json: ENOENT/u);
+  expect(await problem(join(folder, 'none.json'))).toMatch(/none\.json: does not exist/u);
   expect(await problem(join(folder, 'inner.png'))).toMatch(/inner\.png: no file in it/u);
   await writeFile(join(folder, 'c.json'), '{"x": ');
   expect(await problem(folder)).toMatch(/c\.json: is no JSON/u);

@@ -1,6 +1,7 @@
 /** Files to send: JSON, images and bytes, given one by one or as a folder of them. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { fileErrorText } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 
 /** What a request carries, before it is known in which form the API wants it. */
@@ -66,7 +67,7 @@ async function filesAt(path: string, flag: string): Promise<Result<readonly stri
     if (files.length === 0) return err(`${flag} ${path}: no file in it ends with one of ${known}`);
     return ok(files.map(({ name }) => join(path, name)).toSorted());
   } catch (cause) {
-    return err(`${flag} ${path}: ${(cause as Error).message}`);
+    return err(`${flag} ${path}: ${fileErrorText(cause) ?? String(cause)}`);
   }
 }
 
@@ -78,8 +79,9 @@ async function readInput(path: string, flag: string): Promise<Result<Input, stri
     if (mediaType === 'application/json') JSON.parse(bytes.toString('utf8'));
     return ok({ name: path, mediaType, bytes });
   } catch (cause) {
-    const what = cause instanceof SyntaxError ? 'is no JSON: ' : '';
-    return err(`${flag} ${path}: ${what}${(cause as Error).message}`);
+    const isSyntax = cause instanceof SyntaxError;
+    const why = isSyntax ? `is no JSON: ${cause.message}` : (fileErrorText(cause) ?? String(cause));
+    return err(`${flag} ${path}: ${why}`);
   }
 }
 

@@ -28,6 +28,9 @@ describe('asking for the model', () => {
     expect((await ask('irsi', models)).answer).toBe(
       'http://127.0.0.1:8000 has no model "irsi"; did you mean iris?',
     );
+    expect((await ask('resnet', models)).answer).toBe(
+      'http://127.0.0.1:8000 has no model "resnet"; it has iris, digits',
+    );
     expect((await ask('iris@7', models)).answer).toBe(
       'http://127.0.0.1:8000 has no model "iris" version 7',
     );

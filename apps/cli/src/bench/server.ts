@@ -10,6 +10,8 @@ import { modelPath } from './requests.ts';
 /** Other refusals may pass with the load; these are about the request, and will not. */
 const mayPass: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
+const namesShownMax = 10;
+
 /** The metadata of the model, as `GET /v2/models/{model}` tells it. The error is for people. */
 export async function askModel(
   options: BenchOptions,
@@ -25,8 +27,10 @@ export async function askModel(
   if (status !== 404) return err(`${url} answers ${status} when asked for the model: ${said}`);
   const version = options.version === null ? '' : ` version ${options.version}`;
   const names = await modelNames(options, http);
-  const meant = names.includes(options.model) ? '' : didYouMean(options.model, names);
-  return err(`${url} has no model "${options.model}"${version}${meant}`);
+  const there = names.length === 0 ? '' : `; it has ${names.slice(0, namesShownMax).join(', ')}`;
+  const meant = didYouMean(options.model, names) || there;
+  const hint = names.includes(options.model) ? '' : meant;
+  return err(`${url} has no model "${options.model}"${version}${hint}`);
 }
 
 /** Why it makes no sense to go on after the first request ended like this; undefined where it does. */
