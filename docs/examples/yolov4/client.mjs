@@ -12,20 +12,19 @@ import sharp from 'sharp';
 const colours = ['#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#008080', '#9a6324'];
 const usage = 'usage: client.mjs PICTURE RESULT [--url http://127.0.0.1:8000] [--model yolov4]';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    url: { type: 'string', default: 'http://127.0.0.1:8000' },
-    model: { type: 'string', default: 'yolov4' },
-  },
-});
-
 try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      url: { type: 'string', default: 'http://127.0.0.1:8000' },
+      model: { type: 'string', default: 'yolov4' },
+    },
+  });
   const [picture, result, ...others] = positionals;
   if (picture === undefined || result === undefined || others.length > 0) throw new Error(usage);
   const bytes = await readFile(picture);
   const { format, autoOrient } = await sharp(bytes).metadata();
-  const detections = await detect(bytes, `image/${format}`);
+  const detections = await detect(bytes, `image/${format}`, values);
   for (const { label, score, box } of detections) {
     console.log(
       `${label} ${score.toFixed(2)} at ${box.x},${box.y} size ${box.width}x${box.height}`,
@@ -43,8 +42,8 @@ try {
 }
 
 /** The detections of the answer; the server may take up to 55 seconds for it. */
-async function detect(bytes, mediaType) {
-  const response = await fetch(`${values.url}/v1/models/${values.model}/jobs`, {
+async function detect(bytes, mediaType, { url, model }) {
+  const response = await fetch(`${url}/v1/models/${model}/jobs`, {
     method: 'POST',
     headers: { 'content-type': mediaType, prefer: 'wait=55' },
     body: bytes,
