@@ -123,30 +123,6 @@ describe('a repository', () => {
     ]);
   });
 
-  test('has weights in files of their own: the digest changes with them, one that is missing is told', async () => {
-    const external = { a: 'model.onnx.data', b: 'model.onnx.data', c: 'more/rest.bin' };
-    await put('m/1/model.onnx', writeOnnx({ ...rows, external }));
-    await put('m/1/model.onnx.data', 'weights');
-    expect(await found()).toEqual(['m/1/more/rest.bin: does not exist']);
-    await put('m/1/more/rest.bin', 'more');
-    const first = await digest();
-    expect(await digest()).toBe(first);
-    await put('m/1/model.onnx.data', 'weighty');
-    const second = await digest();
-    await put('m/1/more/rest.bin', 'less');
-    expect(new Set([undefined, first, second, await digest()]).size).toBe(4);
-  });
-
-  test.each(['../2/model.onnx.data', '/weights.bin', '..'])(
-    'has no weights outside of its folder: %s',
-    async (file) => {
-      await put('m/1/model.onnx', writeOnnx({ ...rows, external: { a: file } }));
-      expect(await found()).toEqual([
-        `m/1/model.onnx: has weights in "${file}", which is not in its folder`,
-      ]);
-    },
-  );
-
   test('has a digest for each model that changes with its file, its yaml and its labels', async () => {
     const yaml = `preprocess: {tabular: {columns: [a, b, c, d]}}
 postprocess: {classify: {labels: names.txt}}
