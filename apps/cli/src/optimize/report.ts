@@ -1,5 +1,5 @@
 /** What `inferry models optimize` prints of each variant. Pure. */
-import { figure, table } from '../tune/plot.ts';
+import { counted, figure, table } from '../tune/plot.ts';
 import type { Accuracy, Speed } from './accuracy.ts';
 import type { Level, Variant } from './options.ts';
 
@@ -39,7 +39,7 @@ function variantText(
   const { agreement, agreementLeast, agreesOn, correct, outputs, samples } = accuracy;
   const share = report.bytes / bytes;
   const lines = [
-    `${model} as ${variant}${level === null ? '' : ` (${level})`}, against the original on ${samples} samples`,
+    `${model} as ${variant}${level === null ? '' : ` (${level})`}, against the original on ${counted(samples, 'sample')}`,
     `  size       ${kilobytes(report.bytes)} instead of ${kilobytes(bytes)} (${figure(share * 100)} %)`,
     ...report.speeds.map(speedLine),
     ...table(
@@ -56,7 +56,7 @@ function variantText(
   ];
   if (correct !== null) {
     lines.push(
-      `  accuracy   ${percent(correct.variant)} instead of ${percent(correct.original)} (${correct.samples} labelled samples)`,
+      `  accuracy   ${percent(correct.variant)} instead of ${percent(correct.original)} (${counted(correct.samples, 'labelled sample')})`,
     );
   }
   lines.push(...remarks(report));
@@ -78,7 +78,7 @@ function remarks({ calibratedOn, judgesCalibrated, level, variant }: VariantRepo
   const lines: string[] = [];
   if (calibratedOn !== null) {
     const apart = judgesCalibrated ? 'which judged it too, being few' : 'which did not judge it';
-    lines.push(`  calibrated on ${calibratedOn} samples, ${apart}`);
+    lines.push(`  calibrated on ${counted(calibratedOn, 'sample')}, ${apart}`);
   }
   if (level === 'all') {
     lines.push('  its layouts suit the processor of this machine: for machines like this one only');

@@ -2,7 +2,7 @@
 import { answerMs } from '@inferry/scheduling';
 import { type Candidate, candidateOf, type Goal, rateOf } from './choose.ts';
 import { latencyOf, type Setup, type SetupCurve } from './curve.ts';
-import { barWithMark, bar, figure, table } from './plot.ts';
+import { bar, barWithMark, counted, figure, table } from './plot.ts';
 
 export interface TuneResult {
   /** `digits@1`. */
@@ -206,10 +206,6 @@ export function setupText(setup: Setup): string {
   const { instances, threads } = setup;
   const each = threads === 0 ? 'as many threads as ONNX Runtime takes' : counted(threads, 'thread');
   return `${counted(instances, 'instance')} of ${each}`;
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** The same as plain data. */
