@@ -61,7 +61,8 @@ export async function imageTensor(
     return reject([`${rows.length} images need more memory than there is: ${bytes} bytes`]);
   }
 
-  const filled = await Promise.all(
+  // All are done before a bug in one of them is passed on: nothing writes into memory that is given back then.
+  const filled = await Promise.allSettled(
     rows.map((row, index) => {
       const target = address + index * itemBytes;
       return filler.write({ spec, datatype, bytes: imageOf(spec, row), target });
@@ -69,8 +70,9 @@ export async function imageTensor(
   );
   const placements: ImagePlacement[] = [];
   for (const [index, image] of filled.entries()) {
-    if (image.ok) placements.push(image.value);
-    else problems.push(`${place(rows, index)}"${spec.input}" ${image.error}`);
+    if (image.status === 'rejected') throw image.reason;
+    if (image.value.ok) placements.push(image.value.value);
+    else problems.push(`${place(rows, index)}"${spec.input}" ${image.value.error}`);
   }
   if (problems.length > 0) {
     room.giveBack(address, bytes);
