@@ -86,6 +86,21 @@ export class Slot {
     }
   }
 
+  /**
+   * Waits for a run that began with its preparation, where nobody asked for it: all its jobs ended before.
+   * Like any other it has a limit, past which nothing but the end of the process frees the slot.
+   */
+  async endUnwanted(limitMs: number): Promise<void> {
+    const over = this.preparer?.unwanted() ?? null;
+    if (over === null) return;
+    const { clock, onStuck } = this.#options;
+    this.running = { startedAtMs: clock.nowMs(), rows: 1 };
+    const cancelLimit = clock.after(limitMs, () => onStuck('a run'));
+    await over;
+    cancelLimit();
+    this.running = null;
+  }
+
   /** Runs items once, with a limit. Tensors that came with them are gone afterwards, whatever happens. */
   async run(
     items: readonly RunItem[],

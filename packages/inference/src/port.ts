@@ -87,6 +87,8 @@ export interface ThreadPreparer {
   holds(batch: number): boolean;
   /** No run is of the batch any more: its memory is used again. */
   drop(batch: number): void;
+  /** Resolves when a run that began with its preparation, and that nobody asked for, is over; null when there is none. */
+  unwanted(): Promise<void> | null;
 }
 
 export interface PreparedInThread {

@@ -39,6 +39,7 @@ test('a preparation is measured without the run that would follow', async () => 
       },
       holds: (batch) => preparer.holds(batch),
       drop: (batch) => preparer.drop(batch),
+      unwanted: () => preparer.unwanted(),
     },
   };
   const deps = { clock: systemClock, random: seededRandom(1) };

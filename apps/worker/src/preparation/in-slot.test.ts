@@ -167,6 +167,36 @@ test('the stages of every job add up to its time from end to end', async () => {
   }
 });
 
+test('a run that began for jobs that ended meanwhile has a limit like others', async () => {
+  const clock = new VirtualClock();
+  const stuck: string[] = [];
+  const loaded = await createOnnxBackend().load(picky, { kind: 'cpu', index: 0 });
+  invariant(loaded.ok, 'the model is there');
+  const preparer = {
+    prepare: () => Promise.reject(new Error('nothing is prepared')),
+    holds: () => false,
+    drop: () => undefined,
+    unwanted: () => new Promise<void>(() => undefined),
+  };
+  const { device, loadMs, provider, warmupRuns } = loaded.value;
+  const run: ModelInstance['run'] = (...given) => loaded.value.run(...given);
+  const close = (): Promise<void> => loaded.value.close();
+  const instance = { device, loadMs, provider, warmupRuns, run, close, preparer };
+  const slots = new Slots([instance], {
+    clock,
+    idleTime: new IdleTime(clock),
+    graceMs: 1,
+    onStuck: (what) => stuck.push(what),
+    onLateReturn: () => undefined,
+  });
+  const slot = await slots.acquire();
+  void new SlotPreparation(slot, { clock, limits: defaultLimits, manifest: picky }).close();
+  expect(slot.running).not.toBeNull();
+  await clock.advance(picky.executionTimeoutMs);
+  expect(stuck).toEqual(['a run']);
+  await loaded.value.close();
+});
+
 test('a preparation that does not return in time is said to be stuck, and its slot stays taken', async () => {
   const clock = new VirtualClock();
   const stuck: string[] = [];
@@ -209,7 +239,11 @@ test('an input that breaks the thread ends alone, whatever was prepared with it'
   });
   invariant(loaded.ok, 'the model is there');
   const slot = await slotsOf(loaded.value, systemClock).acquire();
-  const preparation = new SlotPreparation(slot, { clock: systemClock, limits: defaultLimits });
+  const preparation = new SlotPreparation(slot, {
+    clock: systemClock,
+    limits: defaultLimits,
+    manifest: picky,
+  });
   const payloads = [payloadOf(1n), payloadOf(2n), new Uint8Array(1), payloadOf(3n), payloadOf(4n)];
   const items = payloads.map((payload) => ({ id: newJobId(0, random), rows: 1, payload }));
   const results = await preparation.prepare(cls, items);

@@ -13,12 +13,12 @@ import type { SlotAnswer, SlotRequest } from './slot-thread.ts';
 
 export class SlotPreparation implements Preparation {
   readonly #slot: Slot;
-  readonly #lane: Pick<LaneContext, 'clock' | 'limits'>;
+  readonly #lane: Pick<LaneContext, 'clock' | 'limits' | 'manifest'>;
   readonly #batches: number[] = [];
   #spentMs = 0;
 
   /** The slot is the caller's. */
-  constructor(slot: Slot, lane: Pick<LaneContext, 'clock' | 'limits'>) {
+  constructor(slot: Slot, lane: Pick<LaneContext, 'clock' | 'limits' | 'manifest'>) {
     this.#slot = slot;
     this.#lane = lane;
   }
@@ -69,10 +69,10 @@ export class SlotPreparation implements Preparation {
     );
   }
 
-  /** Nothing of what was prepared is run any more. */
-  close(): Promise<void> {
+  /** Nothing of what was prepared is run any more. Resolves when the thread is free. */
+  async close(): Promise<void> {
     for (const batch of this.#batches.splice(0)) this.#slot.preparer?.drop(batch);
-    return Promise.resolve();
+    await this.#slot.endUnwanted(this.#lane.manifest.executionTimeoutMs);
   }
 }
 

@@ -147,6 +147,15 @@ class OnnxInstance implements ModelInstance, ThreadPreparer {
     this.#holders.delete(batch);
   }
 
+  unwanted(): Promise<void> | null {
+    return this.#begun === null ? null : this.#awaitBegun();
+  }
+
+  async #awaitBegun(): Promise<void> {
+    await this.#begun?.answer;
+    this.#begun = null;
+  }
+
   async run(
     items: readonly RunItem[],
     outputs: readonly string[],

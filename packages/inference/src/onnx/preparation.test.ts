@@ -145,6 +145,18 @@ describe('a run that begins with its preparation', () => {
     ]);
   });
 
+  test('can be waited for where nobody wants it', async () => {
+    const { instance, preparer } = await load();
+    expect(preparer.unwanted()).toBeNull();
+    const { batch } = valueOf(await preparer.prepare(expected));
+    preparer.drop(batch);
+    await preparer.unwanted();
+    expect(preparer.unwanted()).toBeNull();
+    const again = valueOf(await preparer.prepare(expected)).batch;
+    await answers(instance, [heldItem(again, 0)]);
+    expect(preparer.unwanted()).toBeNull();
+  });
+
   test('is passed over where nothing is wanted: the next batch is prepared, or the thread ends', async () => {
     const { instance, preparer } = await load();
     await preparer.prepare(expected);
