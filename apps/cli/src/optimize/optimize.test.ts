@@ -117,7 +117,7 @@ test('a virtual environment that cannot be made is told, with what is needed', a
 
 test.each([
   [{ model: 'nosuch' }, 'no model is called "nosuch"'],
-  [{ samples: ['/nonexistent'] }, '--samples /nonexistent: ENOENT'],
+  [{ samples: ['/nonexistent'] }, '--samples /nonexistent: does not exist'],
 ])('%j is wrong usage', async (changes, reason) => {
   const { code, complaints } = await run(changes);
   expect(complaints).toContain(reason);

@@ -43,7 +43,7 @@ test.each([
   [{ model: 'nosuch' }, /^2 .*no model is called "nosuch"; there are: digits, iris\n$/u],
   [{ version: '7' }, /^2 .*model "digits" has no version "7"; it has: 1\n$/u],
   [{ modelsDir: '/nonexistent' }, /^2 .*\/nonexistent: does not exist\n$/u],
-  [{ inputs: ['/nonexistent'] }, /^2 .*--input \/nonexistent: ENOENT/u],
+  [{ inputs: ['/nonexistent'] }, /^2 .*--input \/nonexistent: does not exist/u],
   [{ inputs: [repositoryPath('package.json')] }, /^2 .*package\.json: the model takes images\n$/u],
 ])('%j', async (changes, words) => {
   expect(await refusal(changes)).toMatch(words);
