@@ -1,4 +1,5 @@
 import { joinBytes, type ModelManifest, type Tensor } from '@inferry/contracts';
+import { testManifest } from '@inferry/testkit';
 import { describe, expect, test } from 'vitest';
 import { openPreparer } from './preparer.ts';
 
@@ -8,31 +9,10 @@ const batch = preparer.value.openBatch();
 const prepare = (...[manifest, input]: Parameters<typeof batch.prepare>) =>
   batch.prepare(manifest, input);
 
-const manifestBase: ModelManifest = {
-  name: 'm',
-  version: '1',
-  digest: '',
-  backend: 'onnxruntime',
-  file: null,
-  fileBytes: 0,
-  maxBatchSize: 8,
-  instances: [{ kind: 'cpu', count: 1 }],
+const manifestBase = testManifest({
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3, 2, 2] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 3] }],
-  preprocess: { kind: 'none' },
-  postprocess: { kind: 'none' },
-  simulated: null,
-  latencyTargetMs: null,
-  linger: { mode: 'none', maxMs: 0 },
-  admission: { mode: 'depth', budgetMs: null, onInfeasible: 'refuse' },
-  agingMs: 60_000,
-  weight: 1,
-  queueDepthMax: 10,
-  timeoutMs: 1000,
-  executionTimeoutMs: 1000,
-  session: { intraOpThreads: 1, graphOptimization: 'all' },
-  warmupRows: [1],
-};
+});
 
 describe('tabular pipeline', () => {
   const model: ModelManifest = {

@@ -10,3 +10,4 @@ export { type RedisServer, type RedisServerOptions, startRedisServer } from './r
 export { repositoryFiles, type RepositoryFile } from './repository-files.ts';
 export { repositoryPath } from './repository-path.ts';
 export { waitFor, type WaitForOptions } from './wait-for.ts';
+export { testManifest } from './test-manifest.ts';

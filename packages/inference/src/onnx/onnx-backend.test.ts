@@ -7,7 +7,7 @@ import {
   type Tensor,
   type TensorSpec,
 } from '@inferry/contracts';
-import { repositoryPath } from '@inferry/testkit';
+import { repositoryPath, testManifest } from '@inferry/testkit';
 import fc from 'fast-check';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,31 +27,8 @@ function spec(name: string, datatype: Datatype, shape: readonly number[]): Tenso
 }
 
 function manifest(model: string, inputs: TensorSpec[], outputs: TensorSpec[]): ModelManifest {
-  return {
-    name: model,
-    version: '1',
-    digest: '',
-    backend: 'onnxruntime',
-    file: join(fixtures, 'models', model, '1', 'model.onnx'),
-    fileBytes: 0,
-    maxBatchSize: 8,
-    instances: [{ kind: 'cpu', count: 1 }],
-    inputs,
-    outputs,
-    preprocess: { kind: 'none' },
-    postprocess: { kind: 'none' },
-    simulated: null,
-    latencyTargetMs: null,
-    linger: { mode: 'none', maxMs: 0 },
-    admission: { mode: 'depth', budgetMs: null, onInfeasible: 'refuse' },
-    agingMs: 60_000,
-    weight: 1,
-    queueDepthMax: 10,
-    timeoutMs: 1000,
-    executionTimeoutMs: 1000,
-    session: { intraOpThreads: 1, graphOptimization: 'all' },
-    warmupRows: [1, 4],
-  };
+  const file = join(fixtures, 'models', model, '1', 'model.onnx');
+  return testManifest({ name: model, file, inputs, outputs, warmupRows: [1, 4] });
 }
 
 function identity(kind: string, datatype: Datatype): ModelManifest {

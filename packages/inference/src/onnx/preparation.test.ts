@@ -1,38 +1,16 @@
 /** Items prepared inside the compute thread: their tensors are run where they are. */
-import type { ModelManifest } from '@inferry/contracts';
 import { invariant, type Result } from '@inferry/runtime';
-import { repositoryPath } from '@inferry/testkit';
+import { repositoryPath, testManifest } from '@inferry/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ModelInstance, RunItem, ThreadPreparer } from '../port.ts';
 import { createOnnxBackend } from './onnx-backend.ts';
 import type { FixtureRequest } from './preparation.fixture.ts';
 
 const module = { url: new URL('./preparation.fixture.ts', import.meta.url).href, data: 'x' };
-const manifest: ModelManifest = {
+const manifest = testManifest({
   name: 'identity_fp32',
-  version: '1',
-  digest: '',
-  backend: 'onnxruntime',
   file: repositoryPath('packages/testkit/fixtures/models/identity_fp32/1/model.onnx'),
-  fileBytes: 0,
-  maxBatchSize: 8,
-  instances: [{ kind: 'cpu', count: 1 }],
-  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
-  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }],
-  preprocess: { kind: 'none' },
-  postprocess: { kind: 'none' },
-  simulated: null,
-  latencyTargetMs: null,
-  linger: { mode: 'none', maxMs: 0 },
-  admission: { mode: 'depth', budgetMs: null, onInfeasible: 'refuse' },
-  agingMs: 60_000,
-  weight: 1,
-  queueDepthMax: 10,
-  timeoutMs: 1000,
-  executionTimeoutMs: 1000,
-  session: { intraOpThreads: 1, graphOptimization: 'all' },
-  warmupRows: [1],
-};
+});
 const items: FixtureRequest['items'] = [
   [[1, 2]],
   [

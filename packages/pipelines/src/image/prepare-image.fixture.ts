@@ -1,6 +1,7 @@
 /** Images through the pipeline, for tests: a model that takes them, and what comes of one. */
 import type { Datatype, Failure, ImageSpec, ModelManifest } from '@inferry/contracts';
 import { ok, type Result } from '@inferry/runtime';
+import { testManifest } from '@inferry/testkit';
 import { type JpegDecoderChoice, openPreparer } from '../preparer.ts';
 import type { ImagePlacement } from './fit.ts';
 
@@ -29,31 +30,12 @@ export function imageModel(
   maxBatchSize = 8,
 ): ModelManifest {
   const preprocess = { ...usual, ...spec };
-  return {
-    name: 'm',
-    version: '1',
-    digest: '',
-    backend: 'onnxruntime',
-    file: null,
-    fileBytes: 0,
+  return testManifest({
     maxBatchSize,
-    instances: [{ kind: 'cpu', count: 1 }],
     inputs: [{ name: 'x', datatype, shape: [-1, -1, -1, -1] }],
     outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 3] }],
     preprocess,
-    postprocess: { kind: 'none' },
-    simulated: null,
-    latencyTargetMs: null,
-    linger: { mode: 'none', maxMs: 0 },
-    admission: { mode: 'depth', budgetMs: null, onInfeasible: 'refuse' },
-    agingMs: 60_000,
-    weight: 1,
-    queueDepthMax: 10,
-    timeoutMs: 1000,
-    executionTimeoutMs: 1000,
-    session: { intraOpThreads: 1, graphOptimization: 'all' },
-    warmupRows: [1],
-  };
+  });
 }
 
 interface Prepared {
