@@ -39,7 +39,10 @@ export interface LoadDeps {
   /** What the compute threads of a model prepare with; null where they are given tensors. */
   readonly preparationOf: (model: PlannedModel) => PreparationModule | null;
   /** What they take for a row, ms. */
-  readonly prepareMsOf: (model: PlannedModel, instance: ModelInstance) => Promise<number>;
+  readonly prepareMsOf: (
+    model: PlannedModel,
+    instances: readonly ModelInstance[],
+  ) => Promise<readonly number[]>;
 }
 
 /** The models that have instances for this device, each with the devices of its instances. */
@@ -103,7 +106,7 @@ export async function loadModels(
       onModel({ cls: model.cls, failed: true });
       continue;
     }
-    const rowMs = await Promise.all(instances.map((each) => deps.prepareMsOf(model, each)));
+    const rowMs = await deps.prepareMsOf(model, instances);
     const warmupRuns = instances.flatMap((instance, i) =>
       instance.warmupRuns.map(({ ms, rows }) => ({ rows, ms: ms + rows * (rowMs[i] ?? 0) })),
     );

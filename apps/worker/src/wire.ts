@@ -112,7 +112,7 @@ class WiredWorker implements Worker {
       {
         ...deps,
         preparationOf: (model) => preparationModule(model, deps),
-        prepareMsOf: (model, instance) => measurePreparation(model, instance, deps),
+        prepareMsOf: (model, instances) => measurePreparation(model, instances, deps),
       },
       (model) => {
         if ('failed' in model) announcer.modelFailed(model.cls);

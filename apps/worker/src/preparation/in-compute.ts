@@ -1,6 +1,6 @@
 /** Which models are prepared in their own compute threads, and what those threads are told. */
 import { encodeInput, newJobId } from '@inferry/contracts';
-import type { ModelInstance, PreparationModule } from '@inferry/inference';
+import type { ModelInstance, PreparationModule, ThreadPreparer } from '@inferry/inference';
 import { sampleInput } from '@inferry/pipelines';
 import { invariant, loadableUrl } from '@inferry/runtime';
 import type { WorkerDeps } from '../deps.ts';
@@ -32,20 +32,32 @@ export function preparationModule(
 }
 
 /**
- * What preparing one row of a made-up input takes in the instance's thread, ms; 0 where it prepares nothing.
- * The thread has warmed up when this resolves.
+ * What preparing one row of a made-up input takes in the thread of each instance, ms; 0 where it prepares
+ * nothing. The threads have warmed up when this resolves.
  */
 export async function measurePreparation(
   { cls, manifest }: PlannedModel,
-  { preparer }: ModelInstance,
+  instances: readonly ModelInstance[],
   { clock, random }: Pick<WorkerDeps, 'clock' | 'random'>,
-): Promise<number> {
-  const input = preparer === null ? null : await sampleInput(manifest);
-  if (preparer === null || input === null) return 0;
-  const payload = encodeInput(input);
-  const items = [{ id: newJobId(0, random), rows: 1, payload }];
+): Promise<readonly number[]> {
+  const isPreparing = instances.some(({ preparer }) => preparer !== null);
+  const input = isPreparing ? await sampleInput(manifest) : null;
+  if (input === null) return instances.map(() => 0);
+  const items = [{ id: newJobId(0, random), rows: 1, payload: encodeInput(input) }];
   // The next preparation would wait for a run that had begun.
   const request: SlotRequest = { cls, items, isRunNext: false };
+  return Promise.all(
+    instances.map(async ({ preparer }) =>
+      preparer === null ? 0 : rowMs(preparer, request, clock),
+    ),
+  );
+}
+
+async function rowMs(
+  preparer: ThreadPreparer,
+  request: SlotRequest,
+  clock: WorkerDeps['clock'],
+): Promise<number> {
   const timedMs: number[] = [];
   for (let i = 0; i <= timedMax; i += 1) {
     const startedAtMs = clock.nowMs();
