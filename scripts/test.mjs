@@ -9,6 +9,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensurePrometheus } from './ensure-prometheus.mjs';
 import { ensureRedis } from './ensure-redis.mjs';
 import { ensureTurboJpeg } from './ensure-turbojpeg.mjs';
 
@@ -27,6 +28,11 @@ await stage('redis', () => {
 });
 await stage('libjpeg-turbo', () => {
   console.log(`libjpeg-turbo ${ensureTurboJpeg()}`);
+});
+await stage('prometheus', () => {
+  for (const [name, { version }] of Object.entries(ensurePrometheus())) {
+    console.log(`${name} ${version}`);
+  }
 });
 await stage('format', () => tool('oxfmt', ['--check']));
 await stage('lint', () => tool('oxlint', []));
