@@ -112,7 +112,9 @@ test('jobs whose time ran out are ended and counted without anyone asking for th
     ok: true,
     value: { record: { status: 'expired' } },
   });
-  expect(await metrics.text()).toContain('requests_total{model="iris",outcome="expired"} 1');
+  expect(await metrics.text()).toContain(
+    'requests_total{model="iris",priority="normal",outcome="expired"} 1',
+  );
   expect(clock.pendingTimers).toBe(0);
 });
 

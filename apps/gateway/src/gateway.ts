@@ -107,6 +107,7 @@ function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
       elapsedMs: () => clock.nowMs() - startedAtMs,
       isLast: () => load.isDraining,
       route: 'unmatched',
+      priority: 'normal',
     };
     c.set('exchange', exchange);
     telemetry.requestOpened();

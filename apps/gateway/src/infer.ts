@@ -110,7 +110,8 @@ async function receive(
     allocate: memory.allocate,
   });
   if (!request.ok) return request;
-  const { timeoutMs } = request.value;
+  const { priority, timeoutMs } = request.value;
+  c.get('exchange').priority = priority;
   if (timeoutMs !== undefined && timeoutMs > parts.limits.deadlineMsMax) {
     const detail = `Parameter "timeout" is ${timeoutMs} ms; it must be at most ${parts.limits.deadlineMsMax} ms.`;
     return err(failure('invalid_deadline', detail));
@@ -191,7 +192,8 @@ async function abandon(id: JobId, why: string, { queue, telemetry }: GatewayPart
   const found = await queue.cancel(id, why);
   if (!found.ok || found.value.found !== 'record') return;
   const { record } = found.value;
-  if (record.status === 'canceled') telemetry.canceled(partsOf(record.job.class).model);
+  if (record.status !== 'canceled') return;
+  telemetry.canceled(partsOf(record.job.class).model, record.job.priority);
 }
 
 function toComeBackFor(c: GatewayContext, record: JobRecord, parts: GatewayParts): Response {
@@ -238,7 +240,8 @@ function refuse(
   manifest: ModelManifest | undefined,
   parts: GatewayParts,
 ): Response {
-  const seconds = c.get('exchange').elapsedMs() / 1_000;
-  parts.telemetry.rejected({ model: manifest, code: reason.code, seconds });
+  const { elapsedMs, priority } = c.get('exchange');
+  const seconds = elapsedMs() / 1_000;
+  parts.telemetry.rejected({ model: manifest, priority, code: reason.code, seconds });
   return problem(c, reason);
 }

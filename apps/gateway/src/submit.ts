@@ -218,7 +218,9 @@ async function place(
     hasPriorities: tenants !== undefined,
   });
   if (!submission.ok) return submission;
-  const { requestId, startedAtMs } = c.get('exchange');
+  const exchange = c.get('exchange');
+  exchange.priority = submission.value.priority;
+  const { requestId, startedAtMs } = exchange;
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
   const accepted = await accept(
     // Also where somebody waits: when the wait is over first, the job is asked for by its id.
@@ -245,10 +247,12 @@ function refuse(
   parts: GatewayParts,
 ): Response {
   const model = reference === undefined ? undefined : resolveReference(reference, parts.catalogue);
+  const { elapsedMs, priority } = c.get('exchange');
   parts.telemetry.rejected({
     model: model?.ok === true ? model.value : undefined,
+    priority,
     code: reason.code,
-    seconds: c.get('exchange').elapsedMs() / 1_000,
+    seconds: elapsedMs() / 1_000,
   });
   const isMedia = reason.code === 'unsupported_media_type';
   return problem(c, reason, isMedia ? { 'Accept-Post': submitMediaTypes } : {});

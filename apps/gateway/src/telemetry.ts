@@ -2,7 +2,13 @@
  * What the gateway tells the operators, in its own words; the metrics behind it are those of the
  * catalogue in packages/telemetry. A model's series exist before its first event.
  */
-import { classOf, type ErrorCode, errorRegistry, type Limits } from '@inferry/contracts';
+import {
+  classOf,
+  type ErrorCode,
+  errorRegistry,
+  type Limits,
+  type Priority,
+} from '@inferry/contracts';
 import type { ModelCatalogue } from '@inferry/models';
 import type { JobQueue } from '@inferry/queue';
 import { admissionReason, type GatewayMetrics, refusalReason } from '@inferry/telemetry';
@@ -20,15 +26,24 @@ export interface GatewayTelemetry {
   rejected(request: {
     /** Undefined while it is not known, or when nobody knows it. */
     readonly model: { readonly name: string; readonly version: string } | undefined;
+    /** `normal` where it is refused before anything told another. */
+    readonly priority: Priority;
     readonly code: ErrorCode;
     /** Since its headers were read. */
     readonly seconds: number;
   }): void;
   held(change: 1 | -1): void;
   /** This gateway ended a live job, at the wish of its owner. */
-  canceled(model: string): void;
-  /** What a sweep of a class found. */
-  swept(model: string, found: { returned: number; failed: number; expired: number }): void;
+  canceled(model: string, priority: Priority): void;
+  /** What a sweep of a class found: jobs that were returned, and the priorities of those that it ended. */
+  swept(
+    model: string,
+    found: {
+      readonly returned: number;
+      readonly failed: readonly Priority[];
+      readonly expired: readonly Priority[];
+    },
+  ): void;
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']);
@@ -46,7 +61,7 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       metrics.admission.add({ model, decision: 'accepted', reason: 'none' });
       metrics.requestPayload.observe({ model }, payloadBytes);
     },
-    rejected({ model, code, seconds }) {
+    rejected({ model, priority, code, seconds }) {
       if (model !== undefined) {
         metrics.declareModel(model.name, classOf(model.name, model.version));
       }
@@ -59,16 +74,16 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       // Only what is the server's doing counts against it.
       const { class: cls } = errorRegistry[code];
       if (cls === 'refused' || cls === 'dependency' || cls === 'bug') {
-        metrics.requests.add({ model: label, outcome: 'rejected' });
+        metrics.requests.add({ model: label, priority, outcome: 'rejected' });
       }
     },
     held: (change) => metrics.resultWaiters.add({}, change),
-    canceled: (model) => metrics.requests.add({ model, outcome: 'canceled' }),
+    canceled: (model, priority) => metrics.requests.add({ model, priority, outcome: 'canceled' }),
     swept(model, { returned, failed, expired }) {
-      const stalled = returned + failed;
+      const stalled = returned + failed.length;
       if (stalled > 0) metrics.jobsStalled.add({ model }, stalled);
-      if (failed > 0) metrics.requests.add({ model, outcome: 'failed' }, failed);
-      if (expired > 0) metrics.requests.add({ model, outcome: 'expired' }, expired);
+      for (const priority of failed) metrics.requests.add({ model, priority, outcome: 'failed' });
+      for (const priority of expired) metrics.requests.add({ model, priority, outcome: 'expired' });
     },
   };
 }
@@ -98,7 +113,7 @@ export function collectQueueMetrics(
       metrics.queueJobs.set({ queue: of.class, state: 'active' }, of.active);
       metrics.queueBytes.set({ queue: of.class, kind: 'payload' }, of.waitingBytes);
       metrics.queueBytes.set({ queue: of.class, kind: 'result' }, of.resultBytes);
-      metrics.queueOldestJobAge.set({ queue: of.class }, of.oldestAgeMs / 1000);
+      metrics.queueOldestJobAge.set({ queue: of.class, priority: 'normal' }, of.oldestAgeMs / 1000);
     }
   });
 }

@@ -1,5 +1,5 @@
 /** Looks for dead leases and passed deadlines of the classes served here. Any number of processes may. */
-import { type ClassId, partsOf } from '@inferry/contracts';
+import { type ClassId, partsOf, type Priority } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import type { WorkerTelemetry } from './telemetry.ts';
 
@@ -13,8 +13,10 @@ export async function sweepClasses(
     const { model } = partsOf(cls);
     const report = await queue.sweep(cls);
     if (report.returned.length > 0) telemetry.jobsReturned(model, report.returned.length);
-    if (report.failed.length > 0) telemetry.jobsSwept(model, 'failed', report.failed.length);
-    if (report.expired.length > 0) telemetry.jobsSwept(model, 'expired', report.expired.length);
+    const normal = (): Priority => 'normal';
+    const { failed, expired } = report;
+    if (failed.length > 0) telemetry.jobsSwept(model, 'failed', failed.map(normal));
+    if (expired.length > 0) telemetry.jobsSwept(model, 'expired', expired.map(normal));
   }
 }
 

@@ -3,7 +3,7 @@
  * becomes of them (metrics, tests) is decided where the worker is made. Durations are in seconds,
  * `model` is a model's name.
  */
-import type { ProviderKind, TerminalStatus } from '@inferry/contracts';
+import type { Priority, ProviderKind, TerminalStatus } from '@inferry/contracts';
 import type { IsolationKind, ReleaseReason } from '@inferry/scheduling';
 import type { WorkerState } from './lifecycle.ts';
 
@@ -17,6 +17,9 @@ export type WorkerStage =
   | 'compute'
   | 'postprocess'
   | 'publish';
+
+/** How a job ended; `invalid`: it failed because its input could not be used. */
+export type WorkerOutcome = TerminalStatus | 'invalid';
 
 export interface WorkerTelemetry {
   /** A model is known and may be named from now on; `rowsMax` is its largest batch. */
@@ -64,17 +67,20 @@ export interface WorkerTelemetry {
    */
   promiseEnded(model: string, errorSeconds: number, isMissed: boolean): void;
 
-  stage(model: string, stage: WorkerStage, seconds: number): void;
-  /** Request headers read to result stored. */
-  endToEnd(model: string, seconds: number): void;
-  settled(model: string, status: TerminalStatus): void;
+  /** `traceId`: of the request, where it is traced. */
+  stage(model: string, stage: WorkerStage, seconds: number, traceId?: string): void;
+  /** Request headers read to result stored; `traceId` as for a stage. */
+  endToEnd(model: string, priority: Priority, seconds: number, traceId?: string): void;
+  settled(model: string, priority: Priority, outcome: WorkerOutcome): void;
+  /** A job succeeded after the end of the budget it was accepted with. */
+  late(model: string, priority: Priority): void;
   /** A result was dropped: the job had ended or changed hands. */
   resultDropped(model: string): void;
 
   leasesNotRenewed(model: string, leases: number): void;
   jobsReturned(model: string, jobs: number): void;
-  /** The sweep ended so many jobs in this state, without a worker. */
-  jobsSwept(model: string, status: TerminalStatus, jobs: number): void;
+  /** The sweep ended jobs of these priorities in this state, without a worker. */
+  jobsSwept(model: string, status: TerminalStatus, jobs: readonly Priority[]): void;
   /** This process's clock minus the queue's. */
   clockOffset(seconds: number): void;
   /** Claimed jobs that were left when the time to drain was over. */

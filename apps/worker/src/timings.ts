@@ -61,9 +61,13 @@ export function observeSettled(
 ): void {
   const { claim, outcome, marks } = job;
   if (outcome === null) return;
-  telemetry.settled(model, outcome.status);
+  const { priority } = claim.job;
+  const isInvalid = outcome.error?.code === 'input_rejected';
+  telemetry.settled(model, priority, isInvalid ? 'invalid' : outcome.status);
   const { timings } = outcome;
   if (outcome.status !== 'succeeded' || timings === null || marks.readyAtMs === undefined) return;
+  const dueAtMs = claim.promise?.dueAtMs ?? null;
+  if (dueAtMs !== null && settled.settledAtMs > dueAtMs) telemetry.late(model, priority);
   const stage = (name: Parameters<WorkerTelemetry['stage']>[1], ms: number): void =>
     telemetry.stage(model, name, ms / 1_000);
   stage('admission', claim.job.admissionMs);
@@ -75,7 +79,7 @@ export function observeSettled(
   stage('postprocess', timings.postprocessMs);
   stage('publish', between(clock.toQueueMs(marks.readyAtMs), settled.settledAtMs));
   const wholeMs = claim.job.admissionMs + between(claim.enqueuedAtMs, settled.settledAtMs);
-  telemetry.endToEnd(model, wholeMs / 1_000);
+  telemetry.endToEnd(model, priority, wholeMs / 1_000);
 }
 
 /** Never negative: two clocks meet in fetch and publish, and their offset is an estimate. */

@@ -196,7 +196,7 @@ describe('on the real clock, with threads', () => {
     for (const [i, whole] of wholes.entries()) {
       const parts = stages.slice(8 * i, 8 * i + 8).map((event) => Number(event.args[2]));
       const sumS = parts.reduce((sum, part) => sum + part, 0);
-      const wholeS = Number(whole.args[1]);
+      const wholeS = Number(whole.args[2]);
       expect(Math.abs(sumS - wholeS)).toBeLessThanOrEqual(Math.max(0.001, 0.05 * wholeS));
     }
     await fixture.worker.close();

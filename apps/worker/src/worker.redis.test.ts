@@ -59,7 +59,7 @@ describe('on the durable queue', () => {
       fixture.events
         .filter((event) => event.name === name)
         .reduce((sum, event) => sum + Number(event.args[index]), 0);
-    const wholeS = sumOf('endToEnd', 1);
+    const wholeS = sumOf('endToEnd', 2);
     expect(Math.abs(sumOf('stage', 2) - wholeS)).toBeLessThanOrEqual(
       Math.max(0.001 * values.length, 0.05 * wholeS),
     );

@@ -1,4 +1,5 @@
 /** Metrics of what becomes of jobs, and of the batches they run in. */
+import { priorities } from '@inferry/contracts';
 import { buckets } from './buckets.ts';
 import { both, outcomes, releaseReasons, stages, worker, type MetricSpec } from './metric-spec.ts';
 
@@ -7,11 +8,20 @@ export const jobCatalogue = {
   requests: {
     name: 'requests_total',
     type: 'counter',
-    help: 'Final outcomes, each job once: its terminal status, or "rejected" where the server could not take it.',
-    labels: { model: 'model', outcome: outcomes },
+    help: 'Final outcomes, each job once: its terminal status, "invalid" where its input could not be used, "rejected" where the server could not take it.',
+    labels: { model: 'model', priority: priorities, outcome: outcomes },
     buckets: [],
     roles: both,
     movedBy: 'traffic',
+  },
+  lateRequests: {
+    name: 'late_requests_total',
+    type: 'counter',
+    help: 'Jobs that succeeded, but after the budget they were accepted with.',
+    labels: { model: 'model', priority: priorities },
+    buckets: [],
+    roles: worker,
+    movedBy: 'late_answer',
   },
   stageDuration: {
     name: 'stage_duration_seconds',
@@ -26,7 +36,7 @@ export const jobCatalogue = {
     name: 'request_duration_seconds',
     type: 'histogram',
     help: 'Time from request headers read to result stored, of jobs that succeeded.',
-    labels: { model: 'model' },
+    labels: { model: 'model', priority: priorities },
     buckets: buckets.endToEnd,
     roles: worker,
     movedBy: 'traffic',
@@ -169,6 +179,15 @@ export const jobCatalogue = {
     buckets: [],
     roles: worker,
     movedBy: 'traffic',
+  },
+  batchElements: {
+    name: 'batch_elements_total',
+    type: 'counter',
+    help: 'Elements of the input tensors that were run: those that inputs filled, and those added to make them alike.',
+    labels: { model: 'model', kind: ['useful', 'padding'] },
+    buckets: [],
+    roles: worker,
+    movedBy: 'padding',
   },
   batchIsolations: {
     name: 'batch_isolations_total',

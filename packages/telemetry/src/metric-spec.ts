@@ -20,7 +20,10 @@ export type MovedBy =
   | 'redis_outage'
   | 'collector_failure'
   | 'load_failure'
-  | 'forced_exit';
+  | 'forced_exit'
+  | 'late_answer'
+  | 'padding'
+  | 'gpu';
 
 /**
  * A label's values: a list when they are known (their series exist at 0 from the start), `model` or
@@ -88,13 +91,29 @@ export function admissionReason(code: ErrorCode): AdmissionReason {
   return admissionReasons.find((reason) => reason === code) ?? 'other';
 }
 
+/**
+ * How a request ended: the status of its job, with two more. `rejected`: the server could not take it.
+ * `invalid`: the job failed because its input could not be used, which is its caller's doing; an
+ * objective counts neither for nor against the server.
+ */
 export const outcomes = [
   'succeeded',
   'failed',
+  'invalid',
   'canceled',
   'expired',
   'rejected',
-] as const satisfies readonly (TerminalStatus | 'rejected')[];
+] as const satisfies readonly (TerminalStatus | 'rejected' | 'invalid')[];
+
+/** What a gateway finds out about its Redis, see `redis_config_ok`. */
+export const redisChecks = [
+  'version',
+  'maxmemory_policy',
+  'persistence',
+  'headroom',
+  'write_probe',
+] as const;
+export type RedisCheck = (typeof redisChecks)[number];
 export const releaseReasons = ['full', 'slot', 'linger', 'deadline', 'returned'] as const;
 export type ReleaseReason = (typeof releaseReasons)[number];
 

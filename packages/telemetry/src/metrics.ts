@@ -22,8 +22,13 @@ export type GaugeOf<L> = {
   /** Changes the value by `by`, which may be negative. */
   readonly add: (labels: L, by: number) => void;
 };
-/** Observes a value in the unit the metric's name ends with. */
-export type HistogramOf<L> = { readonly observe: (labels: L, value: number) => void };
+/**
+ * Observes a value in the unit the metric's name ends with. `traceId`, 32 hexadecimal digits, is told as the
+ * exemplar of its bucket, where the format has exemplars.
+ */
+export type HistogramOf<L> = {
+  readonly observe: (labels: L, value: number, traceId?: string) => void;
+};
 
 type InstrumentOf<Spec extends MetricSpec> = Spec['type'] extends 'counter'
   ? CounterOf<Labels<Spec>>

@@ -49,16 +49,19 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       if (isMissed) metrics.promisesMissed.add({ model });
     },
 
-    stage: (model, stage, seconds) => metrics.stageDuration.observe({ model, stage }, seconds),
-    endToEnd: (model, seconds) => metrics.requestDuration.observe({ model }, seconds),
-    settled: (model, status) => metrics.requests.add({ model, outcome: status }),
+    stage: (model, stage, seconds, traceId) =>
+      metrics.stageDuration.observe({ model, stage }, seconds, traceId),
+    endToEnd: (model, priority, seconds, traceId) =>
+      metrics.requestDuration.observe({ model, priority }, seconds, traceId),
+    settled: (model, priority, outcome) => metrics.requests.add({ model, priority, outcome }),
+    late: (model, priority) => metrics.lateRequests.add({ model, priority }),
     resultDropped: (model) => metrics.duplicateResults.add({ model }),
 
     leasesNotRenewed: (model, leases) => metrics.lockRenewalFailures.add({ model }, leases),
     jobsReturned: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
     jobsSwept(model, status, jobs) {
-      metrics.requests.add({ model, outcome: status }, jobs);
-      if (status === 'failed') metrics.jobsStalled.add({ model }, jobs);
+      for (const priority of jobs) metrics.requests.add({ model, priority, outcome: status });
+      if (status === 'failed') metrics.jobsStalled.add({ model }, jobs.length);
     },
     clockOffset: (seconds) => metrics.clockOffset.set({}, seconds),
     abandoned: (jobs) => metrics.shutdownAbandonedJobs.add({}, jobs),

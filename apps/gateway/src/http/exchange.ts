@@ -1,6 +1,6 @@
 /** One HTTP exchange as the handlers see it, and the two ways to end it: an answer or a problem. */
 import type { HttpBindings } from '@hono/node-server';
-import type { Failure } from '@inferry/contracts';
+import type { Failure, Priority } from '@inferry/contracts';
 import { problemDocument } from '@inferry/protocols';
 import type { Context } from 'hono';
 
@@ -14,6 +14,8 @@ export interface Exchange {
   readonly isLast: () => boolean;
   /** Pattern of the route, for metrics. */
   route: string;
+  /** Of the work that is submitted, once it was read; `normal` before, and where none is told. */
+  priority: Priority;
 }
 
 /** `incoming` is there on a real connection, and absent in tests that call the app directly. */

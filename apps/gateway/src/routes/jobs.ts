@@ -88,7 +88,9 @@ async function cancelJob(c: GatewayContext, parts: GatewayParts): Promise<Respon
   if (!canceled.ok) return problem(c, canceled.error);
   const after = recordOf(canceled.value, job.id);
   if (!after.ok) return problem(c, after.error);
-  if (after.value.status === 'canceled') parts.telemetry.canceled(partsOf(job.class).model);
+  if (after.value.status === 'canceled') {
+    parts.telemetry.canceled(partsOf(job.class).model, job.priority);
+  }
   return jobAnswer(c, after.value, parts, { status: 200 });
 }
 
