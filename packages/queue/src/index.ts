@@ -1,6 +1,7 @@
 export { createBullmqQueue } from './bullmq/bullmq-queue.ts';
 export type { BullmqQueueOptions } from './bullmq/queue-context.ts';
 export { openPayloadReader, type PayloadReaderOptions } from './bullmq/payload-reader.ts';
+export { inspectRedis, type RedisReport } from './bullmq/redis-inspection.ts';
 export { createMemoryQueue, type MemoryQueueOptions } from './memory/memory-queue.ts';
 export type {
   Budget,
@@ -19,6 +20,7 @@ export type {
   Lookup,
   Payload,
   PayloadReader,
+  QueueCheck,
   QueueEvents,
   Settled,
   Settlement,

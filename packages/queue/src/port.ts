@@ -206,6 +206,26 @@ export interface Change {
   readonly ids: readonly JobId[];
 }
 
+/** One respect in which what holds the queue is fit for it, or not. */
+export interface QueueCheck {
+  readonly name:
+    | 'version'
+    | 'role'
+    | 'maxmemory_policy'
+    | 'persistence'
+    | 'headroom'
+    | 'clients'
+    | 'write_probe'
+    | 'clock'
+    | 'round_trip';
+  /** `bad`: jobs are or will be lost or refused. `doubtful`: it works, until something else goes wrong. */
+  readonly verdict: 'fine' | 'doubtful' | 'bad';
+  /** What was found, for an operator. */
+  readonly detail: string;
+  /** What to do about it; null when it is fine. */
+  readonly remedy: string | null;
+}
+
 /** What has become of an id. `gone`: it existed and was removed. */
 export type Lookup =
   | { readonly found: 'record'; readonly record: JobRecord }
@@ -304,6 +324,9 @@ export interface JobQueue {
    * `confirm` says that the job was accepted; `release` forgets the key of a refused submit.
    */
   readonly keys: IdempotencyKeys;
+
+  /** Is what holds the queue fit for it? A queue in memory has nothing to check. Throws when it is away. */
+  inspect(): Promise<readonly QueueCheck[]>;
 
   /** Round trip of a trivial command in ms, or undefined when the queue cannot be reached. */
   ping(): Promise<number | undefined>;

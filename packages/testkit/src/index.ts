@@ -6,7 +6,12 @@ export {
 } from './app-process.ts';
 export { freePort } from './free-port.ts';
 export { liveResources, registerLive } from './live-resources.ts';
-export { type RedisServer, type RedisServerOptions, startRedisServer } from './redis-server.ts';
+export {
+  type RedisLogin,
+  type RedisServer,
+  type RedisServerOptions,
+  startRedisServer,
+} from './redis-server.ts';
 export { repositoryFiles, type RepositoryFile } from './repository-files.ts';
 export { repositoryPath } from './repository-path.ts';
 export { waitFor, type WaitForOptions } from './wait-for.ts';

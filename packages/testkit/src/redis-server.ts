@@ -22,6 +22,14 @@ export interface RedisServerOptions {
   readonly configFile?: string;
   /** Further arguments, e.g. `['--maxmemory', '4mb']`. */
   readonly extraArguments?: readonly string[];
+  /** The user in {@link RedisServer.url}, where the server has users; it may run PING and INFO. */
+  readonly login?: RedisLogin;
+}
+
+export interface RedisLogin {
+  readonly username: string;
+  /** Of letters, digits, - and _. */
+  readonly password: string;
 }
 
 export interface RedisServer {
@@ -91,7 +99,9 @@ class OwnedRedisServer implements RedisServer {
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    const { login } = this.#options;
+    const user = login === undefined ? '' : `${login.username}:${login.password}@`;
+    return `redis://${user}127.0.0.1:${this.port}`;
   }
 
   get pid(): number {
@@ -128,10 +138,13 @@ class OwnedRedisServer implements RedisServer {
       });
     });
     this.#running = { child, exited };
-    await waitFor(async () => hasExited || (await answersPing(this.port, child.pid)), {
-      timeoutMs: 15_000,
-      what: `redis-server on port ${this.port} answering PING`,
-    });
+    await waitFor(
+      async () => hasExited || (await answersPing(this.port, child.pid, this.#options.login)),
+      {
+        timeoutMs: 15_000,
+        what: `redis-server on port ${this.port} answering PING`,
+      },
+    );
     if (!hasExited) return;
     if (startError !== undefined) throw startError;
     const text = output.join('\n').trim();
@@ -197,7 +210,14 @@ function missingBinary(): Error {
  * PING and INFO over a plain socket. True when the process `pid` itself answers: another server may
  * hold the port. False while nobody listens or the data are still being loaded.
  */
-function answersPing(port: number, pid: number | undefined): Promise<boolean> {
+function answersPing(
+  port: number,
+  pid: number | undefined,
+  login: RedisLogin | undefined,
+): Promise<boolean> {
+  const commands = login === undefined ? [] : [`AUTH ${login.username} ${login.password}`];
+  commands.push('PING', 'INFO server', '');
+  const expected = login === undefined ? '+PONG' : '+OK\r\n+PONG';
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });
     let reply = '';
@@ -208,10 +228,10 @@ function answersPing(port: number, pid: number | undefined): Promise<boolean> {
     socket.setTimeout(1_000, () => finish(false));
     socket.once('error', () => finish(false));
     socket.once('close', () => finish(false));
-    socket.once('connect', () => socket.write('PING\r\nINFO server\r\n'));
+    socket.once('connect', () => socket.write(commands.join('\r\n')));
     socket.on('data', (chunk: Buffer) => {
       reply += chunk.toString();
-      if (!reply.startsWith('+PONG'.slice(0, reply.length))) return finish(false);
+      if (!reply.startsWith(expected.slice(0, reply.length))) return finish(false);
       const answering = /process_id:(\d+)\r\n/u.exec(reply)?.[1];
       if (answering !== undefined) finish(Number(answering) === pid);
     });

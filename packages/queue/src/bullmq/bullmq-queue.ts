@@ -9,6 +9,7 @@ import { BullmqKeys } from './bullmq-keys.ts';
 import { waitingConnection } from './connection.ts';
 import { gatewaySide } from './gateway-side.ts';
 import { type BullmqQueueOptions, openContext } from './queue-context.ts';
+import { redisChecks } from './redis-inspection.ts';
 import { registry } from './registry.ts';
 import { WorkSignal } from './work-signal.ts';
 import { workerSide } from './worker-side.ts';
@@ -43,6 +44,7 @@ export function createBullmqQueue(
     ...gatewaySide(context),
     ...workerSide(context, work),
     ...registry(context),
+    inspect: () => redisChecks(context.commands, options.prefix, clock),
     async ping() {
       const startMs = clock.nowMs();
       try {

@@ -50,19 +50,23 @@ function open(
   client: string,
   events: Emitter<QueueEvents>,
 ): Redis {
-  const { at, database: db, password, username } = redisAddress(options.url);
-  const redis = new Redis({
-    ...settings,
-    ...('path' in at ? at : { host: at.host, port: at.port, ...(at.isTls ? { tls: {} } : {}) }),
-    ...(username === '' ? {} : { username }),
-    ...(password === '' ? {} : { password }),
-    db,
-  });
+  const redis = new Redis({ ...settings, ...redisOptions(options.url) });
   redis.on('ready', () => events.emit('connected', { client }));
   redis.on('close', () => events.emit('disconnected', { client }));
   // Reported as connected and disconnected; without a listener an error would end the process.
   redis.on('error', () => undefined);
   return redis;
+}
+
+/** Where the URL points to, as ioredis takes it. */
+export function redisOptions(url: string): Settings {
+  const { at, database: db, password, username } = redisAddress(url);
+  return {
+    ...('path' in at ? at : { host: at.host, port: at.port, ...(at.isTls ? { tls: {} } : {}) }),
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
+    db,
+  };
 }
 
 /** Why a command failed: the server refused for lack of memory, could not be reached, or has a bug of ours. */

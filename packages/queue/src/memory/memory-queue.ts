@@ -32,6 +32,7 @@ import type {
   Settlement,
   SweepReport,
   Unavailable,
+  QueueCheck,
 } from '../port.ts';
 import type { QueueRules } from '../rules.ts';
 import { ClassQueue } from './class-queue.ts';
@@ -233,6 +234,10 @@ class MemoryQueue implements JobQueue {
     }
     this.#profiles.set(key, { text, untilMs: this.#nowMs() + profileMs });
     return Promise.resolve();
+  }
+
+  inspect(): Promise<readonly QueueCheck[]> {
+    return Promise.resolve([]);
   }
 
   ping(): Promise<number | undefined> {
