@@ -2,8 +2,16 @@ import { defaultServerConditions } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // Replaces Vite's own list, so that list is repeated: tests run from TypeScript sources.
-  ssr: { resolve: { conditions: ['@inferry/source', ...defaultServerConditions] } },
+  // Replaces Vite's own list, so that list is repeated: tests run from TypeScript sources. Without `module`,
+  // which Node is told as well, and which stands for files of @opentelemetry/api that only bundlers can read.
+  ssr: {
+    resolve: {
+      conditions: [
+        '@inferry/source',
+        ...defaultServerConditions.filter((condition) => condition !== 'module'),
+      ],
+    },
+  },
   test: {
     projects: [
       {
