@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import type { Clock } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { Environment } from './config.ts';
-import { childOf, type StopSignal, supervise } from './supervisor.ts';
+import { childOf, type StopSignal, supervise, type Supervisor } from './supervisor.ts';
 
 /** Set for the supervised child. */
 export const supervisedName = 'INFERRY_SUPERVISED';
@@ -31,13 +31,24 @@ export interface SupervisedOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stopMsMax: number;
+  /** Told each time that a child has become ready. */
+  readonly onReady?: () => void;
 }
 
 /** Runs `argv` under supervision until it ends for good; resolves with the exit code for this process. */
 export async function runSupervised(options: SupervisedOptions): Promise<number> {
+  const supervisor = startSupervised(options);
+  const forget = onStopSignals((signal) => supervisor.stop(signal));
+  const code = await supervisor.ended;
+  forget();
+  return code;
+}
+
+/** Starts `argv` in a child of this process and keeps it alive. */
+export function startSupervised(options: SupervisedOptions): Supervisor {
   const { argv, env } = options;
   let keptPorts = '';
-  const supervisor = supervise({
+  return supervise({
     clock: options.clock,
     logger: options.logger,
     stopMsMax: options.stopMsMax,
@@ -55,19 +66,17 @@ export async function runSupervised(options: SupervisedOptions): Promise<number>
         detached: true,
       });
       child.on('message', (message: unknown) => {
-        if (isReadyMessage(message)) keptPorts = message.ports;
+        if (!isReadyMessage(message)) return;
+        keptPorts = message.ports;
+        options.onReady?.();
       });
       return childOf(child);
     },
   });
-  const forget = onStopSignals((signal) => supervisor.stop(signal));
-  const code = await supervisor.ended;
-  forget();
-  return code;
 }
 
 /** Calls back for every stop signal; returns the function that stops listening. */
-function onStopSignals(listener: (signal: StopSignal) => void): () => void {
+export function onStopSignals(listener: (signal: StopSignal) => void): () => void {
   for (const signal of stopSignals) process.on(signal, listener);
   return () => {
     for (const signal of stopSignals) process.off(signal, listener);

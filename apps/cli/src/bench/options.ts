@@ -2,6 +2,7 @@
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import { parseModelReference } from '../model-reference.ts';
+import { time } from '../time-text.ts';
 import { type Level, parseLevels } from './levels.ts';
 
 export interface BenchOptions {
@@ -129,18 +130,6 @@ function metricsUrl(text: string): Result<URL, string> {
   const url = httpUrl(text);
   if (url.ok && url.value.pathname === '/') url.value.pathname = '/metrics';
   return url;
-}
-
-const secondsPer = { ms: 0.001, s: 1, m: 60 } as const;
-
-/** Seconds, or a number with its unit; in ms. */
-function time(minMs: number, maxMs: number): Reader<number> {
-  return (text) => {
-    const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/u.exec(text) ?? [];
-    const ms = Number(number) * 1_000 * secondsPer[unit as keyof typeof secondsPer];
-    if (ms >= minMs && ms <= maxMs) return ok(ms);
-    return err(`must be a time from ${minMs} ms to ${maxMs / 1_000} s like 5, 500ms or 2m`);
-  };
 }
 
 function whole(min: number, max: number): Reader<number> {
