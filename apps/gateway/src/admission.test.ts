@@ -57,7 +57,7 @@ async function open({ limits, tenants, runMs = null, ...asked }: Scene): Promise
   close = () => gateway.close();
   if (runMs === null) return;
   const points = [{ rows: 1, ms: runMs }];
-  await gateway.queue.offer('w0', cls, { rowsMax: 1, points, tailFactor: 1 });
+  await gateway.queue.offer('w0', cls, { rowsMax: 1, points, tailFactor: 1, rowWorkMs: 100 });
 }
 
 function post(path: string, body: unknown, headers: Headers = {}): Promise<Response> {
@@ -344,6 +344,7 @@ describe('tenants', () => {
       rowsMax: 1,
       points: [{ rows: 1, ms: 300 }],
       tailFactor: 1,
+      rowWorkMs: 100,
     });
     expect(await told(await submit({ ...acme, ...wait }))).toBe('503 deadline_infeasible');
   });

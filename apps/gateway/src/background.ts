@@ -3,7 +3,7 @@
  * serve, looks at the load, and sweeps each class (returns the jobs of dead workers, ends those whose
  * time ran out). Any number of gateways may do so at once.
  */
-import { classOf, type Priority } from '@inferry/contracts';
+import { classOf } from '@inferry/contracts';
 import { every, sleep } from '@inferry/runtime';
 
 import type { GatewayParts } from './deps.ts';
@@ -57,14 +57,14 @@ async function sweepAll(parts: GatewayParts): Promise<void> {
   const { queue, telemetry, log } = parts;
   for (const { cls, model } of classesOf(parts)) {
     const { returned, failed, expired } = await queue.sweep(cls);
-    const normal = (): Priority => 'normal';
     telemetry.swept(model, {
       returned: returned.length,
-      failed: failed.map(normal),
-      expired: expired.map(normal),
+      failed: failed.map(({ priority }) => priority),
+      expired: expired.map(({ priority }) => priority),
     });
     if (returned.length + failed.length > 0) {
-      log.warn({ model, returned, failed }, 'jobs of lost workers were returned or failed');
+      const lost = { returned, failed: failed.map(({ id }) => id) };
+      log.warn({ model, ...lost }, 'jobs of lost workers were returned or failed');
     }
   }
 }

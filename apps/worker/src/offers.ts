@@ -7,7 +7,10 @@ import type { JobQueue } from '@inferry/queue';
 import { profileOf } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 
-export type OfferedLane = Pick<LaneContext, 'batchSize' | 'cls' | 'device' | 'manifest' | 'watch'>;
+export type OfferedLane = Pick<
+  LaneContext,
+  'batchSize' | 'cls' | 'device' | 'manifest' | 'slots' | 'watch'
+>;
 
 export interface OffersDeps {
   readonly queue: Pick<JobQueue, 'offer'>;
@@ -41,12 +44,13 @@ export class Offers {
     await Promise.all(lanes.map(({ cls }) => queue.offer(workerId, cls, null)));
   }
 
-  async #offer({ batchSize, cls, device, manifest, watch }: OfferedLane): Promise<void> {
+  async #offer({ batchSize, cls, device, manifest, slots, watch }: OfferedLane): Promise<void> {
     if (this.#isWithdrawn) return;
     const { overheadMs, safety } = watch;
     const { latency, rowsMax } = batchSize;
     const stretch = device.stretch(cls);
-    const profile = profileOf(latency, { rowsMax, overheadMs, safety, stretch });
+    const runs = device.runsOf(slots.all.length);
+    const profile = profileOf(latency, { rowsMax, overheadMs, runs, safety, stretch });
     if (profile === null) return;
     const { budgetMs } = manifest.admission;
     const offered = watch.isIdle && budgetMs !== null ? admittingOne(profile, budgetMs) : profile;

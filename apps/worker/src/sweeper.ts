@@ -1,6 +1,6 @@
 /** Looks for dead leases and passed deadlines of the classes served here. Any number of processes may. */
 import { type ClassId, partsOf, type Priority } from '@inferry/contracts';
-import type { JobQueue } from '@inferry/queue';
+import type { JobQueue, SweptJob } from '@inferry/queue';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 /** One round over all classes; throws when the queue cannot be reached. */
@@ -11,13 +11,15 @@ export async function sweepClasses(
 ): Promise<void> {
   for (const cls of classes) {
     const { model } = partsOf(cls);
-    const report = await queue.sweep(cls);
-    if (report.returned.length > 0) telemetry.jobsReturned(model, report.returned.length);
-    const normal = (): Priority => 'normal';
-    const { failed, expired } = report;
-    if (failed.length > 0) telemetry.jobsSwept(model, 'failed', failed.map(normal));
-    if (expired.length > 0) telemetry.jobsSwept(model, 'expired', expired.map(normal));
+    const { expired, failed, returned } = await queue.sweep(cls);
+    if (returned.length > 0) telemetry.jobsReturned(model, returned.length);
+    if (failed.length > 0) telemetry.jobsSwept(model, 'failed', prioritiesOf(failed));
+    if (expired.length > 0) telemetry.jobsSwept(model, 'expired', prioritiesOf(expired));
   }
+}
+
+function prioritiesOf(jobs: readonly SweptJob[]): readonly Priority[] {
+  return jobs.map(({ priority }) => priority);
 }
 
 /** The pause before the next round: `sweepMs` on average, spread so that processes do not sweep in step. */

@@ -49,6 +49,8 @@ export const defaultLimits = {
   drainMs: 25_000,
   /** After an execution timeout, how long the run may still return before the process replaces itself. */
   stuckRunGraceMs: 1_000,
+  /** What a row is taken to cost one worker before any worker of its class has told. */
+  rowWorkMsPrior: 100,
   /** A thread that has not fetched and prepared its part of a batch by then never will: the process replaces itself. */
   preparationMsMax: 120_000,
   imagePixelsMax: 50_000_000,

@@ -11,6 +11,11 @@ export interface ServiceProfile {
   readonly points: readonly ServicePoint[];
   /** 95 of 100 runs stay within this factor of what is expected, at least 1. */
   readonly tailFactor: number;
+  /**
+   * Time of this one worker that a row takes while batches are full and nothing else runs on it, ms, more
+   * than 0. Runs at a time are counted, other classes and caution are not: it is for adding up work.
+   */
+  readonly rowWorkMs: number;
 }
 
 export interface ServicePoint {

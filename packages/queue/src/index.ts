@@ -13,6 +13,7 @@ export type {
   EnqueueTerms,
   Enqueued,
   EnqueueRefusal,
+  FlowStats,
   IdempotencyKeys,
   JobOutline,
   JobQueue,
@@ -25,6 +26,7 @@ export type {
   Settled,
   Settlement,
   SweepReport,
+  SweptJob,
   Unavailable,
 } from './port.ts';
 export type { QueueRules } from './rules.ts';

@@ -15,16 +15,23 @@ import {
 } from '@inferry/contracts';
 import { systemRandom } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Change, Claim, ClaimRequest, Enqueued, EnqueueTerms, JobQueue } from './port.ts';
+import type {
+  Change,
+  Claim,
+  ClaimRequest,
+  ClassStats,
+  Enqueued,
+  EnqueueTerms,
+  JobQueue,
+  SweepReport,
+} from './port.ts';
 
 export interface Subject {
   readonly queue: JobQueue;
   /** A second process on the same queue; the same object where there is only one process. */
   readonly other: JobQueue;
   /** Lets every lease run out, and sweeps until the queue has noticed. */
-  readonly lapse: (
-    cls: ClassId,
-  ) => Promise<{ returned: readonly JobId[]; failed: readonly JobId[] }>;
+  readonly lapse: (cls: ClassId) => Promise<Pick<SweepReport, 'returned' | 'failed'>>;
   /** Lets `ms` pass on the queue's clock. */
   readonly pass: (ms: number) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -95,7 +102,12 @@ export const anyRows: ClaimRequest = {
   agingMs: foreverMs,
 };
 /** One row a run, a second each. */
-const oneASecond: ServiceProfile = { rowsMax: 1, points: [{ rows: 1, ms: 1_000 }], tailFactor: 1 };
+const oneASecond: ServiceProfile = {
+  rowsMax: 1,
+  points: [{ rows: 1, ms: 1_000 }],
+  tailFactor: 1,
+  rowWorkMs: 1_000,
+};
 const never = new AbortController().signal;
 const idsOf = (claims: readonly Claim[]): readonly JobId[] => claims.map(({ job }) => job.id);
 
@@ -149,8 +161,13 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       const quote = await queue.quote(aJob(cls, over), roomy);
       return quote.ok ? quote.value?.readyInMs : undefined;
     }
-    async function waiting(): Promise<number | undefined> {
-      return (await queue.stats([cls]))[0]?.waiting;
+    async function statistics(): Promise<ClassStats> {
+      const [stats] = await queue.stats([cls]);
+      if (stats === undefined) throw new Error('the class has no statistics');
+      return stats;
+    }
+    async function waiting(): Promise<number> {
+      return (await statistics()).waiting;
     }
     async function take(over: Partial<ClaimRequest> = {}): Promise<readonly Claim[]> {
       return (await queue.claim(cls, { ...anyRows, ...over })).claims;
@@ -397,12 +414,12 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
     });
 
     test('a job whose workers are lost too often fails as worker_lost', async () => {
-      const job = await add({ attemptsMax: 2 });
+      const job = await add({ attemptsMax: 2, priority: 'low' });
       const waiting = queue.outcome(job.id, never);
       await take();
       expect((await subject.lapse(cls)).returned).toEqual([job.id]);
       await take({ takeSuspect: true });
-      expect((await subject.lapse(cls)).failed).toEqual([job.id]);
+      expect((await subject.lapse(cls)).failed).toEqual([{ id: job.id, priority: 'low' }]);
       expect(await waiting).toMatchObject({
         status: 'failed',
         outcome: { error: { code: 'worker_lost' } },
@@ -511,10 +528,15 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
     test('a running job whose deadline passes fails, and the sweep finds it without any worker', async () => {
       const running = await add({ deadlineMs: 50, queueTimeoutMs: 50 });
       await take();
-      const queued = await add({ deadlineMs: 50, queueTimeoutMs: 50 });
+      const queued = await add({ deadlineMs: 50, queueTimeoutMs: 50, priority: 'high' });
       await subject.pass(80);
       const report = await queue.sweep(cls);
-      expect([...report.expired].toSorted()).toEqual([running.id, queued.id].toSorted());
+      expect(new Map(report.expired.map(({ id, priority }) => [id, priority]))).toEqual(
+        new Map([
+          [running.id, 'normal'],
+          [queued.id, 'high'],
+        ]),
+      );
       expect(await queue.find(running.id)).toMatchObject({
         value: { record: { status: 'failed', outcome: { error: { code: 'deadline_exceeded' } } } },
       });
@@ -598,6 +620,105 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(stats).toMatchObject({ class: cls, waiting: 1, active: 1, waitingBytes: 3 });
       expect(stats!.oldestAgeMs).toBeGreaterThanOrEqual(15);
     });
+
+    test('statistics of a class that nobody has used are all zero, and what a row takes is not known', async () => {
+      expect(await queue.stats([cls])).toEqual([
+        {
+          class: cls,
+          waiting: 0,
+          waitingRows: 0,
+          active: 0,
+          waitingBytes: 0,
+          resultBytes: 0,
+          arrivedRows: 0,
+          oldestAgeMs: 0,
+          oldestAgeMsByPriority: { high: 0, normal: 0, low: 0 },
+          workers: 0,
+          rowWorkMs: null,
+          flows: [],
+        },
+      ]);
+    });
+
+    test('statistics count rows: what waits, and all that were accepted, whatever became of them', async () => {
+      const canceled = await add({ rows: 5 });
+      await add({ rows: 2 });
+      await add({ rows: 3 });
+      await queue.cancel(canceled.id, 'no');
+      await take({ rowsMax: 2 });
+      expect(await statistics()).toMatchObject({ waitingRows: 3, arrivedRows: 10 });
+      expect((await ask({}, { depthMax: 1 })).ok).toBe(false);
+      await queue.enqueue(canceled, payload, roomy);
+      expect(await statistics()).toMatchObject({ waitingRows: 3, arrivedRows: 10 });
+    });
+
+    test('the oldest waiting job is known for each priority, across tenants', async () => {
+      await add({ tenant: 'a', priority: 'low' });
+      await subject.pass(30);
+      await add({ tenant: 'b', priority: 'low' });
+      await add({ tenant: 'b', priority: 'high' });
+      await subject.pass(20);
+      await add({ tenant: 'a', priority: 'high' });
+      const { oldestAgeMs, oldestAgeMsByPriority } = await statistics();
+      const { high, low, normal } = oldestAgeMsByPriority;
+      expect(normal).toBe(0);
+      expect(high).toBeGreaterThanOrEqual(15);
+      expect(low).toBeGreaterThanOrEqual(high + 25);
+      expect(oldestAgeMs).toBe(low);
+    });
+
+    test('flows tell what waits, and the rows that were taken, each job once', async () => {
+      await add({ tenant: 'a', rows: 2 });
+      await add({ tenant: 'a', rows: 1, priority: 'high' });
+      const canceled = await add({ tenant: 'c', rows: 9 });
+      await queue.cancel(canceled.id, 'no');
+      const claims = await take();
+      await add({ tenant: 'b', rows: 4 });
+      const sorted = async (): Promise<unknown> =>
+        (await statistics()).flows.toSorted((x, y) => x.takenRows - y.takenRows);
+      const b = { tenant: 'b', priority: 'normal', waiting: 1, takenRows: 0 };
+      const high = { tenant: 'a', priority: 'high', waiting: 0, takenRows: 1 };
+      const normal = { tenant: 'a', priority: 'normal', waiting: 0, takenRows: 2 };
+      expect(await sorted()).toEqual([b, high, normal]);
+      await queue.giveBack(cls, claims, false);
+      expect(await sorted()).toEqual([b, { ...high, waiting: 1 }, { ...normal, waiting: 1 }]);
+      await take({ workerId: 'w2', rowsMax: 3 });
+      expect(await sorted()).toEqual([b, high, normal]);
+    });
+
+    test('workers are counted while they offer, and what a row takes stays known without them', async () => {
+      await queue.offer('w1', cls, { ...oneASecond, rowWorkMs: 1_000 / 3 });
+      expect(await statistics()).toMatchObject({ workers: 1, rowWorkMs: 1_000 / 3 });
+      await queue.offer('w1', cls, null);
+      expect(await statistics()).toMatchObject({ workers: 0, rowWorkMs: 1_000 / 3 });
+      await queue.offer('w2', cls, { ...oneASecond, rowWorkMs: 50 });
+      expect(await statistics()).toMatchObject({ workers: 1, rowWorkMs: 50 });
+      await add();
+      await take({ workerId: 'w2' });
+      await subject.lapse(cls);
+      expect(await statistics()).toMatchObject({ workers: 0, rowWorkMs: 50 });
+    });
+
+    test('of several workers a row takes what it takes at their mean speed', async () => {
+      await queue.offer('w1', cls, { ...oneASecond, rowWorkMs: 100 });
+      await queue.offer('w2', cls, { ...oneASecond, rowWorkMs: 300 });
+      // 10 and 3.33 rows a second: 6.67 each.
+      const both = await statistics();
+      expect(both.workers).toBe(2);
+      expect(both.rowWorkMs).toBeCloseTo(150);
+      await queue.offer('w2', cls, { ...oneASecond, rowWorkMs: 100 });
+      expect((await statistics()).rowWorkMs).toBeCloseTo(100);
+    });
+
+    test.each([0, -1, Infinity, Number.NaN])(
+      'a row that takes %s ms of a worker is a bug',
+      async (rowWorkMs) => {
+        const offer = async (): Promise<void> =>
+          queue.offer('w1', cls, { ...oneASecond, rowWorkMs });
+        await expect(offer()).rejects.toThrow('takes time');
+        expect((await statistics()).rowWorkMs).toBeNull();
+      },
+    );
 
     // ---- several flows -------------------------------------------------------------------------------
 

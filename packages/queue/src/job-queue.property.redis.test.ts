@@ -14,6 +14,7 @@ import {
   type JobStatus,
   newJobId,
   type Outcome,
+  priorities,
   type Priority,
   type ServiceProfile,
 } from '@inferry/contracts';
@@ -29,6 +30,7 @@ import type {
   Change,
   Claim,
   Claimed,
+  ClassStats,
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
@@ -148,6 +150,7 @@ const profile: fc.Arbitrary<ServiceProfile> = fc.record({
         .map((rows, i) => ({ rows, ms: more.slice(0, i).reduce((sum, ms) => sum + ms, first) })),
     ),
   tailFactor: fc.constantFrom(1, 1.5),
+  rowWorkMs: fc.constantFrom(0.001, 1 / 3, 40, 2_000),
 });
 const budget: fc.Arbitrary<Budget> = fc.record({
   usedMs: units(0, 2),
@@ -221,6 +224,8 @@ class Twins {
   readonly #ends = new Map<number, JobRecord>();
   /** Jobs whose current state is that they were claimed, or that they ended after a claim. */
   readonly #taken = new Set<number>();
+  /** Jobs that were claimed at any time. */
+  readonly #everTaken = new Set<number>();
   #statuses: (JobStatus | 'gone')[] = [];
   /** Waiting jobs in the order of their places. */
   #line: readonly number[] = [];
@@ -387,6 +392,7 @@ class Twins {
       );
       expect(claim.overtakenBy).toBe(later.length);
       this.#taken.add(index);
+      this.#everTaken.add(index);
       this.#open.push({ memory: claim, durable: twin });
       expectSameMs(startInMs(twin), startInMs(claim));
     }
@@ -535,10 +541,13 @@ class Twins {
     );
     const sums = {
       waiting: waiting?.length,
+      waitingRows: waiting?.reduce((sum, job) => sum + job.rows, 0),
       active: running?.length,
       waitingBytes: waiting?.reduce((sum, job) => sum + job.payloadBytes, 0),
+      arrivedRows: this.#jobs.reduce((sum, job) => sum + job.rows, 0),
     };
     expect([statsA[0], statsB[0]]).toMatchObject([sums, sums]);
+    this.#compareStats(statsA[0], statsB[0], waiting ?? []);
     const places = this.#jobs.map((_, i) => aheadOf(a[i]) ?? Infinity);
     this.#line = this.#jobs
       .flatMap((_, i) => (this.#statuses[i] === 'queued' ? [i] : []))
@@ -551,6 +560,34 @@ class Twins {
     expect(twins).toEqual(changes);
     expect(changes?.map(({ number }) => number)).toEqual(changes?.map((_, i) => i + 1));
     for (const [i, lookup] of b.entries()) this.#holdToFirstEnd(i, lookup);
+  }
+
+  /** Flows, ages and workers; the sums are compared already. */
+  #compareStats(
+    a: ClassStats | undefined,
+    b: ClassStats | undefined,
+    waiting: readonly JobEnvelope[],
+  ): void {
+    if (a === undefined || b === undefined) throw new Error('a queue has no statistics');
+    const byFlow = ({ flows }: ClassStats): unknown =>
+      new Map(flows.map(({ priority, tenant, ...rest }) => [`${tenant}/${priority}`, rest]));
+    expect(byFlow(b)).toEqual(byFlow(a));
+    for (const { priority, takenRows, tenant, ...flow } of a.flows) {
+      const ofFlow = (job: JobEnvelope): boolean =>
+        job.tenant === tenant && job.priority === priority;
+      expect(flow.waiting).toBe(waiting.filter(ofFlow).length);
+      const everTaken = this.#jobs.filter((job, i) => ofFlow(job) && this.#everTaken.has(i));
+      expect(takenRows).toBe(everTaken.reduce((sum, job) => sum + job.rows, 0));
+    }
+    expect(b.workers).toBe(a.workers);
+    expect(b.rowWorkMs === null).toBe(a.rowWorkMs === null);
+    expect((b.rowWorkMs ?? 1) / (a.rowWorkMs ?? 1)).toBeCloseTo(1, 9);
+    for (const priority of priorities) {
+      const ageMs = b.oldestAgeMsByPriority[priority];
+      expectSameMs(ageMs, a.oldestAgeMsByPriority[priority]);
+      expect(ageMs > 0).toBe(waiting.some((job) => job.priority === priority));
+    }
+    expect(b.oldestAgeMs).toBe(Math.max(...Object.values(b.oldestAgeMsByPriority)));
   }
 
   /** An ended job never ends again, and never changes. */

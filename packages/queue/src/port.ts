@@ -20,6 +20,7 @@ import type {
   JobId,
   JobRecord,
   Outcome,
+  Priority,
   ServiceProfile,
   WorkerAnnouncement,
 } from '@inferry/contracts';
@@ -173,19 +174,43 @@ export interface SweepReport {
   /** Jobs of dead workers, back at their old place. */
   readonly returned: readonly JobId[];
   /** Jobs settled as failed because their attempts are exhausted (`worker_lost`). */
-  readonly failed: readonly JobId[];
+  readonly failed: readonly SweptJob[];
   /** Jobs whose time ran out: `expired` when they never ran, else failed with `deadline_exceeded`. */
-  readonly expired: readonly JobId[];
+  readonly expired: readonly SweptJob[];
 }
+
+/** A job that a sweep has ended. */
+export type SweptJob = Pick<JobEnvelope, 'id' | 'priority'>;
 
 export interface ClassStats {
   readonly class: ClassId;
   readonly waiting: number;
+  readonly waitingRows: number;
   readonly active: number;
   readonly waitingBytes: number;
   readonly resultBytes: number;
+  /** Rows that were accepted since the class exists; falls only when the queue's memory is lost. */
+  readonly arrivedRows: number;
   /** Age of the oldest waiting job in ms; 0 when none waits. */
   readonly oldestAgeMs: number;
+  /** The same among the jobs of each priority. */
+  readonly oldestAgeMsByPriority: Readonly<Record<Priority, number>>;
+  /** Workers that serve the class now, as they told by {@link JobQueue.offer}. */
+  readonly workers: number;
+  /**
+   * Time of one worker that a row takes (`ServiceProfile.rowWorkMs`), as the mean worker does it of those
+   * that lived when one told last; null before any did. It stays known when no worker is left.
+   */
+  readonly rowWorkMs: number | null;
+  /** Flows of which jobs wait or were claimed since the class exists, in no order. */
+  readonly flows: readonly FlowStats[];
+}
+
+/** The jobs of one tenant and priority in a class. */
+export interface FlowStats extends Pick<JobEnvelope, 'tenant' | 'priority'> {
+  readonly waiting: number;
+  /** Rows of its jobs that were claimed, each job once; falls only when the queue's memory is lost. */
+  readonly takenRows: number;
 }
 
 /** What a process can tell about its queue connection; metrics and logs are attached from outside. */
@@ -306,6 +331,10 @@ export interface JobQueue {
    */
   sweep(cls: ClassId): Promise<SweepReport>;
 
+  /**
+   * How the classes stand, in the order asked for. One call a class, whose work grows with its live workers
+   * and with its flows (at most three a tenant), never with its jobs.
+   */
   stats(classes: readonly ClassId[]): Promise<readonly ClassStats[]>;
 
   /** Tells the others about this worker for one lease; call it again to renew. */

@@ -4,6 +4,7 @@
  * the two together.
  */
 import type { Estimate, LineView, ServiceProfile } from '@inferry/contracts';
+import { invariant } from '@inferry/runtime';
 
 /** Mean times between the arrivals of two rows, ms; null while nothing is known. */
 interface ArrivalRates {
@@ -28,4 +29,10 @@ export interface QueueRules {
   readonly rowsBetween: (virtualTime: number, tag: number, weight: number) => number;
   /** Rows of other flows that will come within `readyInMs` and go before a job with `ownRows` before it. */
   readonly rowsToCome: (ownRows: number, readyInMs: number, rates: ArrivalRates) => number;
+}
+
+/** What a worker tells of itself; another profile is a bug in it. */
+export function checkProfile({ rowWorkMs, rowsMax }: ServiceProfile): void {
+  invariant(rowsMax >= 1, 'a batch holds at least one row');
+  invariant(rowWorkMs > 0 && rowWorkMs < Infinity, 'a row takes time of its worker');
 }

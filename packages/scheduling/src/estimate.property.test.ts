@@ -21,6 +21,7 @@ const profiles: fc.Arbitrary<ServiceProfile> = fc
     rowsMax,
     points: [1, rowsMax].map((rows) => ({ rows, ms: fixedMs + rowMs * rows })),
     tailFactor,
+    rowWorkMs: 1,
   }));
 
 const rowEvery = fc.option(fc.oneof(upTo(20), upTo(1_000)).map((ms) => ms + 0.1));

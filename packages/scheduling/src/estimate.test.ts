@@ -7,6 +7,7 @@ const t4: ServiceProfile = {
   rowsMax: 8,
   points: [1, 2, 4, 8].map((rows) => ({ rows, ms: 31.43 + 28.57 * rows })),
   tailFactor: 1,
+  rowWorkMs: 100,
 };
 
 function line(rowsAhead: number, servers: number, more: Partial<LineView> = {}): LineView {

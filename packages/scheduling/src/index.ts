@@ -7,6 +7,7 @@ export {
   type ClaimAheadView,
   type RunningView,
 } from './claim-ahead.ts';
+export { type Demand, desiredWorkers, type ScalePolicy } from './desired-workers.ts';
 export { flowWeight } from './fair-queue.ts';
 export { type IsolationKind, planIsolation, runIsolating, type RunTogether } from './isolate.ts';
 export { LatencyModel, type RunSample } from './latency-model.ts';

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { LatencyModel } from './latency-model.ts';
 import { profileOf } from './service-profile.ts';
 
-const plain = { rowsMax: 12, overheadMs: 0, stretch: 1, safety: 1 };
+const plain = { rowsMax: 12, overheadMs: 0, runs: 1, stretch: 1, safety: 1 };
 
 function learned(): LatencyModel {
   const model = new LatencyModel();

@@ -32,7 +32,7 @@ async function open({
   gateway = testGateway(limits, { models: [model], ...(tenants === undefined ? {} : { tenants }) });
   close = () => gateway.close();
   const points = [{ rows: 1, ms: 1_000 }];
-  await gateway.queue.offer('w0', cls, { rowsMax: 1, points, tailFactor: 1 });
+  await gateway.queue.offer('w0', cls, { rowsMax: 1, points, tailFactor: 1, rowWorkMs: 100 });
   let asked = 0;
   const quote = gateway.queue.quote.bind(gateway.queue);
   gateway.queue.quote = (...given) => {

@@ -5,7 +5,7 @@ import { sleep, systemClock } from '@inferry/runtime';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { aJob, describeJobQueue, type Subject, roomy } from '../job-queue.contract.ts';
-import type { JobQueue } from '../port.ts';
+import type { JobQueue, SweptJob } from '../port.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
 import { openPayloadReader } from './payload-reader.ts';
 
@@ -41,7 +41,7 @@ describeJobQueue('bullmq', async (): Promise<Subject> => {
     other,
     lapse: async (cls: ClassId) => {
       const returned: JobId[] = [];
-      const failed: JobId[] = [];
+      const failed: SweptJob[] = [];
       await waitFor(
         async () => {
           const report = await queue.sweep(cls);
@@ -105,7 +105,7 @@ test('a large payload outlives the refusal of its job when the job is taken the 
   const cls = classOf('m', '1');
   await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
   const points = [{ rows: 1, ms: 100 }];
-  await queue.offer('w1', cls, { rowsMax: 1, points, tailFactor: 1 });
+  await queue.offer('w1', cls, { rowsMax: 1, points, tailFactor: 1, rowWorkMs: 100 });
   const payload = new Uint8Array(3_000);
   const budget = { usedMs: 0, budgetMs: 150, needsWorker: true };
   // All of them are told that there is room, and all but one that there is none any more.

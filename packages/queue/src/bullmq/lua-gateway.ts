@@ -14,7 +14,7 @@ import { bullAdd, ending, evenWhenFull, prelude, rowTag, waitingJobs } from './l
 const deciding = `
 local tenant, rows, payloadBytes, weight = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local flow = tenant .. '/' .. ARGV[2]
-readStat({'vt', 'c:'..flow, 'rows', 'bytes', 'q:'..tenant, 'every', 'last', 'e:'..flow, 'l:'..flow, 'seq', 'n:'..flow, 'ev'})
+readStat({'vt', 'c:'..flow, 'rows', 'bytes', 'q:'..tenant, 'every', 'last', 'e:'..flow, 'l:'..flow, 'seq', 'n:'..flow, 'ev', 'arrived'})
 local waiting, flows = C('ZCARD', P..'prioritized'), C('ZCARD', P..'x:heads')
 -- Behind those of its flow that were taken or still wait. What jobs were charged that ended before they
 -- were taken is given back once none waits behind them.
@@ -90,6 +90,7 @@ if refusal then return refusal end
 
 bump('seq', 1)
 bump('n:'..flow, 1)
+bump('arrived', rows)
 local seq = stat('seq')
 local nextTag = tag + math.max(1, math.floor(rows * ${rowTag} / weight))
 noteArrival('every', 'last')

@@ -15,10 +15,12 @@
  *   x:dl           zset    id -> instant (ms) at which the job's time runs out
  *   x:stat         hash    seq: last sequence number given · ev: number of the last change · vt: virtual time · taken: first claims ·
  *                          rows, bytes: waiting rows and payload bytes · resbytes: stored outcome bytes ·
+ *                          arrived: rows that were accepted · work: ms of one worker that a row takes ·
  *                          every, last: mean time between two rows (us), last arrival (us) · e:<flow>, l:<flow> those of a flow ·
  *                          q:<tenant> waiting jobs · n:<flow> jobs that arrived · d:<flow> jobs that left the
  *                          wait (returned ones subtracted) · c:<flow> earliest tag
  *                          behind those of its jobs that were taken
+ *   x:taken        hash    flow -> rows of its jobs that were claimed, each job once
  *   x:serve        hash    worker -> what its runs take, when its slots are free, until when that is believed
  *   x:skip:<flow>  zset    seq -> seq of jobs that ended while they waited: they left, but overtook nobody.
  *                          Kept while a job with a lower seq lives; the sweep removes the rest

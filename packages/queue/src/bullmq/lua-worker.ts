@@ -25,6 +25,7 @@ local packed = cmsgpack.pack({token = fence, lockDuration = tonumber(ARGV[5]), n
 local headLength = 10
 readStat({'vt', 'taken', 'every', 'last', 'rows', 'bytes', 'ev'})
 local out, rows, suspectAhead, late = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0}, 0, 0, 0
+local firstTaken = {}
 
 -- What this worker's slots have before them, with the rows it takes now.
 local function keepServing(rowsTaken)
@@ -45,6 +46,7 @@ local function answer(rowsTaken)
   if #out > headLength or late > 0 then out[9] = changeNumber() end
   out[6], out[7] = stat('every') > 0 and stat('every') or -1, stat('last')
   saveWaiting()
+  for flow, rows in pairs(firstTaken) do C('HINCRBY', P..'x:taken', flow, rows) end
   local oldest = C('ZRANGE', P..'prioritized', 0, 0)[1]
   out[2] = C('ZCARD', P..'prioritized')
   out[4] = oldest and tonumber(C('HGET', P..oldest, 'xe') or 0) or 0
@@ -138,6 +140,7 @@ while true do
     if not h.xb then
       -- Should it come back, then before all that was never taken, and in the order of first takes.
       bump('taken', 1)
+      firstTaken[flow] = (firstTaken[flow] or 0) + itemRows
       bump('c:'..flow, math.max(0, tonumber(h.xh or 0) - stat('c:'..flow)))
       C('HSET', P..id, 'xz', stat('taken') - 4503599627370496)
     end
@@ -212,27 +215,31 @@ return {nowUs, change, ids}
 
 /**
  * ARGV periodMs, leaseMs, resultBytesMax, channel
- * ->   {returned ids, failed ids, expired ids, nowUs, change | 0}; empty when another process swept within
- *      the period
+ * ->   {returned ids, failed ids, expired ids, nowUs, change | 0, flows of the failed, of the expired}; empty
+ *      when another process swept within the period
  *
  * A lock that is missing once proves nothing: after an outage its owner needs a moment to renew it. The
  * job is returned when the lock is still missing a renewal period later, and never before the server
  * itself has been up for a lease.
  */
 export const sweepScript = `${prelude}${evenWhenFull}${ending}${returning}
-local returned, failed, expired = {}, {}, {}
+local returned, failed, expired, failedFlows, expiredFlows = {}, {}, {}, {}, {}
 if not C('SET', P..'x:sweeping', 1, 'NX', 'PX', ARGV[1]) then
-  return {returned, failed, expired, nowUs, 0}
+  return {returned, failed, expired, nowUs, 0, failedFlows, expiredFlows}
 end
 local leaseMs, resultBytesMax = tonumber(ARGV[2]), tonumber(ARGV[3])
 for _, id in ipairs(C('ZRANGEBYSCORE', P..'x:dl', '-inf', nowMs, 'LIMIT', 0, 200)) do
-  if C('EXISTS', P..id) == 0 then C('ZREM', P..'x:dl', id)
-  elseif endIfLate(id, resultBytesMax) then expired[#expired + 1] = id end
+  local flow = C('HGET', P..id, 'xl')
+  if not flow then C('ZREM', P..'x:dl', id)
+  elseif endIfLate(id, resultBytesMax) then
+    expired[#expired + 1] = id
+    expiredFlows[#expiredFlows + 1] = flow
+  end
 end
 local up
 for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
   if C('EXISTS', P..id..':lock') == 0 then
-    local f = C('HMGET', P..id, 'xs', 'xo', 'ats', 'xa')
+    local f = C('HMGET', P..id, 'xs', 'xo', 'ats', 'xa', 'xl')
     if not f[1] then C('LREM', P..'active', -1, id)
     elseif not f[2] then C('HSET', P..id, 'xo', nowMs)
     elseif nowMs - tonumber(f[2]) >= leaseMs / 3 then
@@ -242,6 +249,7 @@ for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
         if tonumber(f[3]) >= tonumber(f[4]) then
           endJob(id, 'failed', 'worker_lost', 'Every worker that ran this job was lost (' .. f[3] .. ' starts).', resultBytesMax)
           failed[#failed + 1] = id
+          failedFlows[#failedFlows + 1] = f[5]
         else
           C('HINCRBY', P..id, 'stc', 1)
           returned[#returned + 1] = id
@@ -271,12 +279,15 @@ for i = 1, #offers, 2 do
   if cmsgpack.unpack(offers[i + 1]).till <= nowMs then C('HDEL', P..'x:serve', offers[i]) end
 end
 flush(ARGV[4])
-return {returned, failed, expired, nowUs, change}
+return {returned, failed, expired, nowUs, change, failedFlows, expiredFlows}
 `;
 
 /**
- * ARGV worker, leaseMs, then (nothing when it serves no longer) rows of a batch, tail factor, and for each
- * point of the curve rows and ms -> nothing
+ * ARGV worker, leaseMs, then (nothing when it serves no longer) rows of a batch, tail factor, ms of the worker
+ * that a row takes, and for each point of the curve rows and ms -> nothing
+ *
+ * The work of a row is kept when the last worker goes. Of several it is that of their mean speed: together
+ * they do as much as so many of the same speed would.
  */
 export const offerScript = `${prelude}${evenWhenFull}
 if not ARGV[3] then
@@ -286,15 +297,42 @@ end
 local text = C('HGET', P..'x:serve', ARGV[1])
 local p = text and cmsgpack.unpack(text) or {free = {nowUs / 1000}}
 p.till, p.rows, p.tail, p.points = nowMs + tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), {}
-for i = 5, #ARGV do p.points[i - 4] = tonumber(ARGV[i]) end
+p.work = tonumber(ARGV[5])
+for i = 6, #ARGV do p.points[i - 5] = tonumber(ARGV[i]) end
 C('HSET', P..'x:serve', ARGV[1], cmsgpack.pack(p))
+local speed, workers, offers = 0, 0, C('HVALS', P..'x:serve')
+for _, offer in ipairs(offers) do
+  local q = cmsgpack.unpack(offer)
+  -- A worker of another version may not tell.
+  if q.work and q.till > nowMs then speed, workers = speed + 1 / q.work, workers + 1 end
+end
+C('HSET', P..'x:stat', 'work', workers / speed)
 return 0
 `;
 
-/** -> {waiting, active, waiting bytes, outcome bytes, age of the oldest waiting job in us} */
+/**
+ * ->   {waiting, active, waiting bytes, outcome bytes, waiting rows, rows that arrived, live workers, ms of a worker
+ *       that a row takes | null, us since the oldest waiting job of high, of normal and of low priority arrived,
+ *       {flow, jobs that wait, ...}, {flow, rows taken, ...}}
+ */
 export const statsScript = `${prelude}
-local flow = C('ZRANGE', P..'x:heads', 0, 0)[1]
-local oldest = flow and C('ZRANGE', P..'x:q:'..flow, 0, 0)[1]
-local since = oldest and tonumber(C('HGET', P..oldest, 'xe') or nowUs) or nowUs
-return {C('ZCARD', P..'prioritized'), C('LLEN', P..'active'), stat('bytes'), stat('resbytes'), nowUs - since}
+readStat({'bytes', 'resbytes', 'rows', 'arrived'})
+local waiting, ages = {}, {}
+-- In order of arrival: the first flow of a priority has the oldest of its jobs.
+for _, flow in ipairs(C('ZRANGE', P..'x:heads', 0, -1)) do
+  local priority = string.match(flow, '[^/]*$')
+  if not ages[priority] then
+    local oldest = C('ZRANGE', P..'x:q:'..flow, 0, 0)[1]
+    ages[priority] = nowUs - tonumber(oldest and C('HGET', P..oldest, 'xe') or nowUs)
+  end
+  waiting[#waiting + 1] = flow
+  waiting[#waiting + 1] = C('ZCARD', P..'x:q:'..flow)
+end
+local workers = 0
+for _, offer in ipairs(C('HVALS', P..'x:serve')) do
+  if cmsgpack.unpack(offer).till > nowMs then workers = workers + 1 end
+end
+return {C('ZCARD', P..'prioritized'), C('LLEN', P..'active'), stat('bytes'), stat('resbytes'), stat('rows'),
+  stat('arrived'), workers, C('HGET', P..'x:stat', 'work'), ages.high or 0, ages.normal or 0, ages.low or 0,
+  waiting, C('HGETALL', P..'x:taken')}
 `;

@@ -47,7 +47,7 @@ test('at the memory limit accepted jobs are still claimed, kept, given back, set
   expect(again.claims.map(({ job }) => job.id)).toEqual([first.id]);
   const settled = await queue.settle(cls, [{ claim: again.claims[0]!, outcome }]);
   expect(settled).toMatchObject([{ result: 'settled' }]);
-  await waitFor(async () => (await queue.sweep(cls)).expired.includes(second.id), {
+  await waitFor(async () => (await queue.sweep(cls)).expired.some(({ id }) => id === second.id), {
     timeoutMs: 5_000,
   });
   const [stats] = await queue.stats([cls]);

@@ -1,7 +1,22 @@
 /** What the scripts answer, as the values of the port. */
-import type { Estimate, JobEnvelope, JobId, JobRecord } from '@inferry/contracts';
+import type {
+  ClassId,
+  Estimate,
+  JobEnvelope,
+  JobId,
+  JobRecord,
+  Priority,
+} from '@inferry/contracts';
 import { invariant } from '@inferry/runtime';
-import type { Claim, EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
+import type {
+  Claim,
+  ClassStats,
+  EnqueueRefusal,
+  EnqueueTerms,
+  FlowStats,
+  JobOutline,
+  SweptJob,
+} from '../port.ts';
 import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
 import type { Pace } from '../retry-pace.ts';
 import { asBytes, asInteger, asList, type Reply } from './script-runner.ts';
@@ -103,4 +118,64 @@ export function refusalOf(
 
 export function jobIds(reply: Reply): readonly JobId[] {
   return asList(reply).map((id) => asBytes(id).toString() as JobId);
+}
+
+/** Jobs that a sweep ended, by their ids and flows. */
+export function sweptJobs(ids: readonly JobId[], flows: Reply | undefined): readonly SweptJob[] {
+  const names = asList(flows).map((flow) => asBytes(flow).toString());
+  return ids.map((id, i) => ({ id, priority: flowOf(names[i] ?? '').priority }));
+}
+
+/** What the stats script says of a class. */
+export function classStatsOf(cls: ClassId, reply: Reply): ClassStats {
+  const parts = asList(reply);
+  const [waiting = 0, active = 0, waitingBytes = 0, resultBytes = 0] = parts
+    .slice(0, 4)
+    .map(asInteger);
+  const [waitingRows = 0, arrivedRows = 0, workers = 0] = parts.slice(4, 7).map(asInteger);
+  const work = parts[7] ?? null;
+  const [high = 0, normal = 0, low = 0] = parts.slice(8, 11).map((us) => asInteger(us) / 1_000);
+  return {
+    class: cls,
+    waiting,
+    waitingRows,
+    active,
+    waitingBytes,
+    resultBytes,
+    arrivedRows,
+    oldestAgeMs: Math.max(high, normal, low),
+    oldestAgeMsByPriority: { high, normal, low },
+    workers,
+    rowWorkMs: work === null ? null : Number(asBytes(work)),
+    flows: flowStatsOf(numbersOf(parts[11]), numbersOf(parts[12])),
+  };
+}
+
+function flowStatsOf(
+  waiting: ReadonlyMap<string, number>,
+  takenRows: ReadonlyMap<string, number>,
+): readonly FlowStats[] {
+  return [...new Set([...waiting.keys(), ...takenRows.keys()])].map((flow) => ({
+    ...flowOf(flow),
+    waiting: waiting.get(flow) ?? 0,
+    takenRows: takenRows.get(flow) ?? 0,
+  }));
+}
+
+/** A list of names, each with the number that follows it. */
+function numbersOf(reply: Reply | undefined): ReadonlyMap<string, number> {
+  const list = asList(reply);
+  const numbers = new Map<string, number>();
+  for (let i = 0; i < list.length; i += 2) {
+    const number = list[i + 1];
+    const value = typeof number === 'number' ? number : Number(asBytes(number));
+    numbers.set(asBytes(list[i]).toString(), value);
+  }
+  return numbers;
+}
+
+/** `<tenant>/<priority>`, as the scripts name a flow. */
+function flowOf(name: string): Pick<FlowStats, 'tenant' | 'priority'> {
+  const end = name.lastIndexOf('/');
+  return { tenant: name.slice(0, end), priority: name.slice(end + 1) as Priority };
 }

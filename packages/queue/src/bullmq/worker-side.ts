@@ -1,6 +1,5 @@
 /** The durable queue as a worker sees it: take a batch, keep it, settle it, look after the others. */
 import type { ClassId, ServiceProfile } from '@inferry/contracts';
-import { invariant } from '@inferry/runtime';
 import type {
   Claim,
   Claimed,
@@ -12,8 +11,9 @@ import type {
   SweepReport,
 } from '../port.ts';
 import { encodeOutcome } from '../record.ts';
+import { checkProfile } from '../rules.ts';
 import { asBuffer, type QueueContext } from './queue-context.ts';
-import { claimOf, jobIds } from './replies.ts';
+import { claimOf, classStatsOf, jobIds, sweptJobs } from './replies.ts';
 import { asInteger, asList } from './script-runner.ts';
 import type { WorkSignal } from './work-signal.ts';
 
@@ -151,13 +151,12 @@ export function workerSide(
     },
 
     async offer(workerId: string, cls: ClassId, profile: ServiceProfile | null): Promise<void> {
-      const { rowsMax, tailFactor, points } = profile ?? {};
-      invariant(rowsMax === undefined || rowsMax >= 1, 'a batch holds at least one row');
+      if (profile !== null) checkProfile(profile);
       await run('offer', cls, [
         workerId,
         options.leaseMs,
-        ...(rowsMax === undefined || tailFactor === undefined ? [] : [rowsMax, tailFactor]),
-        ...(points ?? []).flatMap(({ rows, ms }) => [rows, ms]),
+        ...(profile === null ? [] : [profile.rowsMax, profile.tailFactor, profile.rowWorkMs]),
+        ...(profile?.points ?? []).flatMap(({ rows, ms }) => [rows, ms]),
       ]);
     },
 
@@ -171,24 +170,18 @@ export function workerSide(
         ]),
       );
       const [returned = [], failed = [], expired = []] = reply.slice(0, 3).map(jobIds);
-      const [nowUs, change] = reply.slice(3).map(asInteger);
+      const [nowUs, change] = reply.slice(3, 5).map(asInteger);
       changed(cls, 'sweep', change, nowUs, [...returned, ...failed, ...expired]);
-      return { returned, failed, expired };
+      return {
+        returned,
+        failed: sweptJobs(failed, reply[5]),
+        expired: sweptJobs(expired, reply[6]),
+      };
     },
 
     async stats(classes: readonly ClassId[]): Promise<readonly ClassStats[]> {
       const replies = await Promise.all(classes.map((cls) => run('stats', cls, [])));
-      return replies.map((reply, i) => {
-        const [waiting, active, waitingBytes, resultBytes, oldestUs] = asList(reply).map(asInteger);
-        return {
-          class: classes[i] as ClassId,
-          waiting: waiting ?? 0,
-          active: active ?? 0,
-          waitingBytes: waitingBytes ?? 0,
-          resultBytes: resultBytes ?? 0,
-          oldestAgeMs: (oldestUs ?? 0) / 1_000,
-        };
-      });
+      return classes.map((cls, i) => classStatsOf(cls, replies[i] ?? null));
     },
   };
 }

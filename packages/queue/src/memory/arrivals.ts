@@ -1,4 +1,4 @@
-/** How often rows of a class or of a flow arrive. In whole microseconds, as the durable queue counts. */
+/** How many rows of a class or of a flow arrive, and how often. In whole microseconds, as the durable queue counts. */
 
 /** The newest arrival counts for so much of the mean. */
 const gain = 1 / 32;
@@ -8,6 +8,12 @@ const apartUsMax = 10_000_000;
 export class Arrivals {
   #lastAtUs: number | null = null;
   #rowEveryUs = 0;
+  #rows = 0;
+
+  /** All that arrived so far. */
+  get rows(): number {
+    return this.#rows;
+  }
 
   get lastAtMs(): number | null {
     return this.#lastAtUs === null ? null : this.#lastAtUs / 1_000;
@@ -26,5 +32,6 @@ export class Arrivals {
       else this.#rowEveryUs += Math.floor(gain * (apartUs - this.#rowEveryUs) + 0.5);
     }
     this.#lastAtUs = atUs;
+    this.#rows += rows;
   }
 }

@@ -27,6 +27,7 @@ import type {
 import type { QueueRules } from '../rules.ts';
 import { admit, type ClassView, estimateOf, pacing } from './admission.ts';
 import { Arrivals } from './arrivals.ts';
+import { classStatsOf } from './class-stats.ts';
 import {
   claimOf,
   duplicateOf,
@@ -37,6 +38,7 @@ import {
   lateOutcome,
   liveRecord,
   newJob,
+  sweptJobs,
 } from './job.ts';
 import { isAbandoned, leaseUntil } from './lease.ts';
 import { Outcomes } from './outcomes.ts';
@@ -290,19 +292,16 @@ export class ClassQueue {
     this.#outcomes.expire();
     this.#line.prune(this.#live.values());
     this.#changed('sweep', idsOf([...expired, ...exhausted, ...returned]));
-    return { returned: idsOf(returned), failed: idsOf(exhausted), expired: idsOf(expired) };
+    return { returned: idsOf(returned), failed: sweptJobs(exhausted), expired: sweptJobs(expired) };
   }
 
   stats(): ClassStats {
-    const { oldest } = this.#line;
-    return {
-      class: this.#cls,
-      waiting: this.#line.jobs,
+    return classStatsOf(this.#cls, {
+      ...this.#view,
+      outcomes: this.#outcomes,
       active: this.#live.size - this.#line.jobs,
-      waitingBytes: this.#line.bytes,
-      resultBytes: this.#outcomes.bytes,
-      oldestAgeMs: oldest === undefined ? 0 : this.#nowMs() - oldest.enqueuedAtMs,
-    };
+      nowMs: this.#nowMs(),
+    });
   }
 
   // ---- transitions ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import type {
   Outcome,
   TerminalStatus,
 } from '@inferry/contracts';
-import type { Budget, Claim, Enqueued } from '../port.ts';
+import type { Budget, Claim, Enqueued, SweptJob } from '../port.ts';
 import type { Lease } from './lease.ts';
 import type { Flow, Place } from './wait-line.ts';
 
@@ -107,6 +107,10 @@ export function outcomeBytes(outcome: Outcome): number {
 
 export function idsOf(jobs: readonly Job[]): readonly JobId[] {
   return jobs.map((job) => job.envelope.id);
+}
+
+export function sweptJobs(jobs: readonly Job[]): readonly SweptJob[] {
+  return jobs.map(({ envelope: { id, priority } }) => ({ id, priority }));
 }
 
 /** The answer to an enqueue whose id exists already; `job` is undefined when it has ended. */

@@ -2,7 +2,7 @@
 import type { ServerView, ServiceProfile } from '@inferry/contracts';
 import type { Clock } from '@inferry/runtime';
 import type { Pace } from '../retry-pace.ts';
-import type { QueueRules } from '../rules.ts';
+import { checkProfile, type QueueRules } from '../rules.ts';
 
 interface Server {
   profile: ServiceProfile;
@@ -17,6 +17,7 @@ export class Servers {
   readonly #leaseMs: number;
   readonly #serviceMs: QueueRules['serviceMs'];
   readonly #servers = new Map<string, Server>();
+  #rowWorkMs: number | null = null;
 
   constructor(clock: Clock, leaseMs: number, serviceMs: QueueRules['serviceMs']) {
     this.#clock = clock;
@@ -28,8 +29,23 @@ export class Servers {
   offer(workerId: string, profile: ServiceProfile | null): void {
     const nowMs = this.#clock.nowMs();
     const freeAtMs = this.#live().get(workerId)?.freeAtMs ?? [nowMs];
-    if (profile === null) this.#servers.delete(workerId);
-    else this.#servers.set(workerId, { profile, untilMs: nowMs + this.#leaseMs, freeAtMs });
+    if (profile === null) {
+      this.#servers.delete(workerId);
+      return;
+    }
+    checkProfile(profile);
+    this.#servers.set(workerId, { profile, untilMs: nowMs + this.#leaseMs, freeAtMs });
+    let speed = 0;
+    for (const other of this.#servers.values()) speed += 1 / other.profile.rowWorkMs;
+    this.#rowWorkMs = this.#servers.size / speed;
+  }
+
+  /**
+   * Time of a worker that a row takes, at the mean speed of those that lived when one told last: together
+   * they do as much as so many of that speed would. Null before any told.
+   */
+  get rowWorkMs(): number | null {
+    return this.#rowWorkMs;
   }
 
   /** A worker claimed `rows` (0: none), with slots that are free in so many ms; the next one runs them. */

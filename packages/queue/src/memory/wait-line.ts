@@ -1,5 +1,6 @@
 /** The waiting jobs of a class, and whose turn it is. The rules of the order are in ../rules.ts. */
-import type { JobEnvelope } from '@inferry/contracts';
+import type { JobEnvelope, Priority } from '@inferry/contracts';
+import type { FlowStats } from '../port.ts';
 import type { QueueRules } from '../rules.ts';
 import { Arrivals } from './arrivals.ts';
 import type { Job } from './job.ts';
@@ -8,6 +9,7 @@ import { SortedList } from './sorted-list.ts';
 /** The jobs of one tenant and priority. */
 export interface Flow {
   readonly tenant: string;
+  readonly priority: Priority;
   readonly arrivals: Arrivals;
   /** The earliest tag behind those of its jobs that were taken. */
   takenUntilTag: number;
@@ -15,6 +17,8 @@ export interface Flow {
   arrived: number;
   /** Jobs that left the line so far, returned ones subtracted. */
   left: number;
+  /** Rows of its jobs that were taken, each job once. */
+  takenRows: number;
   /** Those that wait, in order of arrival. */
   readonly waiting: SortedList<Job>;
   /** Numbers of jobs that ended while they waited, as long as an older job lives: they overtook nobody. */
@@ -81,6 +85,15 @@ export class WaitLine {
 
   get oldest(): Job | undefined {
     return this.#byAge.first;
+  }
+
+  /** Flows of which jobs wait or were taken. */
+  get flows(): readonly (FlowStats & { readonly oldest: Job | undefined })[] {
+    return [...this.#flows.values()]
+      .map(({ priority, takenRows, tenant, waiting }) => {
+        return { tenant, priority, waiting: waiting.length, takenRows, oldest: waiting.first };
+      })
+      .filter((flow) => flow.waiting > 0 || flow.takenRows > 0);
   }
 
   jobsOf(tenant: string): number {
@@ -161,6 +174,7 @@ export class WaitLine {
     if (job.wasTaken) return;
     if (isInTurn) this.#virtualTime = this.#rules.timeAfter(this.#virtualTime, job.tag);
     job.flow.takenUntilTag = Math.max(job.flow.takenUntilTag, job.nextTag);
+    job.flow.takenRows += job.envelope.rows;
     this.#taken += 1;
     job.tag = takenTag + this.#taken;
     job.wasTaken = true;
@@ -220,10 +234,12 @@ export class WaitLine {
     if (flow === undefined) {
       flow = {
         tenant: job.tenant,
+        priority: job.priority,
         arrivals: new Arrivals(),
         takenUntilTag: 0,
         arrived: 0,
         left: 0,
+        takenRows: 0,
         waiting: new SortedList(byArrival),
         skipped: [],
       };

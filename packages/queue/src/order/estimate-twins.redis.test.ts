@@ -72,7 +72,7 @@ const worker: fc.Arbitrary<Worker> = fc
       const rows = Math.min(rowsMax, 2 * below.rows);
       if (rows > below.rows) points.push({ rows, ms: below.ms + stepMs * (rows - below.rows) });
     }
-    return { profile: { rowsMax, points, tailFactor }, freeInMs };
+    return { profile: { rowsMax, points, tailFactor, rowWorkMs: 1 }, freeInMs };
   });
 
 type Step =

@@ -159,7 +159,7 @@ export class History {
   async #sweep(): Promise<void> {
     const { returned, failed, expired } = await this.#recorder.sweep();
     const nowMs = this.#clock.nowMs();
-    for (const id of [...returned, ...failed]) {
+    for (const id of [...returned, ...failed.map((job) => job.id)]) {
       const at = this.#orphans.findIndex(({ claim }) => claim.job.id === id);
       const orphan = this.#orphans.splice(at, 1)[0];
       check(at >= 0, `${id} was taken from a worker that lives`);

@@ -67,7 +67,13 @@ export class SimWorker {
   async offer(): Promise<void> {
     const { rows: rowsMax } = this.#limit.cap;
     const safety = this.#watch.factor;
-    const profile = profileOf(this.#latency, { rowsMax, safety, overheadMs: 0, stretch: 1 });
+    const profile = profileOf(this.#latency, {
+      rowsMax,
+      safety,
+      overheadMs: 0,
+      runs: 1,
+      stretch: 1,
+    });
     await this.#deps.queue.offer(this.#id, this.#deps.cls, profile);
   }
 
