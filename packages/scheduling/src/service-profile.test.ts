@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LatencyModel } from './latency-model.ts';
-import { profileOf } from './service-profile.ts';
+import { profileOf, type ProfilePolicy } from './service-profile.ts';
 
 const plain = { rowsMax: 12, overheadMs: 0, runs: 1, stretch: 1, safety: 1 };
 
@@ -34,6 +34,29 @@ describe('profileOf', () => {
     const expected = [1, 2, 4, 8, 12].map((rows) => (10 + 5 * rows + 2) * 3);
     for (const [at, ms] of expected.entries()) expect(profile?.points[at]?.ms).toBeCloseTo(ms);
     expect(profile?.rowsMax).toBe(12);
+  });
+
+  test('a row takes its part of a full batch, shared by the runs that the worker makes at a time', () => {
+    const rowWorkMs = (over: Partial<ProfilePolicy>): number =>
+      profileOf(learned(), { ...plain, ...over })?.rowWorkMs ?? 0;
+    expect(rowWorkMs({})).toBeCloseTo(70 / 12);
+    expect(rowWorkMs({ rowsMax: 8 })).toBeCloseTo(50 / 8);
+    expect(rowWorkMs({ runs: 2 })).toBeCloseTo(70 / 2 / 12);
+    // What is beside a run is done while others run, for as long as they do.
+    expect(rowWorkMs({ overheadMs: 70 })).toBeCloseTo(70 / 12);
+    expect(rowWorkMs({ overheadMs: 110 })).toBeCloseTo(90 / 12);
+    expect(rowWorkMs({ overheadMs: 110, runs: 2 })).toBeCloseTo(60 / 12);
+  });
+
+  test('what a row takes is neither stretched by other classes nor made more careful', () => {
+    const alone = profileOf(learned(), plain);
+    const shared = profileOf(learned(), { ...plain, stretch: 3, safety: 2 });
+    expect(shared?.rowWorkMs).toBe(alone?.rowWorkMs);
+  });
+
+  test('a row takes some time, also of a model that takes none', () => {
+    const latency = { meanMs: (): number => 0, tailFactor: 1 };
+    expect(profileOf(latency, plain)?.rowWorkMs).toBeGreaterThan(0);
   });
 
   test('the tail is more careful by the safety factor, within 1..3', () => {
