@@ -1,7 +1,8 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
 import { benchFlags } from './bench/flags.ts';
 import { optimizeFlags } from './optimize/flags.ts';
-import type { Role } from './settings.ts';
+import { autoscaleFlags, scaleAdviceFlags } from './scale/flags.ts';
+import { type Role, type Setting, type SettingName, settings, settingsOf } from './settings.ts';
 import { tuneFlags } from './tune/flags.ts';
 
 interface Option {
@@ -22,6 +23,8 @@ export interface Command {
   readonly details: readonly string[];
   /** A long-running role takes every setting of that role as a flag. */
   readonly role: Role | null;
+  /** Settings of that role that it does not take. */
+  readonly without?: readonly SettingName[];
   /** Flags beside the settings. */
   readonly options: readonly Option[];
   readonly examples: readonly string[];
@@ -69,6 +72,40 @@ export const commands = [
     examples: [
       'REDIS_URL=redis://127.0.0.1:6379 inferry worker --models models',
       'REDIS_URL=redis://127.0.0.1:6379 inferry worker --models models --only iris,digits --device cuda:0',
+    ],
+  },
+  {
+    name: 'autoscale',
+    operands: [],
+    summary: 'Workers on this machine, as many as the queue needs.',
+    details: [
+      'Looks at the queue every second, and starts or drains workers with the settings below, each supervised',
+      'as "inferry worker" is. Starts at once, at most twice as many as there are (or two); drains the youngest',
+      'after --stabilization, and the last after --cooldown. While Redis is away the number stays.',
+      'SIGTERM or Ctrl-C drains all of them, a second one ends them.',
+    ],
+    role: 'worker',
+    without: ['metricsPort', 'supervise'],
+    options: autoscaleFlags,
+    examples: [
+      'REDIS_URL=redis://127.0.0.1:6379 inferry autoscale --models models --max 4',
+      'REDIS_URL=redis://127.0.0.1:6379 inferry autoscale --models models --only iris --min 1 --max 8 --stabilization 60',
+    ],
+  },
+  {
+    name: 'scale-advice',
+    operands: [],
+    summary: 'How many workers are wanted now, and why.',
+    details: [
+      'Prints the number that the shipped autoscaling rules come to: the larger of what the backlog needs to be',
+      'worked off within --drain-target and what the load needs to keep workers --utilization busy. The number',
+      'is on stdout, why is on stderr. Exits with 1 when the queue, or Prometheus, does not tell.',
+    ],
+    role: null,
+    options: scaleAdviceFlags,
+    examples: [
+      'REDIS_URL=redis://127.0.0.1:6379 inferry scale-advice --models models',
+      'inferry scale-advice --prometheus http://127.0.0.1:9090 --only iris,digits --max 20 --json',
     ],
   },
   {
@@ -138,6 +175,23 @@ export const commands = [
     ],
   },
   {
+    name: 'doctor',
+    operands: ['[DIR]'],
+    summary: 'Says whether Inferry would work here with these settings, and what to do when not.',
+    details: [
+      'Give it the environment and the flags of the process that is to run. It checks Node.js, ONNX Runtime',
+      'and the provider of the device, the model repository DIR, Redis (version, eviction, persistence, memory,',
+      'a real write, clocks) and the ports. Changes nothing. Exits with 1 when something is bad.',
+    ],
+    role: 'serve',
+    options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
+    examples: [
+      'inferry doctor models',
+      'REDIS_URL=redis://127.0.0.1:6379 inferry doctor models --device cuda:0',
+      'inferry doctor --redis-url redis://queue:6379 --json',
+    ],
+  },
+  {
     name: 'setup cuda',
     operands: [],
     summary: 'Fetches and checks the files that CUDA and TensorRT need.',
@@ -169,3 +223,10 @@ export const commands = [
 ] as const satisfies readonly Command[];
 
 export type CommandName = (typeof commands)[number]['name'];
+
+/** The settings that a command takes, as flags and from the environment. */
+export function settingsTaken({ role, without = [] }: Command): readonly Setting<unknown>[] {
+  if (role === null) return [];
+  const left: readonly Setting<unknown>[] = without.map((name) => settings[name]);
+  return settingsOf(role).filter((setting) => !left.includes(setting));
+}

@@ -3,14 +3,17 @@
  * process. Standard output is for data, standard error for everything else.
  */
 import { hostname } from 'node:os';
+import { newId } from '@inferry/contracts';
 import { systemClock, systemRandom } from '@inferry/runtime';
 import { createLogger, type Logger } from '@inferry/telemetry';
 import { findCommand, type Invocation, parseArguments, unknownCommand } from './arguments.ts';
-import { type Config, nearMisses, parseConfig } from './config.ts';
+import { type Config, type ConfigProblem, nearMisses, parseConfig } from './config.ts';
 import { commandHelp, overview } from './help.ts';
 import {
   keptPortsName,
+  onStopSignals,
   runSupervised,
+  startSupervised,
   supervisedName,
   tellReady,
   watchStop,
@@ -52,6 +55,12 @@ async function main(): Promise<number> {
       return tune(parsed.value);
     case 'bench':
       return benchModel(parsed.value);
+    case 'doctor':
+      return runDoctor(parsed.value);
+    case 'scale-advice':
+      return scaleAdvice(parsed.value);
+    case 'autoscale':
+      return autoscale(parsed.value);
     case 'setup cuda':
       return setupCuda();
     case 'serve':
@@ -135,6 +144,50 @@ async function benchModel(invocation: Invocation): Promise<number> {
   return code;
 }
 
+async function runDoctor({ flags, operands }: Invocation): Promise<number> {
+  const { doctor, parseDoctorOptions } = await import('./doctor/doctor.ts');
+  const source = { env: process.env, flags, directory: operands[0] };
+  const options = parseDoctorOptions(source, flags.has('json'));
+  if (!options.ok) return refuseSettings(options.error, 'doctor');
+  return doctor(options.value, { clock: systemClock, print });
+}
+
+async function scaleAdvice(invocation: Invocation): Promise<number> {
+  const { parseAdviceOptions } = await import('./scale/options.ts');
+  const options = parseAdviceOptions(invocation, process.env);
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'scale-advice');
+  const { scaleAdvice } = await import('./scale/scale-advice.ts');
+  const processId = newId('advice', systemClock.nowMs(), systemRandom);
+  return scaleAdvice(options.value, { clock: systemClock, processId, print, complain });
+}
+
+async function autoscale(invocation: Invocation): Promise<number> {
+  const { env } = process;
+  const { parseAutoscaleOptions, workerEnvironment } = await import('./scale/options.ts');
+  const options = parseAutoscaleOptions(invocation, env);
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'autoscale');
+  const { logLevel: level, limits } = options.value.worker;
+  const logger = createLogger({ role: 'autoscaler', level, destination: process.stderr });
+  warnOfNearMisses(logger);
+  const { autoscale } = await import('./scale/autoscale.ts');
+  const script = process.argv[1] ?? '';
+  return autoscale(options.value, {
+    clock: systemClock,
+    logger,
+    processId: newId('autoscale', systemClock.nowMs(), systemRandom),
+    onStopSignals,
+    startWorker: (onReady) =>
+      startSupervised({
+        argv: [...process.execArgv, script, 'worker'],
+        env: workerEnvironment(invocation.flags, env),
+        clock: systemClock,
+        logger,
+        stopMsMax: limits.drainMs + supervisorGraceMs,
+        onReady,
+      }),
+  });
+}
+
 async function setupCuda(): Promise<number> {
   const { setupCuda } = await import('@inferry/worker');
   const libraryPath = process.env['LD_LIBRARY_PATH'] ?? '';
@@ -150,22 +203,14 @@ async function setupCuda(): Promise<number> {
 async function longRunning(role: Role, { flags, operands }: Invocation): Promise<number> {
   const env = process.env;
   const parsed = parseConfig(role, { env, flags, directory: operands[0] });
-  if (!parsed.ok) {
-    for (const { setting, detail } of parsed.error) complain(`inferry: ${setting} ${detail}\n`);
-    complain(`Try "inferry help ${role}".\n`);
-    return usageExitCode;
-  }
+  if (!parsed.ok) return refuseSettings(parsed.error, role);
   const isSupervised = env[supervisedName] === '1';
   const logger = createLogger({
     role: isSupervised || !parsed.value.supervise ? role : 'supervisor',
     level: parsed.value.logLevel,
     destination: process.stderr,
   });
-  if (!isSupervised) {
-    for (const { name, meant } of nearMisses(env)) {
-      logger.warn({ name, meant }, 'an environment variable is not a setting, a similar name is');
-    }
-  }
+  if (!isSupervised) warnOfNearMisses(logger);
   if (isSupervised || !parsed.value.supervise) return runHere(parsed.value, logger);
   return runSupervised({
     argv: [...process.execArgv, ...process.argv.slice(1)],
@@ -174,6 +219,12 @@ async function longRunning(role: Role, { flags, operands }: Invocation): Promise
     logger,
     stopMsMax: parsed.value.limits.drainMs + supervisorGraceMs,
   });
+}
+
+function warnOfNearMisses(logger: Logger): void {
+  for (const { name, meant } of nearMisses(process.env)) {
+    logger.warn({ name, meant }, 'an environment variable is not a setting, a similar name is');
+  }
 }
 
 /** Runs the role in this process. */
@@ -195,6 +246,7 @@ async function runHere(config: Config, logger: Logger): Promise<number> {
       version: ownVersion(),
       pid: process.pid,
       hostName: hostname(),
+      visibleGpus: process.env['CUDA_VISIBLE_DEVICES'] ?? null,
       kill,
       abort: () => process.abort(),
       print,
@@ -225,6 +277,12 @@ async function startOf(role: Role): Promise<StartRole> {
 function withKeptPorts(config: Config): Config {
   const [http = 0, metrics = 0] = (process.env[keptPortsName] ?? '').split(',').map(Number);
   return { ...config, port: config.port || http, metricsPort: config.metricsPort || metrics };
+}
+
+function refuseSettings(problems: readonly ConfigProblem[], command: string): number {
+  for (const { setting, detail } of problems) complain(`inferry: ${setting} ${detail}\n`);
+  complain(`Try "inferry help ${command}".\n`);
+  return usageExitCode;
 }
 
 function refuse(message: string, command: string | null): number {

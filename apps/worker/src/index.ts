@@ -9,4 +9,12 @@ export { ModelPair, type PairAnswer, type PairTiming, prepareAll } from './compa
 export { type BatchSample, MeasuredModel } from './tuning/measured-model.ts';
 export { createWorker, type Worker } from './wire.ts';
 // What the command line needs of inference: it starts apps, and their parts meet inside them.
-export { availableProviders, createBackend, optimizeGraph, setupCuda } from '@inferry/inference';
+export {
+  availableProviders,
+  createBackend,
+  cudaReadiness,
+  loadRuntime,
+  optimizeGraph,
+  setupCuda,
+} from '@inferry/inference';
+export { openTurboJpeg } from '@inferry/pipelines';

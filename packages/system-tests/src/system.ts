@@ -11,6 +11,7 @@ import {
   startProcess,
   startRedisServer,
 } from '@inferry/testkit';
+import { makeRedisUsers } from './redis-users.ts';
 
 export const demoModels = repositoryPath('models');
 export const fixtureModels = repositoryPath('packages/testkit/fixtures/models');
@@ -47,7 +48,10 @@ export class System {
     redisOptions: RedisServerOptions = {},
     env: Readonly<Record<string, string>> = {},
   ): Promise<System> {
-    return new System(await startRedisServer(redisOptions), env);
+    // `npm run test:users`: the processes have the rights of their user alone.
+    const hasUsers = process.env['INFERRY_TEST_REDIS_USERS'] === '1';
+    const asUser = hasUsers ? (await makeRedisUsers()).server : {};
+    return new System(await startRedisServer({ ...redisOptions, ...asUser }), env);
   }
 
   /** Starts a role on the given model repository and resolves once it is ready. */

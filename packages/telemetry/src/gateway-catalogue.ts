@@ -1,12 +1,6 @@
 /** Metrics of the gateway's HTTP side, and of the queue as the gateways see it. */
 import { buckets } from './buckets.ts';
-import {
-  admissionReasons,
-  gateway,
-  type MetricSpec,
-  redisChecks,
-  refusalReasons,
-} from './metric-spec.ts';
+import { admissionReasons, gateway, type MetricSpec, refusalReasons } from './metric-spec.ts';
 import { priorities } from '@inferry/contracts';
 
 export const gatewayCatalogue = {
@@ -14,7 +8,7 @@ export const gatewayCatalogue = {
   httpRequestDuration: {
     name: 'http_request_duration_seconds',
     type: 'histogram',
-    help: 'Time from request headers read to response sent. route is a pattern, "unmatched" when there is none; an unusual method is OTHER.',
+    help: 'Time from request headers read to response sent. route is a pattern, unmatched where there is none; an unusual method is OTHER.',
     labels: { method: 'open', route: 'open', code: 'open' },
     buckets: buckets.http,
     roles: gateway,
@@ -32,7 +26,7 @@ export const gatewayCatalogue = {
   admission: {
     name: 'admission_total',
     type: 'counter',
-    help: 'Decisions on submitted work. reason is the error code of a refusal, or "none". A model nobody knows counts under the model "unknown".',
+    help: 'Decisions on submitted work. reason is the error code of a refusal, or none. A model nobody knows counts as the model unknown.',
     labels: { model: 'model', decision: ['accepted', 'rejected'], reason: admissionReasons },
     buckets: [],
     roles: gateway,
@@ -187,8 +181,8 @@ export const gatewayCatalogue = {
   redisConfigOk: {
     name: 'redis_config_ok',
     type: 'gauge',
-    help: '1 while Redis is fit to hold queues in this respect; write_probe is a real write.',
-    labels: { check: redisChecks },
+    help: '1 while Redis is fit to hold queues in this respect, looked at every 10 s; write_probe is a real write.',
+    labels: { check: 'open' },
     buckets: [],
     roles: gateway,
     movedBy: 'start',

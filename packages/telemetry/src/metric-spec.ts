@@ -105,15 +105,6 @@ export const outcomes = [
   'rejected',
 ] as const satisfies readonly (TerminalStatus | 'rejected' | 'invalid')[];
 
-/** What a gateway finds out about its Redis, see `redis_config_ok`. */
-export const redisChecks = [
-  'version',
-  'maxmemory_policy',
-  'persistence',
-  'headroom',
-  'write_probe',
-] as const;
-export type RedisCheck = (typeof redisChecks)[number];
 export const releaseReasons = ['full', 'slot', 'linger', 'deadline', 'returned'] as const;
 export type ReleaseReason = (typeof releaseReasons)[number];
 

@@ -12,7 +12,7 @@ import type { Config } from '../config.ts';
 import { layFoundation } from './foundation.ts';
 import { readModels } from './models.ts';
 import { listening } from './ports.ts';
-import type { OpenQueue } from './queue.ts';
+import { type OpenQueue, watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 
 /** Listens at once, also while Redis is away and no worker lives: then it says so and recovers by itself. */
@@ -21,8 +21,9 @@ export const startGateway: StartRole = async (config, deps) => {
   if (!models.ok) return models;
   const { clock, logger, version } = deps;
   const build = { version, revision: 'unknown', onnxruntime: 'none' };
-  const metrics = createMetrics('gateway', build, clock);
+  const metrics = createMetrics('gateway', build, clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
+  parts.add('fitness watch', watchFitness(opened.queue, { clock, logger, metrics }));
   const gateway = wireGateway(config, deps, { ...opened, repository: models.value, metrics });
   parts.add('gateway', () => gateway.close());
   const metricsPort = await openOperatorsPort(() => gateway.readiness());

@@ -5,6 +5,7 @@ import {
   createMemoryQueue,
   type JobQueue,
   type PayloadReaderOptions,
+  type QueueCheck,
 } from '@inferry/queue';
 import { type Clock, every, sleep } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
@@ -89,6 +90,49 @@ export async function watchQueue(
   await probe();
   const stop = every(clock, probePeriodMs, probe);
   return { isReachable: () => isReachable, stop };
+}
+
+const inspectionPeriodMs = 10_000;
+
+/** Those that can lose or refuse jobs; what is only slow or far off in time has metrics of its own. */
+const toldChecks: readonly QueueCheck['name'][] = [
+  'version',
+  'role',
+  'maxmemory_policy',
+  'persistence',
+  'headroom',
+  'write_probe',
+];
+
+/** Tells whether what holds the queue is fit for it, and logs what is not when that is news. */
+export function watchFitness(
+  queue: Pick<JobQueue, 'inspect'>,
+  {
+    clock,
+    logger,
+    metrics,
+  }: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly metrics: Pick<GatewayMetrics, 'redisConfigOk'>;
+  },
+): () => void {
+  const unfit = new Set<string>();
+  const look = async (): Promise<void> => {
+    // While it is away, that is told elsewhere.
+    const checks = await queue.inspect().catch(() => []);
+    for (const { detail, name, remedy, verdict } of checks) {
+      if (!toldChecks.includes(name)) continue;
+      metrics.redisConfigOk.set({ check: name }, verdict === 'bad' ? 0 : 1);
+      if (verdict !== 'bad') unfit.delete(name);
+      else if (!unfit.has(name)) {
+        unfit.add(name);
+        logger.warn({ check: name, detail, remedy }, 'Redis is not fit to hold queues');
+      }
+    }
+  };
+  void look();
+  return every(clock, inspectionPeriodMs, look);
 }
 
 /** Waits for it, `msMax` at most. Each connection that stands is a reason to look whether all of them do. */

@@ -7,9 +7,11 @@ import type { Config } from '../config.ts';
 import { greeting } from '../greeting.ts';
 import { layFoundation } from './foundation.ts';
 import { wireGateway } from './gateway.ts';
+import { watchGpu } from './gpu.ts';
 import { readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
 import { listening } from './ports.ts';
+import { watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
 
@@ -23,8 +25,10 @@ export const startServe: StartRole = async (config, deps) => {
   const repository = models.value;
   const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
   if (nobodys.length > 0) return err(nobodys);
-  const metrics = createMetrics('all', buildInfo(deps), deps.clock);
+  const metrics = createMetrics('all', buildInfo(deps), deps.clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
+  parts.add('GPU metrics', watchGpu(config, deps, metrics));
+  parts.add('fitness watch', watchFitness(opened.queue, { ...deps, metrics }));
   const shared = { ...opened, repository, metrics };
   const drainMs = config.limits.drainMs * (1 - gatewayDrainShare);
   const worker = wireWorker(config, deps, { ...shared, limits: { ...config.limits, drainMs } });

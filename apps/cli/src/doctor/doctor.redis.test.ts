@@ -1,0 +1,115 @@
+import { VirtualClock } from '@inferry/runtime';
+import { freePort, repositoryPath, startRedisServer } from '@inferry/testkit';
+import { createServer } from 'node:http';
+import { expect, test } from 'vitest';
+import type { Environment } from '../config.ts';
+import type { Finding } from './check.ts';
+import { doctor, parseDoctorOptions } from './doctor.ts';
+
+const shipped = { configFile: repositoryPath('infra/redis/redis.conf') };
+const demoModels = repositoryPath('models');
+
+interface Diagnosis {
+  readonly code: number;
+  readonly findings: readonly Finding[];
+}
+
+/** What the command finds, with free ports unless they are given. */
+async function diagnose(
+  env: Environment,
+  directory: string | undefined = demoModels,
+): Promise<Diagnosis> {
+  const ports = { PORT: '0', METRICS_PORT: '0' };
+  const source = { env: { ...ports, ...env }, flags: new Map<string, string>(), directory };
+  const options = parseDoctorOptions(source, true);
+  if (!options.ok) throw new Error(JSON.stringify(options.error));
+  let text = '';
+  const print = (more: string): void => {
+    text += more;
+  };
+  const code = await doctor(options.value, { clock: new VirtualClock(), print });
+  const { findings } = JSON.parse(text) as { readonly findings: readonly Finding[] };
+  return { code, findings };
+}
+
+function verdictOf({ findings }: Diagnosis, name: string): string | undefined {
+  return findings.find((finding) => finding.name === name)?.verdict;
+}
+
+test('a machine with the shipped Redis and models is fit', async () => {
+  await using server = await startRedisServer(shipped);
+  const diagnosis = await diagnose({ REDIS_URL: server.url });
+  expect(diagnosis.findings.filter(({ verdict }) => verdict === 'bad')).toEqual([]);
+  expect(diagnosis.code).toBe(0);
+  for (const name of ['Node.js', 'ONNX Runtime', 'Models', 'Redis write', 'Redis persistence']) {
+    expect(verdictOf(diagnosis, name), name).toBe('fine');
+  }
+});
+
+test('a Redis that loses jobs is not, and each reason says what to do', async () => {
+  const extraArguments = ['--appendonly', 'no', '--maxmemory-policy', 'volatile-lru'];
+  await using server = await startRedisServer({ ...shipped, extraArguments });
+  const diagnosis = await diagnose({ REDIS_URL: server.url });
+  const bad = diagnosis.findings.filter(({ verdict }) => verdict === 'bad');
+  expect(bad.map(({ name }) => name)).toEqual(['Redis eviction', 'Redis persistence']);
+  expect(bad.every(({ remedy }) => remedy !== null)).toBe(true);
+  expect(diagnosis.code).toBe(1);
+});
+
+test('a Redis that is not there is bad, and no Redis at all is not', async () => {
+  const away = await diagnose({ REDIS_URL: `redis://user:secret@127.0.0.1:${await freePort()}` });
+  expect(verdictOf(away, 'Redis')).toBe('bad');
+  expect(JSON.stringify(away)).not.toContain('secret');
+  const none = await diagnose({});
+  expect([verdictOf(none, 'Redis'), none.code]).toEqual(['left out', 0]);
+});
+
+test('the password is in no finding', async () => {
+  const login = { username: 'default', password: 'hunter2' };
+  const extraArguments = ['--requirepass', login.password];
+  await using server = await startRedisServer({ ...shipped, extraArguments, login });
+  const diagnosis = await diagnose({ REDIS_URL: server.url });
+  expect(verdictOf(diagnosis, 'Redis')).toBe('fine');
+  expect(JSON.stringify(diagnosis)).not.toContain('hunter2');
+});
+
+test('a broken repository is bad, and a missing one is left out', async () => {
+  const broken = await diagnose({}, repositoryPath('packages/testkit/fixtures/broken'));
+  expect([verdictOf(broken, 'Models'), broken.code]).toEqual(['bad', 1]);
+  const source = { env: {}, flags: new Map<string, string>() };
+  const options = parseDoctorOptions(source, false);
+  expect(options).toMatchObject({ ok: true, value: { config: { modelsDir: null } } });
+});
+
+test('a model that INFERRY_ONLY names has to be there', async () => {
+  const diagnosis = await diagnose({ INFERRY_ONLY: 'iris,nobody' });
+  const details = diagnosis.findings.map(({ detail }) => detail);
+  expect(details).toContain(`nobody is not in ${demoModels}`);
+  expect(diagnosis.code).toBe(1);
+});
+
+test('a GPU that is not there is bad, and says how to go on', async () => {
+  const diagnosis = await diagnose({ INFERRY_DEVICE: 'cuda:63' });
+  const gpu = diagnosis.findings.find(({ name }) => name === 'GPU');
+  expect(gpu).toMatchObject({ verdict: 'bad', remedy: expect.stringContaining('driver') });
+});
+
+test.each([
+  ['something else', 'no Inferry', 'bad'],
+  ['an Inferry', '{"live":true}', 'fine'],
+])('a port on which %s listens is told', async (_, body, verdict) => {
+  const server = createServer((_request, response) => response.end(body)).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? String(address?.port) : '';
+  const diagnosis = await diagnose({ PORT: port });
+  expect(verdictOf(diagnosis, 'Port for callers')).toBe(verdict);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('settings that cannot be used are refused by name', () => {
+  const source = { env: { PORT: 'x', REDIS_URL: 'http://no' }, flags: new Map<string, string>() };
+  const options = parseDoctorOptions(source, false);
+  const named = options.ok ? [] : options.error.map(({ setting }) => setting);
+  expect(named).toEqual(['PORT', 'REDIS_URL']);
+});
