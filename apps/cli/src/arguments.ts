@@ -1,8 +1,8 @@
 /** From the words after `inferry` to a command, its flags and its arguments. Wrong words are named. */
 import { parseArgs } from 'node:util';
 import { err, ok, type Result } from '@inferry/runtime';
-import { type Command, type CommandName, commands } from './commands.ts';
-import { settings, settingsOf } from './settings.ts';
+import { type Command, type CommandName, commands, settingsTaken } from './commands.ts';
+import { settings } from './settings.ts';
 import { didYouMean } from './suggest.ts';
 
 export interface Invocation {
@@ -110,8 +110,8 @@ function parseFlags(
 /** Flag names of a command, each with whether it takes a value. */
 function flagsOf(command: Command): ReadonlyMap<string, boolean> {
   const own = command.options.map((option) => [option.flag, option.placeholder !== null] as const);
-  const roleFlags = command.role === null ? [] : settingsOf(command.role);
-  return new Map([...own, ...roleFlags.map((setting) => [setting.flag, true] as const)]);
+  const taken = settingsTaken(command).map((setting) => [setting.flag, true] as const);
+  return new Map([...own, ...taken]);
 }
 
 function unknownFlag(command: Command, rawName: string, known: readonly string[]): string {

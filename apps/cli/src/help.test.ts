@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { commands } from './commands.ts';
+import { commands, settingsTaken } from './commands.ts';
 import { commandHelp, overview } from './help.ts';
-import { settingsOf } from './settings.ts';
 
 const columnsMax = 80;
 
@@ -14,7 +13,7 @@ describe.each(commands)('help of $name', (command) => {
   const text = commandHelp(command);
 
   test('tells its flags, their variables and defaults', () => {
-    for (const setting of command.role === null ? [] : settingsOf(command.role)) {
+    for (const setting of settingsTaken(command)) {
       expect(text).toContain(`--${setting.flag} ${setting.placeholder}, ${setting.env}\n`);
       const fallback = setting.fallbackWords ?? setting.fallback;
       if (fallback !== null) {

@@ -1,6 +1,6 @@
 /** Help texts, made from the tables of commands and settings so that they cannot fall behind. */
-import { type Command, commands } from './commands.ts';
-import { type Setting, settingsOf } from './settings.ts';
+import { type Command, commands, settingsTaken } from './commands.ts';
+import type { Setting } from './settings.ts';
 
 const columnsMax = 80;
 
@@ -41,7 +41,7 @@ export function commandHelp(command: Command): string {
   }
   if (command.role !== null) {
     lines.push('', 'Settings, as a flag or in the environment (the flag wins):');
-    for (const setting of settingsOf(command.role)) lines.push(...settingEntry(setting));
+    for (const setting of settingsTaken(command)) lines.push(...settingEntry(setting));
   }
   lines.push('', 'Examples:', ...command.examples.map((example) => `  ${example}`), '');
   return lines.join('\n');

@@ -1,0 +1,64 @@
+/** From what the queue tells, at two instants, to the work that waits and arrives. Pure: readings come with their time. */
+import { defaultLimits } from '@inferry/contracts';
+import type { ClassStats } from '@inferry/queue';
+import type { QueueDemand } from './advice.ts';
+
+export interface Reading {
+  readonly atMs: number;
+  readonly queues: readonly Pick<
+    ClassStats,
+    'class' | 'waiting' | 'active' | 'waitingRows' | 'arrivedRows' | 'rowWorkMs'
+  >[];
+}
+
+export interface Measured {
+  readonly queues: readonly QueueDemand[];
+  /** Something waits, runs, or arrived since the last reading. */
+  readonly isActive: boolean;
+}
+
+/** The load is the mean over the last `windowMs`, or over what there is of it; 0 with one reading. */
+export class DemandMeter {
+  readonly #windowMs: number;
+  /** In order of time: the youngest that is at least a window old, and all since. */
+  readonly #readings: Reading[] = [];
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  measure(reading: Reading): Measured {
+    const last = this.#readings.at(-1);
+    this.#readings.push(reading);
+    const isEnough = (one: Reading | undefined): boolean =>
+      one !== undefined && one.atMs <= reading.atMs - this.#windowMs;
+    while (isEnough(this.#readings[1])) this.#readings.shift();
+    const [first = reading] = this.#readings;
+    const seconds = (reading.atMs - first.atMs) / 1_000;
+    const queues = reading.queues.map((queue) => {
+      const rowSeconds = (queue.rowWorkMs ?? defaultLimits.rowWorkMsPrior) / 1_000;
+      const rows = arrivedSince(first, queue);
+      return {
+        queue: queue.class,
+        backlogSeconds: queue.waitingRows * rowSeconds,
+        loadWorkers: seconds > 0 ? (rows / seconds) * rowSeconds : 0,
+      };
+    });
+    const isActive = reading.queues.some(
+      (queue) =>
+        queue.waiting > 0 ||
+        queue.active > 0 ||
+        (last !== undefined && arrivedSince(last, queue) > 0),
+    );
+    return { queues, isActive };
+  }
+}
+
+/** A counter that went back began anew: the queue was emptied. */
+function arrivedSince(
+  before: Reading,
+  { class: cls, arrivedRows }: Reading['queues'][number],
+): number {
+  const then = before.queues.find((queue) => queue.class === cls)?.arrivedRows ?? 0;
+  return arrivedRows >= then ? arrivedRows - then : arrivedRows;
+}
