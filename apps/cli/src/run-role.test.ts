@@ -32,6 +32,7 @@ function fixture(start: StartRole) {
     version: '0.0.0',
     pid: 1,
     hostName: 'test',
+    visibleGpus: null,
     kill: () => {
       kills += 1;
     },

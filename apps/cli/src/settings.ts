@@ -3,10 +3,21 @@
  * default and what it does. The parser, the help texts and the test of `.env.example` all read this
  * table, so that a setting cannot exist in one of them alone.
  */
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
-import { defaultLimits, isModelName } from '@inferry/contracts';
-import { err, ok, type Result } from '@inferry/runtime';
+import { defaultLimits } from '@inferry/contracts';
+import type { Result } from '@inferry/runtime';
+import { metricsFormats } from '@inferry/telemetry';
+import {
+  baseUrl,
+  device,
+  hostAddress,
+  integer,
+  matching,
+  modelNames,
+  oneOf,
+  redisUrl,
+  zeroOrOne,
+} from './setting-parsers.ts';
 import { tenantWeights } from './tenants.ts';
 
 export type Role = 'serve' | 'gateway' | 'worker';
@@ -25,12 +36,6 @@ export interface Setting<T> {
   /** The default in words, where it depends on the machine. */
   readonly fallbackWords?: string;
   readonly parse: (text: string) => Result<T, string>;
-}
-
-/** The one device of a process. A GPU runs the cuda and the tensorrt instances of models. */
-interface DeviceChoice {
-  readonly kind: 'cpu' | 'cuda';
-  readonly index: number;
 }
 
 const everyRole: readonly Role[] = ['serve', 'gateway', 'worker'];
@@ -68,6 +73,15 @@ export const settings = {
     help: 'Port of /metrics, /livez and /readyz for operators; 0 picks a free one and prints it.',
     fallback: '9464',
     parse: integer(0, 65_535),
+  },
+  metricsFormat: {
+    env: 'INFERRY_METRICS_FORMAT',
+    flag: 'metrics-format',
+    roles: everyRole,
+    placeholder: 'FORMAT',
+    help: 'What /metrics is written in: prometheus (the text format 0.0.4) or openmetrics, which names traces where there are any.',
+    fallback: 'prometheus',
+    parse: oneOf(metricsFormats),
   },
   redisUrl: {
     env: 'REDIS_URL',
@@ -113,6 +127,15 @@ export const settings = {
     help: 'The one device of this process: cpu, or cuda:N, which runs the cuda and tensorrt instances of models (tensorrt:N names the same device).',
     fallback: 'cpu',
     parse: device,
+  },
+  gpuMetrics: {
+    env: 'INFERRY_GPU_METRICS',
+    flag: 'gpu-metrics',
+    roles: withWorker,
+    placeholder: 'auto|off',
+    help: 'auto: a worker on a GPU asks nvidia-smi for its memory and utilization every 10 s; off where something else tells them, such as the exporter of DCGM.',
+    fallback: 'auto',
+    parse: oneOf(['auto', 'off']),
   },
   prepareIn: {
     env: 'INFERRY_PREPARE_IN',
@@ -274,75 +297,4 @@ export type SettingValue<Name extends SettingName> =
 export function settingsOf(role: Role): readonly Setting<unknown>[] {
   const all: readonly Setting<unknown>[] = Object.values(settings);
   return all.filter((setting) => setting.roles.includes(role));
-}
-
-function integer(min: number, max: number): (text: string) => Result<number, string> {
-  return (text) => {
-    const value = /^\d{1,15}$/u.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max
-      ? ok(value)
-      : err(`must be a whole number ${min} to ${max}`);
-  };
-}
-
-function matching(pattern: RegExp, wanted: string): (text: string) => Result<string, string> {
-  return (text) => (pattern.test(text) ? ok(text) : err(`must be ${wanted}`));
-}
-
-function oneOf<const Word extends string>(
-  words: readonly Word[],
-): (text: string) => Result<Word, string> {
-  return (text) => {
-    const word = words.find((candidate) => candidate === text);
-    return word === undefined ? err(`must be one of ${words.join(', ')}`) : ok(word);
-  };
-}
-
-function zeroOrOne(text: string): Result<boolean, string> {
-  return text === '0' || text === '1' ? ok(text === '1') : err('must be 0 or 1');
-}
-
-/** A host name or an IP address, without port or brackets. */
-function hostAddress(text: string): Result<string, string> {
-  const isHost = isIP(text) !== 0 || /^[A-Za-z0-9._-]{1,253}$/u.test(text);
-  return isHost ? ok(text) : err('must be a host name or an IP address, without a port');
-}
-
-function redisUrl(text: string): Result<string, string> {
-  const wanted =
-    'must look like redis://[user:password@]host:port[/database] (or rediss://), or unix:///path/to/redis.sock[?db=0&username=...&password=...]';
-  if (!URL.canParse(text)) return err(wanted);
-  const url = new URL(text);
-  if (url.protocol === 'unix:') {
-    const database = url.searchParams.get('db') ?? '0';
-    const isPath = url.host === '' && url.pathname.length > 1 && !url.pathname.endsWith('/');
-    return isPath && /^\d{1,6}$/u.test(database) ? ok(text) : err(wanted);
-  }
-  const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
-  return isRedis && url.hostname !== '' && /^(?:\/\d*)?$/u.test(url.pathname)
-    ? ok(text)
-    : err(wanted);
-}
-
-function baseUrl(text: string): Result<string, string> {
-  const wanted = 'must be an http:// or https:// address without a query';
-  if (!URL.canParse(text)) return err(wanted);
-  const url = new URL(text);
-  if (!/^https?:$/u.test(url.protocol) || url.search !== '' || url.hash !== '') return err(wanted);
-  return ok(text.replace(/\/+$/u, ''));
-}
-
-function modelNames(text: string): Result<readonly string[], string> {
-  const names = text.split(',').map((name) => name.trim());
-  const wrong = names.find((name) => !isModelName(name));
-  return wrong === undefined
-    ? ok([...new Set(names)])
-    : err(`must be model names with commas between them; "${wrong}" is not a model name`);
-}
-
-function device(text: string): Result<DeviceChoice, string> {
-  if (text === 'cpu') return ok({ kind: 'cpu', index: 0 });
-  const index = /^(?:cuda|tensorrt):(?<index>\d{1,3})$/u.exec(text)?.groups?.['index'];
-  if (index === undefined) return err('must be cpu, cuda:N or tensorrt:N, N counting from 0');
-  return ok({ kind: 'cuda', index: Number(index) });
 }

@@ -14,6 +14,7 @@ export {
 } from './metric-spec.ts';
 export { Durations, type DurationSummary } from './durations.ts';
 export { parseExposition } from './exposition.ts';
+export { type GpuMetricsOptions, startGpuMetrics } from './gpu-metrics.ts';
 export {
   createLogger,
   type LogFields,
@@ -30,6 +31,8 @@ export {
   type GaugeOf,
   type HistogramOf,
   type Metrics,
+  type MetricsFormat,
+  metricsFormats,
   type MetricsRegistry,
   type WorkerMetrics,
 } from './metrics.ts';

@@ -8,7 +8,7 @@ export const jobCatalogue = {
   requests: {
     name: 'requests_total',
     type: 'counter',
-    help: 'Final outcomes, each job once: its terminal status, "invalid" where its input could not be used, "rejected" where the server could not take it.',
+    help: 'Final outcomes, each job once: its terminal status, invalid where its input could not be used, rejected where the server could not take it.',
     labels: { model: 'model', priority: priorities, outcome: outcomes },
     buckets: [],
     roles: both,
@@ -109,7 +109,7 @@ export const jobCatalogue = {
   promiseError: {
     name: 'admission_wait_prediction_error_seconds',
     type: 'histogram',
-    help: 'How far off the predicted wait for the answer was, as a job was accepted with it: "under" when it ended later, "over" when earlier.',
+    help: 'How far off the predicted wait for the answer was, as a job was accepted with it: under when it ended later, over when earlier.',
     labels: { model: 'model', direction: ['under', 'over'] },
     buckets: buckets.promise,
     roles: worker,

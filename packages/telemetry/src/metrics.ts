@@ -6,7 +6,16 @@
  * not absent, and the first event is not lost.
  */
 import { type Clock, systemClock } from '@inferry/runtime';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  prometheusContentType,
+  openMetricsContentType,
+  Registry,
+  type RegistryContentType,
+} from 'prom-client';
 import { type Catalogue, catalogue, metricPrefix } from './catalogue.ts';
 import type { LabelValues, MetricRole, MetricSpec } from './metric-spec.ts';
 
@@ -21,10 +30,12 @@ export type GaugeOf<L> = {
   readonly set: (labels: L, value: number) => void;
   /** Changes the value by `by`, which may be negative. */
   readonly add: (labels: L, by: number) => void;
+  /** The series is not exported until it is set again: nobody knows its value. */
+  readonly remove: (labels: L) => void;
 };
 /**
- * Observes a value in the unit the metric's name ends with. `traceId`, 32 hexadecimal digits, is told as the
- * exemplar of its bucket, where the format has exemplars.
+ * Observes a value in the unit the metric's name ends with. `traceId`, 32 hexadecimal digits (anything else is
+ * left out), is told as the exemplar of its bucket, where the format has exemplars: one a bucket, the last.
  */
 export type HistogramOf<L> = {
   readonly observe: (labels: L, value: number, traceId?: string) => void;
@@ -86,18 +97,32 @@ const collectMsMax = 1_000;
 /** Few, as every pause is observed on the main thread. */
 const gcBuckets = [0.001, 0.01, 0.1, 1];
 
-/** Registers the role's part of the catalogue, and the library's own process and Node.js metrics. */
+/**
+ * How an exposition is written: the text format 0.0.4 of Prometheus, or OpenMetrics 1.0, which has exemplars.
+ * https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/
+ */
+export const metricsFormats = ['prometheus', 'openmetrics'] as const;
+export type MetricsFormat = (typeof metricsFormats)[number];
+
+/**
+ * Registers the role's part of the catalogue, and the library's own process and Node.js metrics. The format is
+ * for good: a registry that had written OpenMetrics would leave `_total` out of later text.
+ */
 export function createMetrics<Role extends keyof MetricsByRole>(
   role: Role,
   build: BuildInfo,
   clock: Clock = systemClock,
+  format: MetricsFormat = 'prometheus',
 ): MetricsByRole[Role] {
-  const registry = new Registry();
+  const registry = new Registry<RegistryContentType>();
+  registry.setContentType(
+    format === 'openmetrics' ? openMetricsContentType : prometheusContentType,
+  );
   const registered: Registered[] = [];
   const instruments: Record<string, Instrument> = {};
   for (const [key, spec] of Object.entries(catalogue) as [string, MetricSpec][]) {
     if (role !== 'all' && !spec.roles.some((name) => name === role)) continue;
-    const metric = register(registry, spec);
+    const metric = register(registry, spec, format);
     registered.push(metric);
     instruments[key] = metric.instrument;
   }
@@ -154,7 +179,11 @@ interface Registered {
   createKnown(given: GivenLabel): void;
 }
 
-function register(registry: Registry, spec: MetricSpec): Registered {
+function register(
+  registry: Registry<RegistryContentType>,
+  spec: MetricSpec,
+  format: MetricsFormat,
+): Registered {
   const options = {
     name: metricPrefix + spec.name,
     help: spec.help,
@@ -176,20 +205,33 @@ function register(registry: Registry, spec: MetricSpec): Registered {
         instrument: {
           set: (labels: LabelSet, value: number) => gauge.set(labels, value),
           add: (labels: LabelSet, by: number) => gauge.inc(labels, by),
+          remove: (labels: LabelSet) => gauge.remove(labels),
         },
         createKnown: (given) => known(given).forEach((labels) => gauge.inc(labels, 0)),
       };
     }
     case 'histogram': {
-      const histogram = new Histogram({ ...options, buckets: [...spec.buckets] });
+      const enableExemplars = format === 'openmetrics';
+      const histogram = new Histogram({ ...options, buckets: [...spec.buckets], enableExemplars });
+      const observe = enableExemplars
+        ? (labels: LabelSet, value: number, traceId?: string) =>
+            histogram.observe({ labels, value, exemplarLabels: exemplarOf(traceId) })
+        : (labels: LabelSet, value: number) => histogram.observe(labels, value);
       return {
-        instrument: {
-          observe: (labels: LabelSet, value: number) => histogram.observe(labels, value),
-        },
+        instrument: { observe },
         createKnown: (given) => known(given).forEach((labels) => histogram.zero(labels)),
       };
     }
   }
+}
+
+const noExemplar = {};
+const traceIdPattern = /^[0-9a-f]{32}$/u;
+
+/** The library throws over what is too long for an exemplar, after it has counted the value. */
+function exemplarOf(traceId: string | undefined): Partial<Record<string, string>> {
+  if (traceId === undefined || !traceIdPattern.test(traceId)) return noExemplar;
+  return { trace_id: traceId };
 }
 
 /** The label whose value has become known: none at start, then those of a model. */

@@ -198,7 +198,7 @@ export const processCatalogue = {
   build: {
     name: 'build_info',
     type: 'gauge',
-    help: '1, with the versions of what runs; onnxruntime is "none" where models are not run.',
+    help: '1, with the versions of what runs; onnxruntime is none where models are not run.',
     labels: { version: 'open', revision: 'open', node: 'open', onnxruntime: 'open' },
     buckets: [],
     roles: both,

@@ -10,6 +10,8 @@ export interface RoleDeps {
   readonly version: string;
   readonly pid: number;
   readonly hostName: string;
+  /** `CUDA_VISIBLE_DEVICES`; null where it is not set. */
+  readonly visibleGpus: string | null;
   /** Ends this process at once, whatever it is doing. */
   readonly kill: () => void;
   /** Ends this process the way a crash in native code does: what a simulated model may be told to do. */

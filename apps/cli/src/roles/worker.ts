@@ -7,6 +7,7 @@ import { createMetrics, type WorkerMetrics } from '@inferry/telemetry';
 import { availableProviders, createBackend, createWorker, type Worker } from '@inferry/worker';
 import type { Config } from '../config.ts';
 import { layFoundation, type Readiness } from './foundation.ts';
+import { watchGpu } from './gpu.ts';
 import { hardwareName } from './hardware.ts';
 import { readModels } from './models.ts';
 import type { OpenQueue } from './queue.ts';
@@ -17,8 +18,9 @@ import { createWorkerTelemetry } from './worker-telemetry.ts';
 export const startWorker: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
-  const metrics = createMetrics('worker', buildInfo(deps), deps.clock);
+  const metrics = createMetrics('worker', buildInfo(deps), deps.clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
+  parts.add('GPU metrics', watchGpu(config, deps, metrics));
   const { limits } = config;
   const worker = wireWorker(config, deps, { ...opened, repository: models.value, metrics, limits });
   const metricsPort = await openOperatorsPort(() => workerReadiness(worker));
