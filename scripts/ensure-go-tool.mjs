@@ -81,8 +81,8 @@ export function ensureGoModule(module) {
   return folder;
 }
 
-/** A Go that is recent enough. */
-function ensureGo(purpose) {
+/** Returns the path of a Go that is recent enough; throws an Error with advice when there is none. */
+export function ensureGo(purpose) {
   const fetched = join(toolCache, goPackage.replace('==', '-'), 'go', 'bin', 'go');
   const candidates = ['go', '/usr/local/go/bin/go', fetched];
   const found = candidates.find(isRecentGo);
