@@ -120,6 +120,7 @@ function limitsOf(values: Values): Limits {
     queueDepthPerClassMax: values.queueDepth,
     queueBytesPerClassMax: values.queueBytes,
     queueDepthPerTenantMax: values.tenantQueueDepth,
+    targetWaitMs: values.targetWaitMs,
     retentionMsAsync: values.retentionMs,
     leaseMs: values.leaseMs,
     drainMs: values.drainMs,

@@ -230,6 +230,15 @@ export const settings = {
     fallback: String(defaultLimits.queueDepthPerTenantMax),
     parse: integer(1, 10_000_000),
   },
+  targetWaitMs: {
+    env: 'INFERRY_TARGET_WAIT_MS',
+    flag: 'target-wait-ms',
+    roles: withGateway,
+    placeholder: 'MS',
+    help: 'Wait that jobs of a model without a budget are meant to stay below, for alerts; nothing is refused for it.',
+    fallback: String(defaultLimits.targetWaitMs),
+    parse: integer(1, defaultLimits.deadlineMsMax),
+  },
   retentionMs: {
     env: 'INFERRY_RETENTION_MS',
     flag: 'retention-ms',

@@ -17,7 +17,9 @@ import { createBackground } from './background.ts';
 import { BodyMemory } from './http/body-memory.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
-import { collectQueueMetrics, createGatewayTelemetry } from './telemetry.ts';
+import { QueueLooks } from './queue-looks.ts';
+import { collectQueueMetrics } from './queue-metrics.ts';
+import { createGatewayTelemetry } from './telemetry.ts';
 import { iris } from './models-fixture.test.ts';
 
 function setUp() {
@@ -25,10 +27,13 @@ function setUp() {
   const queue = createMemoryQueue({ clock, rules: queueRules });
   const metrics = createMetrics('gateway', { version: '0', revision: '', onnxruntime: 'none' });
   const lines: string[] = [];
+  const catalogue = new ModelCatalogue();
+  const looks = new QueueLooks({ clock, queue, catalogue });
   const base = {
     clock,
     queue,
-    catalogue: new ModelCatalogue(),
+    catalogue,
+    looks,
     random: seededRandom(1),
     limits: defaultLimits,
     telemetry: createGatewayTelemetry(metrics),
@@ -87,13 +92,13 @@ function job(nowMs: number, deadlineMs: number) {
 }
 
 test('a round learns the models from the workers, and sees the load', async () => {
-  const { background, catalogue, queue, load, clock, metrics } = setUp();
+  const { background, catalogue, queue, load, looks, clock, metrics } = setUp();
+  collectQueueMetrics(metrics, { looks, limits: defaultLimits });
   await queue.announce(worker);
   await queue.enqueue(job(clock.nowMs(), 60_000), Uint8Array.of(1), terms);
   await background.round();
   expect(catalogue.list()).toMatchObject([{ name: 'iris', state: 'ready' }]);
   expect(load.waitingTotal).toBe(1);
-  collectQueueMetrics(metrics, { queue, catalogue, limits: defaultLimits });
   const text = await metrics.text();
   expect(text).toContain('inferry_queue_jobs{queue="iris@1",state="waiting"} 1');
   expect(text).toContain('inferry_queue_limit_jobs{queue="iris@1"} 3');

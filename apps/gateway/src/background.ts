@@ -47,10 +47,9 @@ async function learn({ queue, catalogue }: GatewayParts): Promise<void> {
   catalogue.replaceAnnounced(await queue.workers());
 }
 
-async function weigh(parts: GatewayParts): Promise<void> {
-  const { queue, load } = parts;
-  const stats = await queue.stats(classesOf(parts).map(({ cls }) => cls));
-  load.waitingTotal = stats.reduce((sum, { waiting }) => sum + waiting, 0);
+async function weigh({ load, looks }: GatewayParts): Promise<void> {
+  const sights = await looks.look();
+  load.waitingTotal = sights.reduce((sum, { stats }) => sum + stats.waiting, 0);
 }
 
 async function sweepAll(parts: GatewayParts): Promise<void> {

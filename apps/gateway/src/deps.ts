@@ -9,11 +9,14 @@ import type { Load } from './admission/admit.ts';
 import type { AnswerTime } from './admission/answer-time.ts';
 import type { BodyMemory } from './http/body-memory.ts';
 import type { ArrivingBytes } from './http/read-body.ts';
+import type { QueueLooks } from './queue-looks.ts';
 import type { HeldRequests } from './results/held-requests.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
 
 export interface GatewayDeps {
   readonly queue: JobQueue;
+  /** At the same queue and catalogue. */
+  readonly looks: QueueLooks;
   readonly catalogue: ModelCatalogue;
   readonly clock: Clock;
   readonly random: Random;

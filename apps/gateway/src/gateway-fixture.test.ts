@@ -17,6 +17,7 @@ import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telem
 import { expect, test } from 'vitest';
 
 import { createGateway, type Gateway } from './gateway.ts';
+import { QueueLooks } from './queue-looks.ts';
 import { createGatewayTelemetry } from './telemetry.ts';
 import { digits, iris } from './models-fixture.test.ts';
 
@@ -55,8 +56,10 @@ export function testGateway(
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
   catalogue.replaceLocal({ directory: '', models, problems: [] });
+  const named = tenants === undefined ? {} : { tenants };
   const gateway = createGateway({
     queue,
+    looks: new QueueLooks({ queue, catalogue, clock: systemClock, ...named }),
     catalogue,
     clock: systemClock,
     random: systemRandom,
@@ -65,7 +68,7 @@ export function testGateway(
     log: createLogger({ role: 'gateway', level: 'silent' }),
     gatewayId: 'gw',
     version: '9.9.9',
-    ...(tenants === undefined ? {} : { tenants }),
+    ...named,
   });
   return {
     gateway,

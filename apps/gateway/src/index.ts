@@ -1,3 +1,5 @@
 export type { GatewayDeps } from './deps.ts';
 export { createGateway, type Gateway } from './gateway.ts';
-export { collectQueueMetrics, createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts';
+export { QueueLooks } from './queue-looks.ts';
+export { collectQueueMetrics } from './queue-metrics.ts';
+export { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts';

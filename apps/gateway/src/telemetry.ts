@@ -2,15 +2,7 @@
  * What the gateway tells the operators, in its own words; the metrics behind it are those of the
  * catalogue in packages/telemetry. A model's series exist before its first event.
  */
-import {
-  classOf,
-  type ErrorCode,
-  errorRegistry,
-  type Limits,
-  type Priority,
-} from '@inferry/contracts';
-import type { ModelCatalogue } from '@inferry/models';
-import type { JobQueue } from '@inferry/queue';
+import { classOf, type ErrorCode, errorRegistry, type Priority } from '@inferry/contracts';
 import { admissionReason, type GatewayMetrics, refusalReason } from '@inferry/telemetry';
 
 export interface GatewayTelemetry {
@@ -86,34 +78,4 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       for (const priority of expired) metrics.requests.add({ model, priority, outcome: 'expired' });
     },
   };
-}
-
-/** Reads the state of every class from the queue, before each exposition of the metrics. */
-export function collectQueueMetrics(
-  metrics: GatewayMetrics,
-  {
-    queue,
-    catalogue,
-    limits,
-  }: { readonly queue: JobQueue; readonly catalogue: ModelCatalogue; readonly limits: Limits },
-): void {
-  metrics.onCollect(async () => {
-    const manifests = catalogue
-      .list()
-      .flatMap(({ versions }) => versions.map(({ manifest }) => manifest));
-    for (const { name, version, queueDepthMax } of manifests) {
-      const cls = classOf(name, version);
-      metrics.declareModel(name, cls);
-      const limit = Math.min(queueDepthMax, limits.queueDepthPerClassMax);
-      metrics.queueLimitJobs.set({ queue: cls }, limit);
-    }
-    const stats = await queue.stats(manifests.map(({ name, version }) => classOf(name, version)));
-    for (const of of stats) {
-      metrics.queueJobs.set({ queue: of.class, state: 'waiting' }, of.waiting);
-      metrics.queueJobs.set({ queue: of.class, state: 'active' }, of.active);
-      metrics.queueBytes.set({ queue: of.class, kind: 'payload' }, of.waitingBytes);
-      metrics.queueBytes.set({ queue: of.class, kind: 'result' }, of.resultBytes);
-      metrics.queueOldestJobAge.set({ queue: of.class, priority: 'normal' }, of.oldestAgeMs / 1000);
-    }
-  });
 }

@@ -17,6 +17,8 @@ export const defaultLimits = {
   heldRequestsMax: 5_000,
   queueDepthPerClassMax: 50_000,
   queueDepthTotalMax: 200_000,
+  /** What the wait in a class without a budget is measured by. Nothing is refused for it. */
+  targetWaitMs: 30_000,
   /** Waiting jobs of one tenant in one class. */
   queueDepthPerTenantMax: 10_000,
   /** Payload bytes waiting in one class. */

@@ -4,6 +4,7 @@ import {
   createGateway,
   createGatewayTelemetry,
   type Gateway,
+  QueueLooks,
 } from '@inferry/gateway';
 import { ModelCatalogue, type Repository } from '@inferry/models';
 import { err, ok } from '@inferry/runtime';
@@ -61,9 +62,12 @@ export function wireGateway(
   const { limits, publicBaseUrl, tenants } = config;
   const catalogue = new ModelCatalogue();
   catalogue.replaceLocal(repository);
-  collectQueueMetrics(metrics, { queue, catalogue, limits });
+  const named = tenants === null ? {} : { tenants };
+  const looks = new QueueLooks({ queue, catalogue, clock, ...named });
+  collectQueueMetrics(metrics, { looks, limits });
   return createGateway({
     queue,
+    looks,
     catalogue,
     clock,
     random,
@@ -73,6 +77,6 @@ export function wireGateway(
     gatewayId: processId,
     version,
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
-    ...(tenants === null ? {} : { tenants }),
+    ...named,
   });
 }

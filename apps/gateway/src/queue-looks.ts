@@ -1,0 +1,92 @@
+/**
+ * How the queues stand, as this gateway last saw them. The background rounds look; who else wants to know is
+ * told what they saw while it is fresh, so that scrapes cost the queue nothing, however many there are.
+ */
+import { type ClassId, classOf, type ModelManifest } from '@inferry/contracts';
+import type { ClassStats, FlowStats } from '@inferry/queue';
+import { Emitter } from '@inferry/runtime';
+import { flowWeight } from '@inferry/scheduling';
+
+import type { GatewayDeps } from './deps.ts';
+import { type Fairness, FairnessWindow } from './fairness-window.ts';
+
+/** A class that this gateway knows. */
+export interface QueueSight {
+  readonly manifest: ModelManifest;
+  readonly stats: ClassStats;
+  /** Rows that arrived since the look before, at whichever gateway; 0 at the first. */
+  readonly newRows: number;
+  /** Of the last minute, or since this gateway began to look. */
+  readonly fairness: Fairness;
+}
+
+interface Known {
+  readonly window: FairnessWindow;
+  arrivedRows: number;
+}
+
+/** A look serves for so long. */
+const freshMs = 1_000;
+
+export class QueueLooks {
+  readonly #deps: Pick<GatewayDeps, 'catalogue' | 'clock' | 'queue' | 'tenants'>;
+  /** `looked` tells of all classes that are known then, in order of time. */
+  readonly events = new Emitter<{ looked: readonly QueueSight[] }>();
+  readonly #known = new Map<ClassId, Known>();
+  #last: { readonly atMs: number; readonly sights: readonly QueueSight[] } | undefined;
+
+  constructor(deps: Pick<GatewayDeps, 'catalogue' | 'clock' | 'queue' | 'tenants'>) {
+    this.#deps = deps;
+  }
+
+  /** Looks now: one call a class. Throws when the queue cannot be reached. */
+  async look(): Promise<readonly QueueSight[]> {
+    const { catalogue, clock, queue } = this.#deps;
+    const manifests = new Map(
+      catalogue
+        .list()
+        .flatMap(({ versions }) => versions)
+        .map(({ manifest }) => [classOf(manifest.name, manifest.version), manifest]),
+    );
+    const atMs = clock.nowMs();
+    const all = await queue.stats([...manifests.keys()]);
+    const last = this.#last;
+    // Overtaken by another look: what it saw is newer.
+    if (last !== undefined && last.atMs > atMs) return last.sights;
+    const sights = all.flatMap((stats) => {
+      const manifest = manifests.get(stats.class);
+      return manifest === undefined ? [] : [this.#see(manifest, stats, atMs)];
+    });
+    for (const cls of this.#known.keys()) if (!manifests.has(cls)) this.#known.delete(cls);
+    this.#last = { atMs, sights };
+    this.events.emit('looked', sights);
+    return sights;
+  }
+
+  /** As of a second ago at most. Throws when that takes a look and the queue cannot be reached. */
+  async recent(): Promise<readonly QueueSight[]> {
+    const last = this.#last;
+    const isFresh = last !== undefined && this.#deps.clock.nowMs() - last.atMs < freshMs;
+    return isFresh ? last.sights : this.look();
+  }
+
+  #see(manifest: ModelManifest, stats: ClassStats, atMs: number): QueueSight {
+    const { arrivedRows } = stats;
+    const known = this.#known.get(stats.class) ?? {
+      window: new FairnessWindow((flow) => this.#weightOf(flow)),
+      arrivedRows,
+    };
+    this.#known.set(stats.class, known);
+    // A number that fell was begun anew: the queue lost its memory.
+    const newRows =
+      arrivedRows >= known.arrivedRows ? arrivedRows - known.arrivedRows : arrivedRows;
+    known.arrivedRows = arrivedRows;
+    known.window.add(atMs, stats.flows);
+    return { manifest, stats, newRows, fairness: known.window.fairness };
+  }
+
+  /** A tenant that is configured no more, or at another gateway alone, counts as one of weight 1. */
+  #weightOf({ priority, tenant }: FlowStats): number {
+    return flowWeight(this.#deps.tenants?.get(tenant) ?? 1, priority);
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The state of the queues as metrics. Every gateway sees the same queues and tells the same of them, also
+ * beside no worker at all: what scales workers from zero reads it here.
+ */
+import { type ClassId, type Limits, priorities } from '@inferry/contracts';
+import type { GatewayMetrics } from '@inferry/telemetry';
+
+import type { QueueLooks, QueueSight } from './queue-looks.ts';
+
+/** Exports what `looks` see, as of a second before a scrape at most. */
+export function collectQueueMetrics(
+  metrics: GatewayMetrics,
+  { looks, limits }: { readonly looks: QueueLooks; readonly limits: Limits },
+): void {
+  const told = new Set<ClassId>();
+  looks.events.on('looked', (sights) => {
+    for (const sight of sights) {
+      told.add(sight.stats.class);
+      tell(metrics, sight, limits);
+    }
+    const known = new Set(sights.map(({ stats }) => stats.class));
+    for (const queue of told) {
+      if (known.has(queue)) continue;
+      told.delete(queue);
+      forget(metrics, queue);
+    }
+  });
+  metrics.onCollect(async () => {
+    await looks.recent();
+  });
+}
+
+function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void {
+  const { fairness, manifest, newRows, stats } = sight;
+  const queue = stats.class;
+  metrics.declareModel(manifest.name, queue);
+  const depthMax = Math.min(manifest.queueDepthMax, limits.queueDepthPerClassMax);
+  metrics.queueLimitJobs.set({ queue }, depthMax);
+  metrics.queueJobs.set({ queue, state: 'waiting' }, stats.waiting);
+  metrics.queueJobs.set({ queue, state: 'active' }, stats.active);
+  metrics.queueBytes.set({ queue, kind: 'payload' }, stats.waitingBytes);
+  metrics.queueBytes.set({ queue, kind: 'result' }, stats.resultBytes);
+  for (const priority of priorities) {
+    const ageMs = stats.oldestAgeMsByPriority[priority];
+    metrics.queueOldestJobAge.set({ queue, priority }, ageMs / 1_000);
+  }
+  const targetWaitMs = manifest.admission.budgetMs ?? limits.targetWaitMs;
+  metrics.queueTargetWait.set({ queue }, targetWaitMs / 1_000);
+  const rowWorkSeconds = (stats.rowWorkMs ?? limits.rowWorkMsPrior) / 1_000;
+  metrics.queueRowWork.set({ queue }, rowWorkSeconds);
+  metrics.queueBacklogWork.set({ queue }, stats.waitingRows * rowWorkSeconds);
+  metrics.queueWorkers.set({ queue }, stats.workers);
+  metrics.queueArrivedRows.add({ queue }, newRows);
+  metrics.tenantsActive.set({ queue }, fairness.tenantsActive);
+  metrics.fairnessIndex.set({ queue }, fairness.index);
+  metrics.tenantShareMax.set({ queue }, fairness.shareMax);
+}
+
+/** The class is known no more: its last state must not look like its present one. */
+function forget(metrics: GatewayMetrics, queue: ClassId): void {
+  for (const state of ['waiting', 'active'] as const) metrics.queueJobs.remove({ queue, state });
+  for (const kind of ['payload', 'result'] as const) metrics.queueBytes.remove({ queue, kind });
+  for (const priority of priorities) metrics.queueOldestJobAge.remove({ queue, priority });
+  metrics.queueLimitJobs.remove({ queue });
+  metrics.queueTargetWait.remove({ queue });
+  metrics.queueRowWork.remove({ queue });
+  metrics.queueBacklogWork.remove({ queue });
+  metrics.queueWorkers.remove({ queue });
+  metrics.tenantsActive.remove({ queue });
+  metrics.fairnessIndex.remove({ queue });
+  metrics.tenantShareMax.remove({ queue });
+}
