@@ -52,6 +52,7 @@ export {
   type Priority,
   type StageTimings,
   type TerminalStatus,
+  type TraceContext,
 } from './job.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export {

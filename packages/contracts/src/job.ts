@@ -10,6 +10,13 @@ export type Priority = (typeof priorities)[number];
 /** The tenant of requests that name none, and of all of them where no tenants are configured. */
 export const defaultTenant = 'default';
 
+/** W3C Trace Context, as its two headers: the span that sent the job. */
+export interface TraceContext {
+  readonly traceparent: string;
+  /** At most 512 characters; null where there is none. */
+  readonly tracestate: string | null;
+}
+
 /**
  * What is stored with a job at enqueue and never changes. `v` rises when a field changes its meaning;
  * a worker leaves a job with a newer `v` to a newer worker.
@@ -42,6 +49,8 @@ export interface JobEnvelope {
   /** How long the outcome is kept. */
   readonly retentionMs: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Absent where the gateway does not trace: the job is as large as it was then. */
+  readonly trace?: TraceContext;
 }
 
 export type TerminalStatus = 'succeeded' | 'failed' | 'canceled' | 'expired';

@@ -44,3 +44,6 @@ export {
 } from './metrics-server.ts';
 export { type RuntimeMetricsOptions, startRuntimeMetrics } from './runtime-metrics.ts';
 export { parseServerTiming } from './server-timing.ts';
+export { openTracing } from './tracing/open-tracing.ts';
+export type { JobSpan, RequestSpan, StageTime, Tracing } from './tracing/tracing.ts';
+export { tracingVariables } from './tracing/tracing-settings.ts';
