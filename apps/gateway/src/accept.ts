@@ -14,9 +14,11 @@ import {
   type Limits,
   type ModelManifest,
   type Priority,
+  type TraceContext,
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
+import type { RequestSpan } from '@inferry/telemetry';
 
 import { admit } from './admission/admit.ts';
 import type { Tenant } from './admission/tenants.ts';
@@ -28,6 +30,8 @@ export interface Work {
   readonly requestId: string;
   /** When the headers of the request were read. */
   readonly startedAtMs: number;
+  /** Undefined where tracing is off. */
+  readonly span: RequestSpan | undefined;
   readonly manifest: ModelManifest;
   readonly tenant: Tenant;
   readonly priority: Priority;
@@ -89,9 +93,19 @@ async function enqueue(
   { queue, limits, tenants, clock, gatewayId, telemetry, log, answerTime }: GatewayParts,
 ): Promise<Result<JobRecord, Failure>> {
   const { manifest, tenant, priority, deadlineMs } = work;
-  const usedMs = clock.nowMs() - work.startedAtMs;
+  const nowMs = clock.nowMs();
+  const usedMs = nowMs - work.startedAtMs;
   const payloadBytes = payload.reduce((sum, piece) => sum + piece.length, 0);
-  const job = envelopeOf(work, payloadBytes, usedMs, gatewayId);
+  const sent = work.span?.send({
+    id: work.id,
+    class: classOf(manifest.name, manifest.version),
+    model: manifest.name,
+    priority,
+    rows: work.rows,
+    payloadBytes,
+    startedAtMs: nowMs,
+  });
+  const job = envelopeOf(work, { payloadBytes, admissionMs: usedMs, gatewayId, sent });
   const terms = termsOf({
     manifest,
     limits,
@@ -103,11 +117,13 @@ async function enqueue(
         : null,
   });
   const enqueued = await queue.enqueue(job, payload, terms);
+  sent?.end(clock.nowMs(), enqueued.ok ? null : enqueued.error.code);
   if (!enqueued.ok) return err(enqueued.error);
   telemetry.accepted(manifest.name, manifest.version, payloadBytes);
   const { ahead, enqueuedAtMs, deadlineAtMs, isAheadApproximate, estimate } = enqueued.value;
   const { id, class: cls } = job;
-  log.debug({ request_id: work.requestId, job_id: id, class: cls, ahead }, 'accepted');
+  const trace_id = work.span?.traceId;
+  log.debug({ request_id: work.requestId, trace_id, job_id: id, class: cls, ahead }, 'accepted');
   return ok({
     job,
     status: 'queued',
@@ -126,9 +142,17 @@ async function enqueue(
 
 function envelopeOf(
   work: Work,
-  payloadBytes: number,
-  admissionMs: number,
-  gatewayId: string,
+  {
+    payloadBytes,
+    admissionMs,
+    gatewayId,
+    sent,
+  }: {
+    readonly payloadBytes: number;
+    readonly admissionMs: number;
+    readonly gatewayId: string;
+    readonly sent: { readonly context: TraceContext } | undefined;
+  },
 ): JobEnvelope {
   return {
     v: 1,
@@ -148,5 +172,6 @@ function envelopeOf(
     attemptsMax: work.attemptsMax,
     retentionMs: work.retentionMs,
     metadata: work.metadata,
+    ...(sent === undefined ? {} : { trace: sent.context }),
   };
 }

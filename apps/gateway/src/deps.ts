@@ -3,7 +3,7 @@ import type { Limits } from '@inferry/contracts';
 import type { ModelCatalogue } from '@inferry/models';
 import type { JobQueue } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
-import type { Logger } from '@inferry/telemetry';
+import type { Logger, Tracing } from '@inferry/telemetry';
 
 import type { Load } from './admission/admit.ts';
 import type { AnswerTime } from './admission/answer-time.ts';
@@ -23,6 +23,8 @@ export interface GatewayDeps {
   readonly limits: Limits;
   readonly telemetry: GatewayTelemetry;
   readonly log: Logger;
+  /** Undefined where tracing is off. */
+  readonly tracing?: Tracing;
   /** Names this process to the workers, so that outcomes find their way back. */
   readonly gatewayId: string;
   readonly version: string;

@@ -39,6 +39,8 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** The route of requests that have none, in metrics. */
+const unmatched = 'unmatched';
 /** The part of the drain time that infer requests have for their results. */
 const drainGraceShare = 0.2;
 
@@ -96,7 +98,7 @@ function allRoutes(parts: GatewayParts): readonly Route[] {
 }
 
 function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
-  const { clock, telemetry, log, load } = parts;
+  const { clock, telemetry, tracing, log, load } = parts;
   const app = new Hono<GatewayEnv>();
   app.use('*', async (c, next) => {
     const startedAtMs = clock.nowMs();
@@ -106,7 +108,9 @@ function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
       surface: /^\/v2(?:\/|$)/u.test(c.req.path) ? 'v2' : 'v1',
       elapsedMs: () => clock.nowMs() - startedAtMs,
       isLast: () => load.isDraining,
-      route: 'unmatched',
+      route: unmatched,
+      code: null,
+      span: tracing?.request(c.req, startedAtMs),
       priority: 'normal',
     };
     c.set('exchange', exchange);
@@ -119,16 +123,24 @@ function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
       const { method } = c.req;
       const seconds = exchange.elapsedMs() / 1000;
       const { status } = c.res;
-      const { route, requestId } = exchange;
+      const { code, route, requestId, span } = exchange;
       telemetry.requestClosed({ method, route, status, seconds });
-      log.debug({ request_id: requestId, method, route, status, seconds }, 'answered');
+      span?.end({
+        route: route === unmatched ? null : route,
+        status,
+        code,
+        endedAtMs: clock.nowMs(),
+      });
+      const trace_id = span?.traceId;
+      log.debug({ request_id: requestId, trace_id, method, route, status, seconds }, 'answered');
     }
   });
   register(app, allRoutes(parts));
   app.notFound((c) => problem(c, failure('route_not_found', `There is no route ${c.req.path}.`)));
   app.onError((cause, c) => {
-    const { requestId, route } = c.get('exchange');
-    log.error({ err: cause, request_id: requestId, route }, 'a request failed');
+    const { requestId, route, span } = c.get('exchange');
+    const trace_id = span?.traceId;
+    log.error({ err: cause, request_id: requestId, trace_id, route }, 'a request failed');
     const detail = `The request failed; the logs know it as ${requestId}.`;
     return problem(c, failure('internal', detail));
   });

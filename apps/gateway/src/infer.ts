@@ -17,6 +17,7 @@ import {
 import {
   inferResponse,
   type InferRequest,
+  jsonLengthHeader,
   parseInferRequest,
   parsePrefer,
 } from '@inferry/protocols';
@@ -28,7 +29,7 @@ import { refuseEarly } from './admission/early.ts';
 import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
 import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
-import { answer, type GatewayContext, problem } from './http/exchange.ts';
+import { type Answer, answer, type GatewayContext, problem } from './http/exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
 import { jobAnswer, noteAnswer, resultHeaders, stageTiming } from './results/job-answer.ts';
@@ -89,11 +90,6 @@ async function receive(
 ): Promise<Result<Arrived, Failure>> {
   const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
-  if (c.req.header('inference-header-content-length') !== undefined) {
-    const detail = 'Binary tensor data is not supported; send JSON data.';
-    const extras = { header: 'Inference-Header-Content-Length' };
-    return err(failure('invalid_header', detail, { extras }));
-  }
   const tenant = tenantOf(c.req.header(tenantHeader), parts.tenants);
   if (!tenant.ok) return tenant;
   const whenLate = whenLateOf(c, manifest);
@@ -108,6 +104,7 @@ async function receive(
   const request = parseInferRequest(bytes.value, manifest, {
     hasPriorities: parts.tenants !== undefined,
     allocate: memory.allocate,
+    jsonLength: c.req.header(jsonLengthHeader),
   });
   if (!request.ok) return request;
   const { priority, timeoutMs } = request.value;
@@ -131,13 +128,14 @@ function workOf(
   { request, tenant, whenLate }: Arrived,
   { clock, random, limits }: GatewayParts,
 ): Work {
-  const { requestId, startedAtMs } = c.get('exchange');
+  const { requestId, startedAtMs, span } = c.get('exchange');
   const { input, rows, timeoutMs, priority } = request;
   const deadlineMs = timeoutMs ?? manifest.timeoutMs;
   return {
     id: newJobId(clock.nowMs(), random),
     requestId,
     startedAtMs,
+    span,
     manifest,
     tenant,
     priority,
@@ -208,18 +206,35 @@ function respond(
   c: GatewayContext,
   manifest: ModelManifest,
   record: JobRecord,
-  { id }: InferRequest,
+  request: InferRequest,
 ): Response {
   const headers = { 'Job-Id': record.job.id, ...resultHeaders(record) };
   const timing = stageTiming(record);
   const output = record.outcome?.output ?? null;
   if (output === null) return problem(c, outcomeFailure(record.outcome), headers);
-  return answer(c, {
-    status: 200,
-    body: inferResponse(manifest, output, id),
-    headers: { ...headers, 'Content-Type': 'application/json' },
-    ...(timing === undefined ? {} : { timing }),
-  });
+  const { binary, json } = inferResponse(manifest, output, request);
+  const form =
+    binary === undefined
+      ? { body: json, headers: { ...headers, 'Content-Type': 'application/json' } }
+      : binaryForm(json, binary, headers);
+  return answer(c, { status: 200, ...form, ...(timing === undefined ? {} : { timing }) });
+}
+
+/** The JSON, and what its tensors say follows it. */
+function binaryForm(
+  json: string,
+  binary: readonly Uint8Array[],
+  headers: Readonly<Record<string, string>>,
+): Pick<Answer, 'body' | 'headers'> {
+  const text = Buffer.from(json);
+  return {
+    body: Buffer.concat([text, ...binary]),
+    headers: {
+      ...headers,
+      'Content-Type': 'application/octet-stream',
+      [jsonLengthHeader]: String(text.length),
+    },
+  };
 }
 
 function outcomeFailure(outcome: Outcome | null): Failure {

@@ -220,7 +220,7 @@ async function place(
   if (!submission.ok) return submission;
   const exchange = c.get('exchange');
   exchange.priority = submission.value.priority;
-  const { requestId, startedAtMs } = exchange;
+  const { requestId, startedAtMs, span } = exchange;
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
   const accepted = await accept(
     // Also where somebody waits: when the wait is over first, the job is asked for by its id.
@@ -229,6 +229,7 @@ async function place(
       id,
       requestId,
       startedAtMs,
+      span,
       tenant,
       mode: 'async',
       isHeld,

@@ -1,7 +1,8 @@
 /** One HTTP exchange as the handlers see it, and the two ways to end it: an answer or a problem. */
 import type { HttpBindings } from '@hono/node-server';
-import type { Failure, Priority } from '@inferry/contracts';
+import type { ErrorCode, Failure, Priority } from '@inferry/contracts';
 import { problemDocument } from '@inferry/protocols';
+import type { RequestSpan } from '@inferry/telemetry';
 import type { Context } from 'hono';
 
 export interface Exchange {
@@ -12,8 +13,12 @@ export interface Exchange {
   readonly elapsedMs: () => number;
   /** The server is going: the connection is closed after this answer. */
   readonly isLast: () => boolean;
-  /** Pattern of the route, for metrics. */
+  /** Pattern of the route, for metrics and traces. */
   route: string;
+  /** Of the problem it is answered with; null where it is answered with something else. */
+  code: ErrorCode | null;
+  /** Undefined where tracing is off. */
+  readonly span: RequestSpan | undefined;
   /** Of the work that is submitted, once it was read; `normal` before, and where none is told. */
   priority: Priority;
 }
@@ -66,7 +71,9 @@ export function problem(
   failure: Failure,
   more: Readonly<Record<string, string>> = {},
 ): Response {
-  const { requestId, surface } = c.get('exchange');
+  const exchange = c.get('exchange');
+  exchange.code = failure.code;
+  const { requestId, surface } = exchange;
   const instance = c.req.path;
   const { status, headers, body } = problemDocument(failure, { requestId, instance, surface });
   return answer(c, { status, body: JSON.stringify(body), headers: { ...headers, ...more } });
