@@ -101,6 +101,6 @@ function batchOf(
   if (claims.length > 0) lane.batchSize.claimed(rows, waiting, workers);
   const hasReturned = claims.some((claim) => claim.attempt > 1);
   const shown = rows >= rowsMax ? 'full' : hasReturned ? 'returned' : reason;
-  const jobs = claims.length === 0 ? [] : lane.leases.hold(lane.cls, claims);
+  const jobs = claims.length === 0 ? [] : lane.leases.hold(lane.cls, claims, shown);
   return { jobs, rows, reason: shown, suspectAhead, lingerMs: null, waiting, rowEveryMs };
 }

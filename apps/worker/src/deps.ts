@@ -5,7 +5,7 @@ import type { JpegDecoderChoice } from '@inferry/pipelines';
 import type { JobQueue, PayloadReaderOptions } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
 import type { LatencyModel } from '@inferry/scheduling';
-import type { Logger } from '@inferry/telemetry';
+import type { Logger, Tracing } from '@inferry/telemetry';
 import type { BatchSize } from './batch-size.ts';
 import type { DeviceShare } from './device-share.ts';
 import type { Leases } from './leases.ts';
@@ -44,6 +44,8 @@ export interface WorkerDeps {
   readonly random: Random;
   readonly limits: Limits;
   readonly telemetry: WorkerTelemetry;
+  /** Undefined where tracing is off. */
+  readonly tracing?: Tracing;
   readonly logger: Logger;
   /** SIGKILL to this process: the only way to be rid of a run that does not return. */
   readonly kill: () => void;
@@ -70,6 +72,8 @@ export interface LaneContext {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly telemetry: WorkerTelemetry;
+  /** Undefined where tracing is off. */
+  readonly tracing?: Tracing;
   /** Null where the slots prepare. */
   readonly preparation: Preparation | null;
   readonly slots: Slots;

@@ -4,10 +4,12 @@
  */
 import { type ClassId, partsOf } from '@inferry/contracts';
 import type { Claim, JobQueue } from '@inferry/queue';
+import type { ReleaseReason } from '@inferry/scheduling';
 import { HeldJob } from './held-job.ts';
+import { endSpan, spanOf, type SpanDeps } from './job-spans.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
-export interface LeasesDeps {
+export interface LeasesDeps extends SpanDeps {
   readonly queue: Pick<JobQueue, 'renew'>;
   readonly workerId: string;
   readonly classes: readonly ClassId[];
@@ -24,9 +26,9 @@ export class Leases {
   }
 
   /** Takes up the claims of one call, in order. */
-  hold(cls: ClassId, claims: readonly Claim[]): readonly HeldJob[] {
+  hold(cls: ClassId, claims: readonly Claim[], reason: ReleaseReason): readonly HeldJob[] {
     const held = this.#jobs(cls);
-    const jobs = claims.map((claim) => new HeldJob(claim));
+    const jobs = claims.map((claim) => new HeldJob(claim, spanOf(claim, reason, this.#deps)));
     for (const job of jobs) held.add(job);
     this.#report(cls);
     return jobs;
@@ -35,7 +37,10 @@ export class Leases {
   /** Settled, given back, or lost: not ours to renew any more. */
   release(cls: ClassId, jobs: readonly HeldJob[]): void {
     const held = this.#jobs(cls);
-    for (const job of jobs) held.delete(job);
+    for (const job of jobs) {
+      held.delete(job);
+      endSpan(job, this.#deps);
+    }
     this.#report(cls);
   }
 

@@ -52,6 +52,7 @@ export class Settler {
           watch?.settled(job.claim, answer.settledAtMs);
           observeSettled(job, answer, queueClock, telemetry, model);
         } else {
+          job.isLost = true;
           telemetry.resultDropped(model);
         }
       }
