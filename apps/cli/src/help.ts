@@ -1,4 +1,5 @@
 /** Help texts, made from the tables of commands and settings so that they cannot fall behind. */
+import { tracingVariables } from '@inferry/telemetry';
 import { type Command, commands, settingsTaken } from './commands.ts';
 import type { Setting } from './settings.ts';
 
@@ -42,6 +43,10 @@ export function commandHelp(command: Command): string {
   if (command.role !== null) {
     lines.push('', 'Settings, as a flag or in the environment (the flag wins):');
     for (const setting of settingsTaken(command)) lines.push(...settingEntry(setting));
+    lines.push('', 'Tracing, with the variables of OpenTelemetry, in the environment only:');
+    for (const { name, placeholder, help } of tracingVariables) {
+      lines.push(...entry(`${name}=${placeholder}`, help));
+    }
   }
   lines.push('', 'Examples:', ...command.examples.map((example) => `  ${example}`), '');
   return lines.join('\n');

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { newId } from '@inferry/contracts';
 import { systemClock, systemRandom } from '@inferry/runtime';
-import { createLogger, type Logger } from '@inferry/telemetry';
+import { createLogger, type Logger, openTracing } from '@inferry/telemetry';
 import { findCommand, type Invocation, parseArguments, unknownCommand } from './arguments.ts';
 import { type Config, type ConfigProblem, nearMisses, parseConfig } from './config.ts';
 import { commandHelp, overview } from './help.ts';
@@ -237,10 +237,21 @@ async function runHere(config: Config, logger: Logger): Promise<number> {
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', crash);
   const stop = watchStop();
+  const tracing = await openTracing({
+    env: process.env,
+    role: config.role,
+    version: ownVersion(),
+    instanceId: `${hostname()}-${process.pid}`,
+    system: config.redisUrl === null ? 'memory' : 'bullmq',
+    clock: systemClock,
+    logger,
+  });
+  if (!tracing.ok) return refuse(tracing.error, config.role);
   return runRole(await startOf(config.role), {
     config: withKeptPorts(config),
     deps: {
       logger,
+      ...(tracing.value === undefined ? {} : { tracing: tracing.value }),
       clock: systemClock,
       random: systemRandom,
       version: ownVersion(),

@@ -35,8 +35,10 @@ export async function layFoundation(
   deps: RoleDeps,
   metrics: GatewayMetrics | WorkerMetrics,
 ): Promise<Foundation> {
-  const { clock, logger } = deps;
+  const { clock, logger, tracing } = deps;
   const parts = new OpenParts(logger);
+  // Closed last: what the others do while they close is traced too.
+  if (tracing !== undefined) parts.add('tracing', () => tracing.close());
   const opened = openQueue(config, deps);
   parts.add('queue', () => opened.queue.close());
   const watch = await watchQueue(opened.queue, { clock, logger, metrics });

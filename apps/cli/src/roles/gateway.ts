@@ -51,7 +51,7 @@ export const startGateway: StartRole = async (config, deps) => {
 /** A gateway on an open queue; it does not listen yet. */
 export function wireGateway(
   config: Config,
-  { clock, random, logger, version }: RoleDeps,
+  { clock, random, logger, tracing, version }: RoleDeps,
   {
     queue,
     processId,
@@ -76,6 +76,7 @@ export function wireGateway(
     log: logger,
     gatewayId: processId,
     version,
+    ...(tracing === undefined ? {} : { tracing }),
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
     ...named,
   });

@@ -1,10 +1,12 @@
 /** What every long-running role is given, and what it is once it runs. */
 import type { Config } from '../config.ts';
 import type { Clock, Random, Result } from '@inferry/runtime';
-import type { Logger } from '@inferry/telemetry';
+import type { Logger, Tracing } from '@inferry/telemetry';
 
 export interface RoleDeps {
   readonly logger: Logger;
+  /** Undefined where tracing is off. It is closed with the role. */
+  readonly tracing?: Tracing;
   readonly clock: Clock;
   readonly random: Random;
   readonly version: string;

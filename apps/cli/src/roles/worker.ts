@@ -57,7 +57,7 @@ export function buildInfo({ version }: RoleDeps): Parameters<typeof createMetric
 /** A worker on an open queue; it has loaded nothing yet. */
 export function wireWorker(
   { concurrentRuns, device, jpegDecoder, preparationThreads, prepareIn }: Config,
-  { clock, random, logger, kill, abort, pid, hostName }: RoleDeps,
+  { clock, random, logger, kill, abort, pid, hostName, tracing }: RoleDeps,
   {
     queue,
     processId,
@@ -87,6 +87,7 @@ export function wireWorker(
     random,
     limits,
     telemetry: createWorkerTelemetry(metrics),
+    ...(tracing === undefined ? {} : { tracing }),
     logger,
     kill,
     preparationThreads,
