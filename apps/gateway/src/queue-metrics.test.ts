@@ -71,7 +71,6 @@ async function add(rows: number, tenant = 'default', priority: Priority = 'norma
     attemptsMax: 3,
     retentionMs: 60_000,
     metadata: {},
-    trace: null,
   } as const;
   const weight = flowWeight(tenants.get(tenant) ?? 1, priority);
   const terms = { depthMax: 1e4, bytesMax: 1e6, tenantDepthMax: null, weight, budget: null };
