@@ -28,6 +28,7 @@ function item(shape: readonly number[], name = 'x'): ReadyItem {
     run: { tensors: [tensor], rows: shape[0] ?? 1 },
     outputs: [],
     placements: [],
+    elements: { useful: 1, padding: 0 },
     request,
   });
 }

@@ -102,7 +102,13 @@ function outputs(
   const durationMs = preparedMs + computeMs;
   const ratio = lane.batchSize.ran({ rows, durationMs, isFirst, idleMs });
   if (ratio !== null) lane.telemetry.latencyRatio(lane.manifest.name, ratio);
-  lane.telemetry.batchRan(lane.manifest.name, rows, computeMs / 1_000);
+  let useful = 0;
+  let padding = 0;
+  for (const { facts } of items) {
+    useful += facts.elements.useful;
+    padding += facts.elements.padding;
+  }
+  lane.telemetry.batchRan(lane.manifest.name, rows, computeMs / 1_000, { useful, padding });
   return ok(result.value.items.map((tensors) => ({ kind: 'outputs', tensors })));
 }
 

@@ -66,7 +66,10 @@ export class Serving {
     const watchOf = (cls: ClassId): ServiceWatch | undefined => watches.get(cls);
     const common = { queue, leases, queueClock, clock, telemetry, logger, halt };
     const settler = new Settler({ ...common, watchOf });
-    const device = new DeviceShare(capacityFor(loaded, deps), clock);
+    const capacity = capacityFor(loaded, deps);
+    const device = new DeviceShare(capacity, clock);
+    const instances = loaded.reduce((sum, model) => sum + model.instances.length, 0);
+    telemetry.slots(Math.min(capacity, instances));
     const idleTime = new IdleTime(clock);
     const contexts = loaded.map((model): LaneContext => {
       const { cls, manifest } = model;

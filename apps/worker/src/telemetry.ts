@@ -38,6 +38,8 @@ export interface WorkerTelemetry {
   /** Where inputs of the model are prepared, and what decodes JPEG there: `libjpeg-turbo 2.1.5`; `none` without images. */
   preparation(model: string, where: 'compute' | 'threads' | 'main', jpegDecoder: string): void;
   state(state: WorkerState): void;
+  /** The worker makes so many runs at a time. */
+  slots(runs: number): void;
 
   jobStarted(model: string): void;
   /** A job was claimed after `distance` jobs of its class that arrived later. */
@@ -51,8 +53,13 @@ export interface WorkerTelemetry {
   batchLimited(model: string, rowsMax: number): void;
   /** One per claimed batch. */
   released(model: string, reason: ReleaseReason): void;
-  /** One per run. */
-  batchRan(model: string, rows: number, computeSeconds: number): void;
+  /** One per run. `elements`: of its input tensors, filled by inputs and by padding. */
+  batchRan(
+    model: string,
+    rows: number,
+    computeSeconds: number,
+    elements: { readonly useful: number; readonly padding: number },
+  ): void;
   /** A compute thread prepared or ran for this long, whatever came of it. */
   busy(model: string, seconds: number): void;
   /** A batch failed and is divided. */
@@ -81,6 +88,8 @@ export interface WorkerTelemetry {
   jobsReturned(model: string, jobs: number): void;
   /** The sweep ended jobs of these priorities in this state, without a worker. */
   jobsSwept(model: string, status: TerminalStatus, jobs: readonly Priority[]): void;
+  /** A duration between this process and the queue came out negative: the offset of the clocks is an estimate. */
+  clockClamped(stage: 'fetch' | 'publish'): void;
   /** This process's clock minus the queue's. */
   clockOffset(seconds: number): void;
   /** Claimed jobs that were left when the time to drain was over. */

@@ -77,7 +77,11 @@ export function observeSettled(
   stage('batch_wait', timings.batchWaitMs);
   stage('compute', timings.computeMs);
   stage('postprocess', timings.postprocessMs);
-  stage('publish', between(clock.toQueueMs(marks.readyAtMs), settled.settledAtMs));
+  const readyAtMs = clock.toQueueMs(marks.readyAtMs);
+  stage('publish', between(readyAtMs, settled.settledAtMs));
+  const heldAtMs = marks.slotAtMs ?? marks.fetchedAtMs ?? marks.readyAtMs;
+  if (heldAtMs < clock.toLocalMs(claim.claimedAtMs)) telemetry.clockClamped('fetch');
+  if (settled.settledAtMs < readyAtMs) telemetry.clockClamped('publish');
   const wholeMs = claim.job.admissionMs + between(claim.enqueuedAtMs, settled.settledAtMs);
   telemetry.endToEnd(model, priority, wholeMs / 1_000);
 }

@@ -100,7 +100,10 @@ describe('raw tensors', () => {
   test('fitting tensors pass through untouched, with their rows and wanted outputs', async () => {
     const tensors = [s, x];
     const item = await prepare(model, { form: 'tensors', tensors, outputs: ['y'] });
-    expect(item).toEqual({ ok: true, value: { tensors, rows: 2, outputs: ['y'], placements: [] } });
+    expect(item).toEqual({
+      ok: true,
+      value: { tensors, rows: 2, outputs: ['y'], placements: [], paddedElements: 0 },
+    });
   });
 
   test.each<[string, readonly Tensor[], string]>([

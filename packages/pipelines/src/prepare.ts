@@ -14,7 +14,7 @@ import {
 } from '@inferry/contracts';
 import { err, type Err, ok, type Result, unreachable } from '@inferry/runtime';
 import { type ImagePlace, imageTensor } from './image.ts';
-import type { ImagePlacement } from './image/fit.ts';
+import { type ImagePlacement, paddedPixels } from './image/fit.ts';
 import { isImageDatatype } from './image/resize-plan.ts';
 import { reject } from './rejection.ts';
 import { isTableDatatype, tabularTensor } from './tabular.ts';
@@ -35,6 +35,8 @@ export interface PreparedItem {
   readonly outputs: readonly string[];
   /** Where each row's image lies in its tensor; empty for inputs that are no images. Plain data. */
   readonly placements: readonly ImagePlacement[];
+  /** Elements of the tensors that no input fills: what follows a text, or is beside an image that is not cut. */
+  readonly paddedElements: number;
 }
 
 /** What a thread prepares with. */
@@ -43,10 +45,7 @@ export interface PrepareTools extends ImagePlace {
 }
 
 /** The tensors that a pipeline made of its rows. */
-interface Filled {
-  readonly tensors: readonly Tensor[];
-  readonly placements: readonly ImagePlacement[];
-}
+type Filled = Pick<PreparedItem, 'tensors' | 'placements' | 'paddedElements'>;
 
 /** Raw tensors are checked and passed on, pipeline rows go through the model's preprocessor. */
 export async function prepare(
@@ -59,7 +58,8 @@ export async function prepare(
     const { tensors } = input;
     const problems = tensorProblems(manifest, tensors, outputs);
     if (problems.length > 0) return reject(problems);
-    return ok({ tensors, rows: rowsOf(manifest, tensors), outputs, placements: [] });
+    const rows = rowsOf(manifest, tensors);
+    return ok({ tensors, rows, outputs, placements: [], paddedElements: 0 });
   }
   if (input.rows.length === 0) return reject(['at least one row is needed']);
   if (manifest.maxBatchSize === 0 && input.rows.length > 1) {
@@ -75,6 +75,7 @@ export async function prepare(
     rows: input.rows.length,
     outputs: readOutputs(manifest.postprocess),
     placements: value.placements,
+    paddedElements: value.paddedElements,
   });
 }
 
@@ -104,21 +105,22 @@ async function fillTensors(
     case 'image':
       return imageInput(spec, manifest, rows, tools);
     case 'tabular':
-      return withoutImages(tabularInput(spec, manifest, rows));
+      return fullTensors(tabularInput(spec, manifest, rows));
     case 'tensor':
-      return withoutImages(fieldTensors(spec, manifest, rows));
+      return fullTensors(fieldTensors(spec, manifest, rows));
     case 'text': {
       const tokenizer = await tools.tokenizers.of(manifest, spec);
       if (!tokenizer.ok) return err(failure('model_error', tokenizer.error));
-      return withoutImages(textTensors(spec, tokenizer.value, manifest.inputs, rows));
+      const texts = textTensors(spec, tokenizer.value, manifest.inputs, rows);
+      return texts.ok ? ok({ ...texts.value, placements: [] }) : texts;
     }
     default:
       return unreachable(spec);
   }
 }
 
-function withoutImages(tensors: Result<readonly Tensor[], Failure>): Result<Filled, Failure> {
-  return tensors.ok ? ok({ tensors: tensors.value, placements: [] }) : tensors;
+function fullTensors(tensors: Result<readonly Tensor[], Failure>): Result<Filled, Failure> {
+  return tensors.ok ? ok({ tensors: tensors.value, placements: [], paddedElements: 0 }) : tensors;
 }
 
 async function imageInput(
@@ -141,6 +143,7 @@ async function imageInput(
       return [value.tensor];
     },
     placements: value.placements,
+    paddedElements: paddedPixels(spec, value.placements) * (spec.color === 'gray' ? 1 : 3),
   });
 }
 

@@ -24,6 +24,8 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       metrics.workerReady.set({}, state === 'serving' ? 1 : 0);
     },
 
+    slots: (runs) => metrics.workerSlots.set({}, runs),
+
     jobStarted: (model) => metrics.jobsStarted.add({ model }),
     overtaken(model, distance) {
       metrics.overtakenJobs.add({ model });
@@ -34,9 +36,11 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
 
     batchLimited: (model, rowsMax) => metrics.batchSizeLimit.set({ model }, rowsMax),
     released: (model, reason) => metrics.batchReleases.add({ model, reason }),
-    batchRan(model, rows, computeSeconds) {
+    batchRan(model, rows, computeSeconds, { useful, padding }) {
       metrics.batchSize.observe({ model }, rows);
       metrics.batchCompute.observe({ model }, computeSeconds);
+      metrics.batchElements.add({ model, kind: 'useful' }, useful);
+      if (padding > 0) metrics.batchElements.add({ model, kind: 'padding' }, padding);
     },
     busy: (model, seconds) => metrics.workerBusy.add({ model }, seconds),
     isolated: (model, kind) =>
@@ -63,6 +67,7 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       for (const priority of jobs) metrics.requests.add({ model, priority, outcome: status });
       if (status === 'failed') metrics.jobsStalled.add({ model }, jobs.length);
     },
+    clockClamped: (stage) => metrics.clockClamped.add({ stage }),
     clockOffset: (seconds) => metrics.clockOffset.set({}, seconds),
     abandoned: (jobs) => metrics.shutdownAbandonedJobs.add({}, jobs),
   };

@@ -16,6 +16,8 @@ export interface ReadyFacts {
   readonly rows: number;
   /** Items of the same shape may share a run: inputs, datatypes and dimensions but the leading one agree. */
   readonly shape: string;
+  /** Elements of its tensors: those that the input fills, and those that padding does. */
+  readonly elements: { readonly useful: number; readonly padding: number };
   /** Names of the outputs to compute; all when empty. */
   readonly outputs: readonly string[];
   /** Where each row's image lies in its tensor. */

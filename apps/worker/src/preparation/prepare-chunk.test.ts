@@ -38,6 +38,13 @@ describe('prepareChunk', () => {
     expect(items.map((item) => item.kind)).toEqual(['ready', 'ready', 'gone']);
   });
 
+  test('elements are those of all its tensors, and none is padding where the caller sent them', async () => {
+    const wide = { ...tensor, shape: [3, 1], bytes: new Uint8Array(12) };
+    const three = encodeInput({ form: 'tensors', tensors: [wide] });
+    const { items } = await chunk(() => Promise.resolve([]), [three]);
+    expect(items).toMatchObject([{ kind: 'ready', elements: { useful: 3, padding: 0 } }]);
+  });
+
   test('a queue that is away makes payloads unreachable, not gone', async () => {
     const { items } = await chunk(() => Promise.reject(new Error('away')), [payload, null]);
     expect(items).toMatchObject([{ kind: 'ready' }, { kind: 'unreachable', reason: 'away' }]);

@@ -142,10 +142,12 @@ async function prepareOne(
     const prepared = await batch.prepare(manifest, input);
     if (!prepared.ok) return { kind: 'refused', failure: prepared.error };
     const item = prepared.value;
-    const { outputs, placements, rows } = item;
-    const shape = shapeOf(inOrder(manifest, item.tensors));
+    const { outputs, paddedElements: padding, placements, rows } = item;
+    const tensors = inOrder(manifest, item.tensors);
+    const shape = shapeOf(tensors);
+    const elements = { useful: elementsOf(tensors) - padding, padding };
     const request = withoutBytes(input);
-    return { facts: { kind: 'ready', rows, shape, outputs, placements, request }, item };
+    return { facts: { kind: 'ready', rows, shape, elements, outputs, placements, request }, item };
   } catch (cause) {
     const detail = `The payload could not be prepared: ${reasonOf(cause)}`;
     return { kind: 'refused', failure: failure('internal', detail) };
@@ -156,6 +158,12 @@ function shapeOf(tensors: readonly Tensor[]): string {
   return JSON.stringify(
     tensors.map(({ name, datatype, shape }) => [name, datatype, shape.slice(1)]),
   );
+}
+
+function elementsOf(tensors: readonly Tensor[]): number {
+  let sum = 0;
+  for (const { shape } of tensors) sum += shape.reduce((product, size) => product * size, 1);
+  return sum;
 }
 
 /** Callers may name their tensors in any order; items of one run must agree. */

@@ -1,7 +1,7 @@
 /** Where images lie in their tensors. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fitImage, placementOf } from './fit.ts';
+import { fitImage, paddedPixels, placementOf } from './fit.ts';
 
 const square = { width: 224, height: 224, cropPct: 1 };
 
@@ -39,8 +39,11 @@ test('a placement takes the corners of what is shown to the corners of where it 
   fc.assert(
     fc.property(size, size, target, target, fit, cropPct, (w, h, width, height, how, crop) => {
       const placed = fitImage({ fit: how, width, height, cropPct: crop }, w, h);
-      const { scaleX, scaleY, offsetX, offsetY } = placementOf(placed, w, h);
+      const placement = placementOf(placed, w, h);
+      const { scaleX, scaleY, offsetX, offsetY } = placement;
       const { x, y } = placed;
+      const empty = width * height - x.count * y.count;
+      expect(paddedPixels({ width, height }, [placement, placement])).toBe(2 * empty);
       expect(x.from * scaleX + offsetX).toBeCloseTo(x.start, 6);
       expect(x.to * scaleX + offsetX).toBeCloseTo(x.start + x.count, 6);
       expect(y.from * scaleY + offsetY).toBeCloseTo(y.start, 6);

@@ -84,6 +84,19 @@ export function placementOf(
   };
 }
 
+/** Pixels of the tensor that no source pixel fills, of all the images. */
+export function paddedPixels(
+  { width, height }: Pick<ImageSpec, 'width' | 'height'>,
+  placements: readonly ImagePlacement[],
+): number {
+  return placements.reduce((sum, { scaleX, scaleY, sourceWidth, sourceHeight }) => {
+    // An image that is cut would fill more than there is.
+    const filledWidth = Math.min(width, Math.round(sourceWidth * scaleX));
+    const filledHeight = Math.min(height, Math.round(sourceHeight * scaleY));
+    return sum + width * height - filledWidth * filledHeight;
+  }, 0);
+}
+
 /** What a quotient that should be whole may be short of it. */
 const rounding = 1e-9;
 

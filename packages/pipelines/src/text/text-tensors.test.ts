@@ -55,7 +55,7 @@ function filled(
   const tensors = textTensors({ ...spec, ...changes }, tokenizer, inputs, rows);
   if (!tensors.ok) throw new Error(tensors.error.detail);
   return Object.fromEntries(
-    tensors.value.map(({ name, shape: [count = 0, length = 0], bytes }) => {
+    tensors.value.tensors.map(({ name, shape: [count = 0, length = 0], bytes }) => {
       const values = Array.from(new BigInt64Array(bytes.buffer), Number);
       const lines = Array.from({ length: count }, (_, i) =>
         values.slice(i * length, (i + 1) * length),
@@ -96,11 +96,26 @@ describe('texts', () => {
     });
   });
 
+  test('count the elements of all inputs that no token fills', () => {
+    const paddedOf = (...texts: readonly string[]): unknown => {
+      const filled = textTensors(
+        spec,
+        tokenizer,
+        inputs,
+        texts.map((text) => ({ text })),
+      );
+      return filled.ok && filled.value.paddedElements;
+    };
+    expect([paddedOf('a b c d'), paddedOf('a'), paddedOf('a', 'a b c')]).toEqual([0, 3, 12]);
+  });
+
   test('fill INT32 inputs too', () => {
     const narrow = [{ name: 'i', datatype: 'INT32', shape: [-1, -1] }] as const;
     const tensors = textTensors(spec, tokenizer, narrow, [{ text: 'b' }]);
     expect(
-      tensors.ok && [...new Int32Array(tensors.value[0]?.bytes.buffer ?? new ArrayBuffer())],
+      tensors.ok && [
+        ...new Int32Array(tensors.value.tensors[0]?.bytes.buffer ?? new ArrayBuffer()),
+      ],
     ).toEqual([2, 6, 3, 9]);
   });
 

@@ -14,6 +14,12 @@ import { reject } from '../rejection.ts';
 import type { SpecialTokens } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+interface TextInput {
+  readonly tensors: readonly Tensor[];
+  /** Elements of all tensors that no token fills. */
+  readonly paddedElements: number;
+}
+
 /** A text as the model takes it, not padded yet. */
 interface Encoded {
   readonly ids: readonly number[];
@@ -31,7 +37,7 @@ export function textTensors(
   tokenizer: Tokenizer,
   inputs: readonly TensorSpec[],
   rows: readonly PipelineRow[],
-): Result<readonly Tensor[], Failure> {
+): Result<TextInput, Failure> {
   const problems: string[] = [];
   const encoded: Encoded[] = [];
   for (const [index, row] of rows.entries()) {
@@ -61,7 +67,8 @@ export function textTensors(
       bytes: integerBytes(values, datatype),
     });
   }
-  return ok(tensors);
+  const filled = encoded.reduce((sum, { ids }) => sum + ids.length, 0);
+  return ok({ tensors, paddedElements: (rows.length * length - filled) * inputs.length });
 }
 
 /** The error says what is wrong with the text, to follow its field's name. */
