@@ -71,6 +71,8 @@ export async function watchQueue(
   const lost = new Set<string>();
   queue.events.on('connected', ({ client }) => {
     metrics.redisConnected.set({ client }, 1);
+    // Known from now on: a series that begins with the first loss would hide it from a rate.
+    metrics.redisReconnects.add({ client }, 0);
     if (!lost.delete(client)) return;
     metrics.redisReconnects.add({ client });
     logger.info({ client }, 'the connection to the queue is back');
