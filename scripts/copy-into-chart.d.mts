@@ -1,0 +1,6 @@
+/** See copy-into-chart.mjs. */
+export function chartCopies(): readonly {
+  readonly source: string;
+  readonly copy: string;
+  readonly suffix: string;
+}[];
