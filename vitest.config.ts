@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages,apps}/*/src/**/*.test.ts', 'bench/src/**/*.test.ts'],
+          include: ['{packages,apps}/*/src/**/*.test.ts', '{bench,infra/grafana}/src/**/*.test.ts'],
           exclude: [
             '**/*.redis.test.ts',
             '**/*.python.test.ts',
