@@ -9,6 +9,7 @@ import type { LaneContext } from './deps.ts';
 import { fail } from './outcomes.ts';
 import { outputsOf, type Preparation } from './preparation/preparation.ts';
 import { prepareAgain } from './prepare-batch.ts';
+import { traceRun } from './job-spans.ts';
 import type { ReadyItem } from './ready-item.ts';
 import type { Slot, TimedRun } from './slots.ts';
 
@@ -56,7 +57,9 @@ export async function runGroup(
   const endedAtMs = clock.nowMs();
   telemetry.busy(manifest.name, (endedAtMs - startedAtMs) / 1_000);
   for (const { job } of group) job.marks.ranAtMs ??= endedAtMs;
-  return group.map((item, i) => ({ item, result: results[i] ?? ok(dealtWith), batchRows }));
+  const ran = group.map((item, i) => ({ item, result: results[i] ?? ok(dealtWith), batchRows }));
+  traceRun(ran, { startedAtMs, endedAtMs }, lane);
+  return ran;
 }
 
 const dealtWith: Ran = { kind: 'dealt_with' };

@@ -61,7 +61,7 @@ export class Serving {
       new ServiceWatch(manifest, telemetry, () => this.#offers.changed(cls));
     const watches = new Map(loaded.map((model) => [model.cls, watchFor(model)]));
     const queueClock = new QueueClock(clock);
-    const leases = new Leases({ queue, workerId, classes, telemetry });
+    const leases = new Leases({ ...deps, classes, queueClock });
     const halt = this.#halt.signal;
     const watchOf = (cls: ClassId): ServiceWatch | undefined => watches.get(cls);
     const common = { queue, leases, queueClock, clock, telemetry, logger, halt };

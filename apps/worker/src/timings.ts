@@ -68,8 +68,9 @@ export function observeSettled(
   if (outcome.status !== 'succeeded' || timings === null || marks.readyAtMs === undefined) return;
   const dueAtMs = claim.promise?.dueAtMs ?? null;
   if (dueAtMs !== null && settled.settledAtMs > dueAtMs) telemetry.late(model, priority);
+  const traceId = job.span?.traceId;
   const stage = (name: Parameters<WorkerTelemetry['stage']>[1], ms: number): void =>
-    telemetry.stage(model, name, ms / 1_000);
+    telemetry.stage(model, name, ms / 1_000, traceId);
   stage('admission', claim.job.admissionMs);
   stage('queue_wait', timings.queueWaitMs);
   stage('fetch', timings.fetchMs);
@@ -83,7 +84,7 @@ export function observeSettled(
   if (heldAtMs < clock.toLocalMs(claim.claimedAtMs)) telemetry.clockClamped('fetch');
   if (settled.settledAtMs < readyAtMs) telemetry.clockClamped('publish');
   const wholeMs = claim.job.admissionMs + between(claim.enqueuedAtMs, settled.settledAtMs);
-  telemetry.endToEnd(model, priority, wholeMs / 1_000);
+  telemetry.endToEnd(model, priority, wholeMs / 1_000, traceId);
 }
 
 /** Never negative: two clocks meet in fetch and publish, and their offset is an estimate. */
