@@ -220,6 +220,61 @@ describe('offers', () => {
   });
 });
 
+describe('what a row takes of a worker', () => {
+  const twoSlots: ModelManifest = { ...warm, instances: [{ kind: 'cpu', count: 2 }], simulated };
+
+  /** Rows that were claimed so far, each times what it takes. */
+  async function workDoneMs(
+    { queue }: Pick<Fixture<never>, 'queue'>,
+    { manifests }: { readonly manifests: readonly ModelManifest[] },
+  ): Promise<number> {
+    const stats = await queue.stats(manifests.map(({ name }) => classOf(name, '1')));
+    return stats.reduce((sum, { flows, rowWorkMs }) => {
+      const rows = flows.reduce((taken, { takenRows }) => taken + takenRows, 0);
+      return sum + rows * (rowWorkMs ?? Number.NaN);
+    }, 0);
+  }
+
+  test.each([
+    // 60 ms for 4 rows.
+    ['one slot', { ...warm, simulated }, null, 15],
+    ['two slots', twoSlots, null, 7.5],
+    ['two slots that run in turn', twoSlots, 1, 15],
+  ])('of %s is what it does in full batches', async (_, manifest, concurrentRuns, workMs) => {
+    const manifests = [manifest];
+    const fixture = virtualFixture({ manifests, deps: { concurrentRuns } });
+    await submitMany(fixture, 2_000);
+    await fixture.worker.start();
+    const [stats] = await fixture.queue.stats([echo]);
+    expect(stats).toMatchObject({ workers: 1 });
+    expect(stats?.rowWorkMs).toBeCloseTo(workMs, 0);
+    await advance(fixture.clock, 2_000);
+    // Within a batch that runs and one that is claimed ahead.
+    const doneMs = await workDoneMs(fixture, { manifests });
+    expect(doneMs / 2_000).toBeGreaterThan(0.97);
+    expect(doneMs / 2_000).toBeLessThan(1.07);
+    await close(fixture);
+  });
+
+  test('adds up over the models that share it', async () => {
+    const manifests = [
+      { ...warm, simulated },
+      { ...warm, simulated: { ...simulated, runMs: 100 }, name: 'other', weight: 3 },
+    ];
+    const fixture = virtualFixture({ manifests, deps: { concurrentRuns: 1 } });
+    for (let i = 0; i < 1_000; i += 1) {
+      await fixture.submit(1);
+      await fixture.submit(1, { class: classOf('other', '1') });
+    }
+    await fixture.worker.start();
+    await advance(fixture.clock, 4_000);
+    const doneMs = await workDoneMs(fixture, { manifests });
+    expect(doneMs / 4_000).toBeGreaterThan(0.97);
+    expect(doneMs / 4_000).toBeLessThan(1.07);
+    await close(fixture);
+  });
+});
+
 describe('free times', () => {
   test('of slots are what is left of their runs, with what was claimed ahead', async () => {
     const told = listening();
