@@ -26,7 +26,7 @@ export interface Served {
   readonly url: string;
   /** Of every process: where its metrics are. */
   readonly metricsUrls: readonly string[];
-  /** `worker` is the first. */
+  /** `worker` is the first, 0 where there is none. */
   readonly pids: { readonly gateway: number; readonly worker: number; readonly redis: number };
   readonly workerPids: readonly number[];
   /** All processes descend from these: Redis, and the supervisor of each role. */
@@ -36,7 +36,7 @@ export interface Served {
 
 /** Resolves when every process is ready. */
 export async function serve(
-  model: ServedModel,
+  models: ServedModel | readonly ServedModel[],
   {
     workers = 1,
     env = {},
@@ -48,19 +48,21 @@ export async function serve(
     readonly checkout?: string | undefined;
   } = {},
 ): Promise<Served> {
-  const models = await mkdtemp(join(tmpdir(), 'inferry-bench-'));
-  const unregister = registerLive(models, () => rmSync(models, { recursive: true, force: true }));
-  await place(model, models);
+  const repository = await mkdtemp(join(tmpdir(), 'inferry-bench-'));
+  const unregister = registerLive(repository, () =>
+    rmSync(repository, { recursive: true, force: true }),
+  );
+  for (const model of [models].flat()) await place(model, repository);
   const redis = await startRedisServer();
   const started: AppProcess[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(started.map((process) => process.stop()));
     await redis[Symbol.asyncDispose]();
-    await rm(models, { recursive: true, force: true });
+    await rm(repository, { recursive: true, force: true });
     unregister();
   };
   const start = (role: string): Promise<Ready> => {
-    const process = startProcess([role, '--models', models], {
+    const process = startProcess([role, '--models', repository], {
       env: { REDIS_URL: redis.url, PORT: '0', METRICS_PORT: '0', ...env },
       ...(checkout === undefined ? {} : { checkout }),
     });
