@@ -64,7 +64,8 @@ export class Leases {
     try {
       const lost = await this.#deps.queue.renew(this.#deps.workerId, cls, claims);
       const fences = new Set(lost.map(identity));
-      const jobs = [...held].filter((job) => fences.has(identity(job.claim)));
+      // One that was settled or given back while this was asked has no lease any more, and rightly.
+      const jobs = [...held].filter((job) => job.isOpen && fences.has(identity(job.claim)));
       for (const job of jobs) job.isLost = true;
       if (jobs.length > 0) this.#deps.telemetry.leasesNotRenewed(model, jobs.length);
     } catch (cause) {
