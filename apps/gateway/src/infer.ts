@@ -32,7 +32,13 @@ import type { GatewayParts } from './deps.ts';
 import { type Answer, answer, type GatewayContext, problem } from './http/exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
-import { jobAnswer, noteAnswer, resultHeaders, stageTiming } from './results/job-answer.ts';
+import {
+  jobAnswer,
+  noteAnswer,
+  noteOutcome,
+  resultHeaders,
+  stageTiming,
+} from './results/job-answer.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
 const pastDeadlineMs = 100;
@@ -165,6 +171,7 @@ async function awaitRecord(
   const waited = await parts.held.wait({ id, waitMs, signal, kind: 'needed' });
   switch (waited.end) {
     case 'outcome':
+      noteOutcome(c, waited.record, parts);
       return ok(waited.record);
     case 'disconnected':
       await abandon(id, 'The caller closed the connection.', parts);

@@ -32,7 +32,7 @@ import { readBody } from './http/read-body.ts';
 import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
 import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
 import { resolveReference } from './model-reference.ts';
-import { jobAnswer, noteAnswer, preferenceApplied } from './results/job-answer.ts';
+import { jobAnswer, noteAnswer, noteOutcome, preferenceApplied } from './results/job-answer.ts';
 
 interface SubmitHeaders {
   readonly preference: Preference;
@@ -83,6 +83,7 @@ export async function submitJob(
     if (isHeld && !isTerminal(record.status)) {
       const { signal } = c.req.raw;
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
+      if (waited.end === 'outcome') noteOutcome(c, waited.record, parts);
       record = waited.end === 'outcome' ? waited.record : await asOfNow(record, parts);
       if (waited.end === 'outcome' && !placed.value.isReplay) noteAnswer(c, record, parts);
     }

@@ -25,6 +25,8 @@ export interface GatewayTelemetry {
     readonly seconds: number;
   }): void;
   held(change: 1 | -1): void;
+  /** The answer was sent so long after the outcome of its job had reached this gateway. */
+  delivered(model: string, seconds: number): void;
   /** This gateway ended a live job, at the wish of its owner. */
   canceled(model: string, priority: Priority): void;
   /** What a sweep of a class found: jobs that were returned, and the priorities of those that it ended. */
@@ -70,6 +72,7 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       }
     },
     held: (change) => metrics.resultWaiters.add({}, change),
+    delivered: (model, seconds) => metrics.deliverDuration.observe({ model }, seconds),
     canceled: (model, priority) => metrics.requests.add({ model, priority, outcome: 'canceled' }),
     swept(model, { returned, failed, expired }) {
       const stalled = returned + failed.length;

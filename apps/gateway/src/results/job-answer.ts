@@ -1,10 +1,11 @@
 /** A job as an HTTP answer, with what its stages took in the headers. */
-import type { JobRecord, Outcome } from '@inferry/contracts';
+import { type JobRecord, type Outcome, partsOf } from '@inferry/contracts';
 import { jobDocument, type Preference, remainingMs } from '@inferry/protocols';
 import type { Clock } from '@inferry/runtime';
 
 import type { AnswerTime } from '../admission/answer-time.ts';
-import { answer, type GatewayContext } from '../http/exchange.ts';
+import { answer, type GatewayContext, type GatewayEnv } from '../http/exchange.ts';
+import type { GatewayTelemetry } from '../telemetry.ts';
 
 /** A look every minute costs nobody anything, and tells what became of an estimate that was too long. */
 const retryAfterMsMax = 60_000;
@@ -47,6 +48,21 @@ export function noteAnswer(
   if (settledAtMs === null) return;
   const jobMs = settledAtMs - enqueuedAtMs;
   answerTime.observe(c.get('exchange').elapsedMs() - job.admissionMs - jobMs);
+}
+
+/** The outcome of a held request has just arrived: measures from now until its answer was handed to the socket. */
+export function noteOutcome(
+  c: GatewayContext,
+  { job }: JobRecord,
+  { clock, telemetry }: { readonly clock: Clock; readonly telemetry: GatewayTelemetry },
+): void {
+  const arrivedAtMs = clock.nowMs();
+  // Absent where the app is called without a server.
+  const env: GatewayEnv['Bindings'] | undefined = c.env;
+  // A caller that went away is not delivered to: the event does not come.
+  env?.outgoing?.once('finish', () => {
+    telemetry.delivered(partsOf(job.class).model, (clock.nowMs() - arrivedAtMs) / 1_000);
+  });
 }
 
 /** `Preference-Applied`, when the caller asked for something. `waitMs` is 0 when no wait was granted. */

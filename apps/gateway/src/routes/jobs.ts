@@ -16,7 +16,7 @@ import type { GatewayParts } from '../deps.ts';
 import { answer, type GatewayContext, problem } from '../http/exchange.ts';
 import { readBody } from '../http/read-body.ts';
 import { requireJson } from '../http/submit-body.ts';
-import { jobAnswer, preferenceApplied } from '../results/job-answer.ts';
+import { jobAnswer, noteOutcome, preferenceApplied } from '../results/job-answer.ts';
 import { submitJob } from '../submit.ts';
 import { pathParameter, type Route } from './routes.ts';
 
@@ -49,6 +49,7 @@ async function readJob(c: GatewayContext, parts: GatewayParts): Promise<Response
     try {
       const { signal } = c.req.raw;
       const waited = await held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
+      if (waited.end === 'outcome') noteOutcome(c, waited.record, parts);
       // The job may have changed (been claimed) without having ended.
       const now = waited.end === 'outcome' ? ok(waited.record) : await findJob(c, parts);
       if (!now.ok) return problem(c, now.error);

@@ -1,0 +1,84 @@
+import { parseExposition } from '@inferry/telemetry';
+import { afterEach, expect, test } from 'vitest';
+
+import { startWorker, type TestGateway, testGateway } from './gateway-fixture.test.ts';
+
+let gateway: TestGateway;
+let close: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await close?.();
+  close = undefined;
+});
+
+function open(...args: Parameters<typeof testGateway>): void {
+  gateway = testGateway(...args);
+  close = () => gateway.close();
+}
+
+async function value(series: string): Promise<number | undefined> {
+  return parseExposition(await gateway.metrics.text()).get(`inferry_${series}`);
+}
+
+function submission(more: object = {}, headers: Record<string, string> = {}): RequestInit {
+  return {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ input: { length: 1, width: 2 }, ...more }),
+  };
+}
+
+test('from outcome to answer is measured for each answer that an outcome was waited for, and for no other', async () => {
+  open();
+  const delivered = 'deliver_duration_seconds_count{model="iris"}';
+  const { port } = await gateway.gateway.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${port}`;
+  const submit = `${url}/v1/models/iris/jobs`;
+  const waiting = (await (await fetch(submit, submission())).json()) as { id: string };
+  expect(await value(delivered)).toBe(0);
+  const read = fetch(`${url}/v1/jobs/${waiting.id}?wait=5`);
+  await expect.poll(() => value('result_waiters')).toBe(1);
+  const worker = startWorker(gateway.queue);
+  expect((await read).status).toBe(200);
+  await expect.poll(() => value(delivered)).toBe(1);
+  expect((await fetch(submit, submission({}, { prefer: 'wait=5' }))).status).toBe(200);
+  await expect.poll(() => value(delivered)).toBe(2);
+  // It has ended already: nothing was waited for.
+  await fetch(`${url}/v1/jobs/${waiting.id}?wait=5`);
+  await worker.stop();
+  expect(await value(delivered)).toBe(2);
+  const sum = await value('deliver_duration_seconds_sum{model="iris"}');
+  expect(sum).toBeGreaterThan(0);
+});
+
+test('a caller that went away is not delivered to', async () => {
+  open();
+  const { port } = await gateway.gateway.listen({ host: '127.0.0.1', port: 0 });
+  const away = new AbortController();
+  const asked = fetch(`http://127.0.0.1:${port}/v1/models/iris/jobs`, {
+    ...submission({}, { prefer: 'wait=5' }),
+    signal: away.signal,
+  }).catch(() => 'gone');
+  await expect.poll(() => value('result_waiters')).toBe(1);
+  away.abort();
+  expect(await asked).toBe('gone');
+  await expect.poll(() => value('result_waiters')).toBe(0);
+  const worker = startWorker(gateway.queue);
+  await expect.poll(() => worker.seen.length).toBe(1);
+  await worker.stop();
+  expect(await value('deliver_duration_seconds_count{model="iris"}')).toBe(0);
+});
+
+test('a refusal counts under the priority that was asked for; before it was read, as normal', async () => {
+  const tenants = new Map([['default', 1]]);
+  open({ queueDepthPerClassMax: 1 }, { tenants });
+  const rejected = (priority: string): Promise<number | undefined> =>
+    value(`requests_total{model="iris",priority="${priority}",outcome="rejected"}`);
+  const path = '/v1/models/iris/jobs';
+  expect((await gateway.request(path, submission({ priority: 'low' }))).status).toBe(202);
+  expect((await gateway.request(path, submission({ priority: 'high' }))).status).toBe(503);
+  expect([await rejected('high'), await rejected('normal')]).toEqual([1, 0]);
+  const drained = gateway.gateway.drain();
+  expect((await gateway.request(path, submission({ priority: 'high' }))).status).toBe(503);
+  await drained;
+  expect([await rejected('high'), await rejected('normal')]).toEqual([1, 1]);
+});
