@@ -202,6 +202,7 @@ function styled(spec: PanelSpec): AnyPanel {
         .thresholds(thresholds(spec.thresholds))
         .mappings([nothing])
         .noValue('-');
+      if (spec.view === 'gauge') builder.min(0);
       if (spec.max !== undefined) builder.max(spec.max);
       return builder;
     }

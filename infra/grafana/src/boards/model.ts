@@ -63,7 +63,12 @@ export const model: BoardSpec = {
           view: 'stat',
           unit: 'short',
           width: 6,
-          queries: [query(`count by (model) (inferry_model_loaded_info{${ofModel}})`, '{{model}}')],
+          queries: [
+            query(
+              `count by (model) (max by (model, instance) (inferry_model_loaded_info{${ofModel}}))`,
+              '{{model}}',
+            ),
+          ],
         },
       ],
     },

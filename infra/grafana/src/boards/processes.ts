@@ -182,7 +182,7 @@ export const scraped: Section = {
       id: 50,
       title: 'Series of a process',
       tells:
-        'Samples in one scrape. A gateway has some hundred for each model, a worker about three.',
+        'Samples in one scrape. They grow with the number of models; a scrape of more than 10,000 is dropped.',
       view: 'lines',
       unit: 'short',
       width: 6,

@@ -202,7 +202,7 @@ export const queue: BoardSpec = {
             'Jobs taken back from silent workers, jobs run again, and results that came too late to count. After a crash or an outage only.',
           view: 'lines',
           unit: 'ops',
-          width: 8,
+          width: 6,
           queries: [
             query(
               `sum(rate(inferry_jobs_stalled_total{${ofModel}}[$__rate_interval]))`,
@@ -225,7 +225,7 @@ export const queue: BoardSpec = {
             'Of a gateway at its last scrape, to read the state behind the figures of this page.',
           view: 'lines',
           unit: 's',
-          width: 8,
+          width: 6,
           queries: [
             query('max by (instance) (inferry_queue_collect_duration_seconds)', '{{instance}}'),
           ],
@@ -237,11 +237,26 @@ export const queue: BoardSpec = {
             'Times a gateway could not read that state: the figures then keep their last value.',
           view: 'lines',
           unit: 'short',
-          width: 8,
+          width: 6,
           queries: [
             query(
               'sum by (instance) (increase(inferry_queue_collect_errors_total[$__rate_interval]))',
               '{{instance}}',
+            ),
+          ],
+        },
+        {
+          id: 43,
+          title: 'Do the stages add up',
+          tells:
+            'Sum of the stages of all requests by their latency. Off 1 by more than a twentieth, a stage is measured wrongly.',
+          view: 'lines',
+          unit: 'percentunit',
+          width: 6,
+          queries: [
+            query(
+              'stage_coverage:inferry_request_duration_seconds:ratio_rate5m',
+              'stages by whole',
             ),
           ],
         },

@@ -4,7 +4,12 @@ import { type BoardSpec, query } from '../spec.ts';
 
 const ofPriority = 'priority=~"$priority"';
 const budget = 'priority:inferry_slo_error_budget:ratio';
-/** Shares of the last month's budget that are gone when it burns at these speeds for 1 h, 6 h and 3 d. */
+const burnRates = [
+  ['5m', 'model_priority:inferry_slo_errors_per_requests:ratio_rate5m'],
+  ['1h', 'model_priority:inferry_slo_errors_per_requests:ratio_rate1h'],
+  ['6h', 'model_priority:inferry_slo_errors_per_requests:ratio_rate6h'],
+] as const;
+/** Where the budget of 30 days lasts exactly those, 5 days, and 2. */
 const burning = {
   base: 'transparent',
   steps: [
@@ -84,9 +89,9 @@ export const slo: BoardSpec = {
           unit: 'short',
           width: 12,
           thresholds: burning,
-          queries: ['5m', '1h', '6h'].map((window) =>
+          queries: burnRates.map(([window, errors]) =>
             query(
-              `model_priority:inferry_slo_errors_per_requests:ratio_rate${window}{${ofModelAndPriority}} / on (priority) group_left () ${budget}`,
+              `${errors}{${ofModelAndPriority}} / on (priority) group_left () ${budget}`,
               `{{model}} {{priority}} ${window}`,
             ),
           ),
