@@ -1,7 +1,9 @@
 /** Images through a socket, in every form and at once: each job has its own bytes. */
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
 
+import { joinBytes } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import { type Random, seededRandom } from '@inferry/runtime';
 import { expect, test } from 'vitest';
@@ -10,7 +12,8 @@ import { startWorker, succeeded, testGateway } from './gateway-fixture.test.ts';
 import { digits } from './models-fixture.test.ts';
 
 const jobs = '/v1/models/digits/jobs';
-const forms = ['json', 'raw', 'multipart', 'tensor', 'chunked'] as const;
+const infer = '/v2/models/digits/infer';
+const forms = ['json', 'raw', 'multipart', 'tensor', 'binary', 'gzip', 'chunked'] as const;
 
 function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
@@ -38,7 +41,19 @@ function requestOf(
     case 'tensor': {
       const tensor = { name: 'image', shape: [1], datatype: 'BYTES', data: [{ b64: base64 }] };
       const body = JSON.stringify({ inputs: [tensor] });
-      return { path: '/v2/models/digits/infer', headers: json, body };
+      return { path: infer, headers: json, body };
+    }
+    case 'binary': {
+      const element = new Uint8Array(joinBytes([image]));
+      const tensor = { name: 'image', shape: [1], datatype: 'BYTES' };
+      const parameters = { binary_data_size: element.length };
+      const head = Buffer.from(JSON.stringify({ inputs: [{ ...tensor, parameters }] }));
+      const headers = { ...json, 'Inference-Header-Content-Length': String(head.length) };
+      return { path: infer, headers, body: new Blob([head, element]) };
+    }
+    case 'gzip': {
+      const headers = { ...bytes, 'Content-Encoding': 'gzip' };
+      return { path: jobs, headers, body: new Uint8Array(gzipSync(image)) };
     }
   }
 }

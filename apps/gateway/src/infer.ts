@@ -15,6 +15,7 @@ import {
   partsOf,
 } from '@inferry/contracts';
 import {
+  type InferAnswer,
   inferResponse,
   type InferRequest,
   jsonLengthHeader,
@@ -29,7 +30,8 @@ import { refuseEarly } from './admission/early.ts';
 import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
 import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
-import { type Answer, answer, type GatewayContext, problem } from './http/exchange.ts';
+import { packed } from './http/content-coding.ts';
+import { answer, type GatewayContext, problem } from './http/exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
 import {
@@ -81,7 +83,7 @@ export async function inferTensors(
     const record = await awaitRecord(c, queued, parts); // 504
     if (record.ok) noteAnswer(c, record.value, parts);
     return record.ok
-      ? respond(c, manifest.value, record.value, request)
+      ? await respond(c, manifest.value, record.value, request)
       : problem(c, record.error, { 'Job-Id': queued.job.id });
   } finally {
     place?.release();
@@ -209,39 +211,38 @@ function toComeBackFor(c: GatewayContext, record: JobRecord, parts: GatewayParts
   return jobAnswer(c, record, parts, { status: 202, headers });
 }
 
-function respond(
+async function respond(
   c: GatewayContext,
   manifest: ModelManifest,
   record: JobRecord,
   request: InferRequest,
-): Response {
+): Promise<Response> {
   const headers = { 'Job-Id': record.job.id, ...resultHeaders(record) };
   const timing = stageTiming(record);
   const output = record.outcome?.output ?? null;
   if (output === null) return problem(c, outcomeFailure(record.outcome), headers);
-  const { binary, json } = inferResponse(manifest, output, request);
-  const form =
-    binary === undefined
-      ? { body: json, headers: { ...headers, 'Content-Type': 'application/json' } }
-      : binaryForm(json, binary, headers);
-  return answer(c, { status: 200, ...form, ...(timing === undefined ? {} : { timing }) });
+  const form = formOf(inferResponse(manifest, output, request));
+  const { body, headers: coding } = await packed(c, form.body);
+  return answer(c, {
+    status: 200,
+    body,
+    headers: { ...headers, ...form.headers, ...coding },
+    ...(timing === undefined ? {} : { timing }),
+  });
 }
 
-/** The JSON, and what its tensors say follows it. */
-function binaryForm(
-  json: string,
-  binary: readonly Uint8Array[],
-  headers: Readonly<Record<string, string>>,
-): Pick<Answer, 'body' | 'headers'> {
+/** JSON alone, or JSON and what its tensors say follows it. */
+function formOf({ binary, json }: InferAnswer): {
+  readonly body: string | Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+} {
+  if (binary === undefined) return { body: json, headers: { 'Content-Type': 'application/json' } };
   const text = Buffer.from(json);
-  return {
-    body: Buffer.concat([text, ...binary]),
-    headers: {
-      ...headers,
-      'Content-Type': 'application/octet-stream',
-      [jsonLengthHeader]: String(text.length),
-    },
+  const headers = {
+    'Content-Type': 'application/octet-stream',
+    [jsonLengthHeader]: String(text.length),
   };
+  return { body: Buffer.concat([text, ...binary]), headers };
 }
 
 function outcomeFailure(outcome: Outcome | null): Failure {

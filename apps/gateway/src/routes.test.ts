@@ -199,7 +199,7 @@ describe('a submit', () => {
     [
       'an encoding',
       '/v1/models/iris/jobs',
-      post({}, { 'Content-Encoding': 'gzip' }),
+      post({}, { 'Content-Encoding': 'br' }),
       415,
       'unsupported_content_encoding',
     ],
@@ -239,7 +239,7 @@ describe('a submit', () => {
     ['infer of an unknown model', '/v2/models/none/infer', post({}), 404, 'model_not_found'],
     ['infer without inputs', '/v2/models/iris/infer', post({}), 400, 'invalid_input'],
     [
-      'infer with binary data',
+      'infer with more JSON than there is body',
       '/v2/models/iris/infer',
       post({}, { 'Inference-Header-Content-Length': '5' }),
       400,

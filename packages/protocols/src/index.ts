@@ -1,7 +1,9 @@
+export { jsonLengthHeader } from './binary-parts.ts';
 export { parseCancel } from './cancel.ts';
 export { jobDocument, remainingMs } from './job-document.ts';
 export { modelDocument } from './model-document.ts';
 export {
+  type InferAnswer,
   inferResponse,
   type InferRequest,
   modelMetadata,

@@ -15,6 +15,7 @@ const parse = (body: unknown, manifest: ModelManifest) =>
   });
 
 const features = { name: 'features', shape: [1, 4], datatype: 'FP32', data: [5.1, 3.5, 1.4, 0.2] };
+const plain = { id: undefined, answer: { isBinary: false, outputs: new Map() } };
 const pair = (a: object, b: object = {}) => ({
   inputs: [
     { name: 'a', shape: [1, 1], datatype: 'INT64', data: [1], ...a },
@@ -169,8 +170,8 @@ describe('an infer request', () => {
       '#/parameters/triton_x',
     ],
     [
-      'binary data',
-      { inputs: [{ ...features, parameters: { binary_data_size: 4 } }] },
+      'binary data that no header announced',
+      { inputs: [{ ...features, data: undefined, parameters: { binary_data_size: 16 } }] },
       iris,
       '#/inputs/0/parameters/binary_data_size',
     ],
@@ -225,7 +226,7 @@ describe('an infer request', () => {
           }));
           const result = parse(writeJson({ inputs }), adder);
           if (!result.ok || result.value.input.form !== 'tensors') throw new Error('refused');
-          const text = inferResponse(adder, result.value.input);
+          const text = inferResponse(adder, result.value.input, result.value).json;
           expect(text).toContain(`"data":[${data.join(',')}]`);
         },
       ),
@@ -237,14 +238,18 @@ describe('an infer response', () => {
   test('names the model, its version and the request id, and writes each output flat', () => {
     const scores = new Uint8Array(new Float32Array([0.5, NaN, -0]).buffer);
     const tensor: Tensor = { name: 'scores', datatype: 'FP32', shape: [1, 3], bytes: scores };
-    expect(inferResponse(iris, { form: 'tensors', tensors: [tensor] }, 'r1')).toBe(
+    const output = { form: 'tensors', tensors: [tensor] } as const;
+    expect(inferResponse(iris, output, { ...plain, id: 'r1' }).json).toBe(
       '{"model_name":"iris","model_version":"1","id":"r1","outputs":[{"name":"scores","datatype":"FP32","shape":[1,3],"data":[0.5,"NaN",-0]}]}',
     );
   });
 
   test('puts the rows of a pipeline into one BYTES tensor of JSON documents', () => {
     const output = { form: 'rows', rows: [{ label: '7', score: 0.9 }, { label: '1' }] } as const;
-    const response = JSON.parse(inferResponse(digits, output)) as Record<string, unknown>;
+    const response = JSON.parse(inferResponse(digits, output, plain).json) as Record<
+      string,
+      unknown
+    >;
     expect(response['outputs']).toEqual([
       {
         name: 'output',

@@ -1,7 +1,4 @@
-/**
- * Open Inference Protocol v2 over JSON: requests, responses, metadata. The binary tensor extension is
- * not spoken, so it is not listed among the extensions.
- */
+/** Open Inference Protocol v2: requests and responses with tensors in JSON or behind it, metadata. */
 import {
   elementCount,
   type Failure,
@@ -20,17 +17,15 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import type { Allocate, DecodeBase64 } from './base64.ts';
+import { BinaryParts, splitBody } from './binary-parts.ts';
+import { classify } from './classification.ts';
 import { writeElements } from './elements.ts';
 import { readJson, writeJson } from './json.ts';
 import { priorityOf } from './priority.ts';
 import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
-import {
-  bindTensors,
-  inputsSchema,
-  outputsSchema,
-  parametersSchema,
-  pipelineOutput,
-} from './tensor-request.ts';
+import { bindRaw } from './raw-request.ts';
+import { type OutputForm, parametersSchema, pipelineOutput } from './requested-outputs.ts';
+import { bindTensors, inputsSchema, outputsSchema } from './tensor-request.ts';
 
 export interface InferRequest {
   readonly id: string | undefined;
@@ -40,6 +35,14 @@ export interface InferRequest {
   readonly priority: Priority;
   readonly input: JobInput;
   readonly rows: number;
+  readonly answer: AnswerForm;
+}
+
+/** In what form the caller wants the outputs. */
+export interface AnswerForm {
+  /** Where an output has no form of its own. */
+  readonly isBinary: boolean;
+  readonly outputs: ReadonlyMap<string, OutputForm>;
 }
 
 export const inferRequestSchema = z
@@ -49,36 +52,58 @@ export const inferRequestSchema = z
     inputs: inputsSchema,
     outputs: outputsSchema.nullish(),
   })
-  .meta({ description: 'Open Inference Protocol v2 request with JSON tensors.' });
+  .meta({ description: 'Open Inference Protocol v2 request; data of tensors may follow it.' });
 
-/** Parameters of the protocol's extensions that change what an answer is, and that are not spoken here. */
+/** Parameters of extensions that change what an answer is, and that are not spoken here. */
 const unsupportedParameters: ReadonlySet<string> = new Set([
   'sequence_id',
   'sequence_start',
   'sequence_end',
-  'binary_data_output',
 ]);
 
+export interface InferContext {
+  readonly hasPriorities: boolean;
+  /** Gives memory for long bytes that the body has in base64. */
+  readonly allocate: Allocate;
+  /** The header {@link jsonLengthHeader}, where there is one. */
+  readonly jsonLength?: string | undefined;
+}
+
 /**
- * Checks a request against the model. Errors: `malformed_json`, `unknown_field`, `invalid_input`
- * (extras `errors` name each place), `invalid_deadline`. Without `hasPriorities` a priority is refused.
- * `allocate` gives memory for long bytes that the body has in base64.
+ * Checks a request against the model. Errors: `invalid_header`, `malformed_json`, `unknown_field`,
+ * `invalid_input` (extras `errors` name each place), `invalid_deadline`. Without `hasPriorities` a
+ * priority is refused.
  */
 export function parseInferRequest(
   body: Uint8Array,
   manifest: ModelManifest,
-  { hasPriorities, allocate }: { readonly hasPriorities: boolean; readonly allocate: Allocate },
+  context: InferContext,
 ): Result<InferRequest, Failure> {
-  return readJson(body, allocate, (value, decode) =>
-    bindInferRequest(value, decode, manifest, hasPriorities),
+  const split = splitBody(body, context.jsonLength);
+  if (!split.ok) return split;
+  const { binary, json } = split.value;
+  if (binary !== undefined && json.length === 0) return rawRequest(binary, manifest);
+  return readJson(json, context.allocate, (value, decode) =>
+    bindInferRequest(value, manifest, {
+      decode,
+      hasPriorities: context.hasPriorities,
+      binary: binary === undefined ? undefined : new BinaryParts(binary),
+    }),
   );
 }
 
 function bindInferRequest(
   value: JsonValue,
-  decode: DecodeBase64,
   manifest: ModelManifest,
-  hasPriorities: boolean,
+  {
+    binary,
+    decode,
+    hasPriorities,
+  }: {
+    readonly binary: BinaryParts | undefined;
+    readonly decode: DecodeBase64;
+    readonly hasPriorities: boolean;
+  },
 ): Result<InferRequest, Failure> {
   const request = inferRequestSchema.safeParse(value);
   if (!request.success) return err(schemaRefusal(request.error, '#'));
@@ -88,39 +113,78 @@ function bindInferRequest(
   if (!timeoutMs.ok) return timeoutMs;
   const priority = priorityOf(parameters['priority'], hasPriorities);
   if (!priority.ok) return priority;
-  const bound = bindTensors({ inputs, outputs }, manifest, { base: '#', decode });
+  const bound = bindTensors({ inputs, outputs }, manifest, { base: '#', decode, binary });
   if (!bound.ok) return bound;
+  const { forms, input, rows } = bound.value;
   return ok({
     id: id ?? undefined,
     parameters,
     timeoutMs: timeoutMs.value,
     priority: priority.value,
-    ...bound.value,
+    input,
+    rows,
+    answer: { isBinary: parameters['binary_data_output'] === true, outputs: forms },
   });
 }
 
+/** A body that is the one input of the model and nothing else, answered in the same way. */
+function rawRequest(body: Uint8Array, manifest: ModelManifest): Result<InferRequest, Failure> {
+  const bound = bindRaw(body, manifest);
+  if (!bound.ok) return bound;
+  return ok({
+    id: undefined,
+    parameters: {},
+    timeoutMs: undefined,
+    priority: 'normal',
+    ...bound.value,
+    answer: { isBinary: true, outputs: new Map() },
+  });
+}
+
+export interface InferAnswer {
+  readonly json: string;
+  /** What follows the JSON, piece by piece; undefined where nothing is binary. */
+  readonly binary: readonly Uint8Array[] | undefined;
+}
+
 /**
- * The response as JSON text: every output flat in row-major order, integers exact, NaN and the
- * infinities as strings. Rows of a pipeline become one BYTES tensor `output` of shape [n], each
- * element the JSON document of its row.
+ * The response. Outputs in JSON are flat in row-major order, integers exact, NaN and the infinities as
+ * strings. Rows of a pipeline become one BYTES tensor `output` of shape [n], each element the JSON
+ * document of its row.
  */
-export function inferResponse(manifest: ModelManifest, output: JobOutput, id?: string): string {
+export function inferResponse(
+  manifest: ModelManifest,
+  output: JobOutput,
+  { answer, id }: Pick<InferRequest, 'answer' | 'id'>,
+): InferAnswer {
   const head: JsonObject = {
     model_name: manifest.name,
     model_version: manifest.version,
     ...(id === undefined ? {} : { id }),
   };
-  const tensors = output.form === 'tensors' ? output.tensors : [rowsTensor(output.rows)];
-  return `${JSON.stringify(head).slice(0, -1)},"outputs":${writeTensors(tensors)}}`;
+  const given = output.form === 'tensors' ? output.tensors : [rowsTensor(output.rows)];
+  const binary: Uint8Array[] = [];
+  const texts = given.map((tensor) => {
+    const { classes, isBinary = answer.isBinary } = answer.outputs.get(tensor.name) ?? {};
+    const wanted = classes === undefined ? tensor : classify(tensor, classes, manifest);
+    if (!isBinary) return writeTensor(wanted);
+    binary.push(wanted.bytes);
+    const { datatype, name, shape } = wanted;
+    const parameters = { binary_data_size: wanted.bytes.length };
+    return JSON.stringify({ name, datatype, shape, parameters });
+  });
+  const json = `${JSON.stringify(head).slice(0, -1)},"outputs":[${texts.join(',')}]}`;
+  return { json, binary: binary.length === 0 ? undefined : binary };
 }
 
 /** A JSON array of `{name, datatype, shape, data}`. */
 export function writeTensors(tensors: readonly Tensor[]): string {
-  const texts = tensors.map(({ name, datatype, shape, bytes }) => {
-    const head = JSON.stringify({ name, datatype, shape }).slice(0, -1);
-    return `${head},"data":${writeElements(bytes, datatype, elementCount(shape))}}`;
-  });
-  return `[${texts.join(',')}]`;
+  return `[${tensors.map(writeTensor).join(',')}]`;
+}
+
+function writeTensor({ name, datatype, shape, bytes }: Tensor): string {
+  const head = JSON.stringify({ name, datatype, shape }).slice(0, -1);
+  return `${head},"data":${writeElements(bytes, datatype, elementCount(shape))}}`;
 }
 
 /**
@@ -147,8 +211,11 @@ export function modelMetadata(manifest: ModelManifest, versions: readonly string
   };
 }
 
+/** Extensions of the protocol that are spoken, by the names that Triton gives them. */
+const extensions = ['binary_tensor_data', 'classification', 'parameters'] as const;
+
 export function serverMetadata(version: string): JsonObject {
-  return { name: 'inferry', version, extensions: [] };
+  return { name: 'inferry', version, extensions: [...extensions] };
 }
 
 function tensorMetadata(spec: TensorSpec): JsonObject {

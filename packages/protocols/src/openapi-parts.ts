@@ -1,6 +1,8 @@
 /** Building blocks of the OpenAPI document: parameters, headers, bodies and responses by reference. */
 import { type ErrorCode, errorRegistry } from '@inferry/contracts';
 
+import { jsonLengthHeader } from './binary-parts.ts';
+
 export type OpenApiObject = { readonly [key: string]: unknown };
 
 /** Headers a response can carry, by the name they are referred to. */
@@ -18,6 +20,7 @@ export const headerComponents: OpenApiObject = {
   'X-Overtaken-By': header(
     'Later jobs of its tenant and priority that started before this one: 0 unless a worker was lost.',
   ),
+  [jsonLengthHeader]: header('Bytes of the JSON, where data of tensors follows it.'),
   Allow: header('The methods the route takes.'),
   'Accept-Post': header('The media types the route takes.'),
 };
@@ -53,6 +56,12 @@ export const parameterComponents: OpenApiObject = {
       'Whose request it is, `default` when absent. Ignored where the server has no tenants. It proves nothing: a proxy that knows its callers sets it.',
     schema: { type: 'string' },
     example: 'default',
+  },
+  jsonLength: {
+    name: jsonLengthHeader,
+    in: 'header',
+    description: 'Bytes of the JSON, where data of tensors follows it; 0 for a raw body.',
+    schema: { type: 'integer', minimum: 0 },
   },
   idempotencyKey: {
     name: 'Idempotency-Key',

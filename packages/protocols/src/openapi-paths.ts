@@ -1,6 +1,7 @@
 /** Every route of the gateway, described. A test in the gateway holds this list and its router together. */
 import type { ErrorCode, ModelManifest } from '@inferry/contracts';
 
+import { jsonLengthHeader } from './binary-parts.ts';
 import { inferExamples, submitExamples } from './openapi-examples.ts';
 import {
   acceptedHeaders,
@@ -120,17 +121,21 @@ function inferOperation(
     tags: ['inference'],
     summary: 'Infer and wait for the answer',
     description:
-      'Open Inference Protocol v2. The job is canceled when the caller goes away. `parameters.timeout` is in microseconds; `parameters.priority` is 1 (high), 2 (normal) or 3 (low), where the server has tenants.',
-    parameters: [...parameters, parameter('prefer'), parameter('tenant')],
+      'Open Inference Protocol v2. The job is canceled when the caller goes away. `parameters.timeout` is in microseconds; `parameters.priority` is 1 (high), 2 (normal) or 3 (low), where the server has tenants. Data of tensors may follow the JSON, in the request (`parameters.binary_data_size`) and in the answer (`binary_data`, `binary_data_output`); the header then holds the length of the JSON. With the length 0 the body is the one input of the model and nothing else. `parameters.classification` of an output answers its largest values. Requests may be compressed with gzip or deflate, and answers are where that is accepted.',
+    parameters: [...parameters, parameter('prefer'), parameter('tenant'), parameter('jsonLength')],
     requestBody: {
       required: true,
-      content: { [json]: { schema: schema('InferRequest'), examples: inferExamples(models) } },
+      content: {
+        [json]: { schema: schema('InferRequest'), examples: inferExamples(models) },
+        'application/octet-stream': {},
+      },
     },
     responses: {
-      '200': success('The outputs.', { [json]: schema('InferResponse') }, [
-        'Job-Id',
-        ...resultHeaders,
-      ]),
+      '200': success(
+        'The outputs.',
+        { [json]: schema('InferResponse'), 'application/octet-stream': {} },
+        ['Job-Id', jsonLengthHeader, ...resultHeaders],
+      ),
       '202': success(
         'With `Prefer: respond-async`, where the answer would be late: the job to come back for.',
         { [json]: schema('Job') },

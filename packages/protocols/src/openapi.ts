@@ -30,7 +30,15 @@ const components = {
     model_name: z.string(),
     model_version: z.string(),
     id: z.string().optional().describe('As in the request.'),
-    outputs: z.array(tensorSpecSchema.extend({ data: z.array(z.unknown()) })),
+    outputs: z.array(
+      tensorSpecSchema.extend({
+        data: z.array(z.unknown()).optional().describe('Absent where it follows the JSON.'),
+        parameters: z
+          .strictObject({ binary_data_size: z.int().min(0) })
+          .optional()
+          .describe('Bytes of it that follow the JSON.'),
+      }),
+    ),
   }),
   ModelMetadata: z.strictObject({
     name: z.string(),

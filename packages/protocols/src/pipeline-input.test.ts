@@ -122,7 +122,7 @@ test.each<[string, readonly JsonValue[], unknown]>([
   ],
 ])('as a tensor of BYTES: %s', (_, data, expected) => {
   const request = { inputs: [{ name: 'text', datatype: 'BYTES', shape: [data.length], data }] };
-  const bound = bindTensors(request, sentiment, { base: '#', decode: decodeBase64 });
+  const bound = bindTensors(request, sentiment, { base: '#', decode: decodeBase64, binary: null });
   const wanted =
     typeof expected === 'string' ? { ok: false, error: { detail: expected } } : expected;
   expect(bound).toMatchObject(wanted as object);

@@ -225,7 +225,11 @@ function bindInput(
   if (Array.isArray(input['inputs'])) {
     const parsed = tensorInputSchema.safeParse(input);
     if (!parsed.success) return err(schemaRefusal(parsed.error, '#/input'));
-    return bindTensors(parsed.data, manifest, { base: '#/input', decode: sources.decode });
+    return bindTensors(parsed.data, manifest, {
+      base: '#/input',
+      decode: sources.decode,
+      binary: null,
+    });
   }
   const row = bindPipelineInput(input, sources, manifest);
   if (!row.ok) return row;

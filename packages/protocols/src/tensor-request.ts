@@ -12,6 +12,7 @@ import {
   type JobInput,
   type ModelManifest,
   type PreprocessSpec,
+  splitBytes,
   type Tensor,
   type TensorSpec,
   textProblem,
@@ -19,24 +20,24 @@ import {
 import { err, invariant, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
-import { boundedList, boundedRecord } from './bounded-schemas.ts';
+import { boundedList } from './bounded-schemas.ts';
 import type { DecodeBase64 } from './base64.ts';
+import { type BinaryParts, jsonLengthHeader, takeElements } from './binary-parts.ts';
 import { bytesElements, encodeElements } from './elements.ts';
 import { invalidInput, pointerTo } from './refusals.ts';
-
-/** Name of the one output that answers an input in pipeline form. */
-export const pipelineOutput = 'output';
+import {
+  bindOutputs,
+  type OutputForm,
+  parametersSchema,
+  pipelineOutputSpec,
+  type RequestedOutput,
+  requestedOutputSchema,
+  unspokenParameter,
+} from './requested-outputs.ts';
 
 /** As many as an ONNX file may have of inputs and outputs, and as many dimensions as a tensor may have. */
 const tensorsMax = 4_096;
 const dimensionsMax = 32;
-const parametersMax = 64;
-
-export const parametersSchema = boundedRecord(
-  z.union([z.string(), z.number(), z.bigint(), z.boolean()]),
-  { max: parametersMax },
-);
-
 const tensorSchema = z.strictObject({
   name: z.string().min(1),
   shape: boundedList(z.int().min(0), { min: 0, max: dimensionsMax }),
@@ -45,21 +46,20 @@ const tensorSchema = z.strictObject({
   data: z.unknown().optional(),
 });
 
-const requestedOutputSchema = z.strictObject({
-  name: z.string().min(1),
-  parameters: parametersSchema.nullish(),
-});
-
 export const inputsSchema = boundedList(tensorSchema, { min: 1, max: tensorsMax });
 export const outputsSchema = boundedList(requestedOutputSchema, { min: 0, max: tensorsMax });
 
 type RequestTensor = z.infer<typeof tensorSchema>;
-type RequestedOutput = z.infer<typeof requestedOutputSchema>;
 
 export interface BoundInput {
   readonly input: JobInput;
   /** Rows of a batch this input takes; at least 1. */
   readonly rows: number;
+}
+
+export interface BoundTensors extends BoundInput {
+  /** By the names of those outputs for which something was said. */
+  readonly forms: ReadonlyMap<string, OutputForm>;
 }
 
 /** How a request is read. */
@@ -68,6 +68,11 @@ export interface Reading {
   readonly base: string;
   /** Gives the bytes of elements in base64. */
   readonly decode: DecodeBase64;
+  /**
+   * What follows the JSON; undefined where the header that says so was not given. Null where the extensions of
+   * the protocol, binary data and classification, are not spoken.
+   */
+  readonly binary: BinaryParts | undefined | null;
 }
 
 interface TensorsRequest {
@@ -79,16 +84,29 @@ interface TensorsRequest {
 export function bindTensors(
   request: TensorsRequest,
   manifest: ModelManifest,
-  { base, decode }: Reading,
-): Result<BoundInput, Failure> {
+  reading: Reading,
+): Result<BoundTensors, Failure> {
+  const bound = bindForm(request, manifest, reading);
+  const left = reading.binary?.left ?? 0;
+  if (!bound.ok || left === 0) return bound;
+  const detail = `${left} bytes behind the JSON belong to no input.`;
+  return err(invalidInput(pointerTo(reading.base, 'inputs'), 'data', detail));
+}
+
+function bindForm(
+  request: TensorsRequest,
+  manifest: ModelManifest,
+  reading: Reading,
+): Result<BoundTensors, Failure> {
+  const { base } = reading;
   const { inputs } = request;
   const field = pipelineField(inputs, manifest);
-  if (field !== undefined) return bindRows(request, field, manifest, { base, decode });
+  if (field !== undefined) return bindRows(request, field, manifest, reading);
   const tensors: Tensor[] = [];
   for (const [i, given] of inputs.entries()) {
     const pointer = pointerTo(base, 'inputs', i);
-    const bound = bindTensor(given, manifest.inputs, manifest, pointer, (datatype, count) =>
-      encodeElements(given.data ?? undefined, datatype, count, decode),
+    const bound = bindTensor(given, manifest.inputs, manifest, { pointer, reading }, (data) =>
+      data.kind === 'binary' ? takeElementsOf(data) : encodeElementsOf(data, reading),
     );
     if (!bound.ok) return bound;
     const { name, shape } = given;
@@ -103,13 +121,13 @@ export function bindTensors(
     const detail = `Input "${spec.name}" is missing; it is ${describe(spec)}.`;
     return err(invalidInput(pointerTo(base, 'inputs'), 'missing', detail));
   }
-  const outputs = bindOutputs(request.outputs ?? undefined, manifest, false, base);
+  const outputs = bindOutputs(request.outputs ?? [], manifest.outputs, reading);
   if (!outputs.ok) return outputs;
   const rows = countRows(tensors, manifest, base);
   if (!rows.ok) return rows;
-  const wanted = outputs.value;
-  const input = { form: 'tensors', tensors, ...(wanted === undefined ? {} : { outputs: wanted }) };
-  return ok({ input: input as JobInput, rows: rows.value });
+  const { forms, names } = outputs.value;
+  const input = { form: 'tensors', tensors, ...(names === undefined ? {} : { outputs: names }) };
+  return ok({ input: input as JobInput, rows: rows.value, forms });
 }
 
 /** `invalid_input` unless n rows fit into one run of the model. */
@@ -137,13 +155,45 @@ function pipelineField(
   return isAddressed && !isRaw ? { name, datatype: 'BYTES', shape: [-1] } : undefined;
 }
 
+/** The data of a tensor that fits in all else: in the JSON, or behind it. */
+type GivenData =
+  | {
+      readonly kind: 'json';
+      readonly data: unknown;
+      readonly datatype: Datatype;
+      readonly count: number;
+    }
+  | {
+      readonly kind: 'binary';
+      readonly size: unknown;
+      readonly parts: BinaryParts;
+      readonly datatype: Datatype;
+      readonly count: number;
+    };
+
+function encodeElementsOf(
+  { count, data, datatype }: GivenData & { readonly kind: 'json' },
+  { decode }: Reading,
+): Result<Uint8Array, string> {
+  return encodeElements(data, datatype, count, decode);
+}
+
+function takeElementsOf({
+  count,
+  datatype,
+  parts,
+  size,
+}: GivenData & { readonly kind: 'binary' }): Result<Uint8Array, string> {
+  return takeElements(parts, size, datatype, count);
+}
+
 /** One tensor with what `encode` makes of its data, once all else is known to fit. */
 function bindTensor<Bytes>(
   given: RequestTensor,
   specs: readonly TensorSpec[],
   manifest: ModelManifest,
-  pointer: string,
-  encode: (datatype: Datatype, count: number) => Result<Bytes, string>,
+  { pointer, reading }: { readonly pointer: string; readonly reading: Reading },
+  encode: (data: GivenData) => Result<Bytes, string>,
 ): Result<{ readonly datatype: Datatype; readonly bytes: Bytes }, Failure> {
   const { name, datatype, shape } = given;
   const spec = specs.find((candidate) => candidate.name === name);
@@ -152,7 +202,7 @@ function bindTensor<Bytes>(
     const detail = `Model "${manifest.name}" has no input "${name}"; it has: ${names}.`;
     return err(invalidInput(pointerTo(pointer, 'name'), 'unknown_input', detail));
   }
-  const reserved = reservedParameter(given.parameters);
+  const reserved = unspokenParameter(given.parameters, ['binary_data_size'], reading);
   if (reserved !== undefined) {
     const detail = `Input "${name}": parameter "${reserved}" is not supported.`;
     return err(invalidInput(pointerTo(pointer, 'parameters', reserved), 'unsupported', detail));
@@ -165,52 +215,34 @@ function bindTensor<Bytes>(
     const detail = `Input "${name}" is ${describe(spec)}; shape [${shape.join(',')}] does not fit.`;
     return err(invalidInput(pointerTo(pointer, 'shape'), 'shape', detail));
   }
-  const bytes = encode(datatype, elementCount(shape));
+  const data = givenData(given, datatype, reading);
+  const bytes = data.ok ? encode(data.value) : data;
   if (!bytes.ok) {
     const detail = `Input "${name}" (${datatype} [${shape.join(',')}]): ${bytes.error}.`;
-    return err(invalidInput(pointerTo(pointer, 'data'), 'data', detail));
+    const where = isBinary(given) ? ['parameters', 'binary_data_size'] : ['data'];
+    return err(invalidInput(pointerTo(pointer, ...where), 'data', detail));
   }
   return ok({ datatype, bytes: bytes.value });
 }
 
-/** A parameter that says the data is elsewhere, or shall be answered in a form that is not spoken here. */
-function reservedParameter(given: RequestTensor['parameters']): string | undefined {
-  return Object.entries(given ?? {}).find(
-    ([key, value]) =>
-      key === 'binary_data_size' ||
-      key === 'classification' ||
-      (key === 'binary_data' && value !== false) ||
-      key.startsWith('shared_memory_') ||
-      key.startsWith('triton_'),
-  )?.[0];
+function givenData(
+  given: RequestTensor,
+  datatype: Datatype,
+  { binary }: Reading,
+): Result<GivenData, string> {
+  const count = elementCount(given.shape);
+  const data = given.data ?? undefined;
+  if (!isBinary(given)) return ok({ kind: 'json', data, datatype, count });
+  if (data !== undefined) return err('it has data and binary_data_size, of which one is too many');
+  if (binary === undefined || binary === null) {
+    return err(`binary_data_size needs the header ${jsonLengthHeader}`);
+  }
+  const size = given.parameters?.['binary_data_size'];
+  return ok({ kind: 'binary', size, parts: binary, datatype, count });
 }
 
-function bindOutputs(
-  wanted: readonly RequestedOutput[] | undefined,
-  manifest: ModelManifest,
-  isPipeline: boolean,
-  base: string,
-): Result<readonly string[] | undefined, Failure> {
-  if (wanted === undefined || wanted.length === 0) return ok(undefined);
-  const known = isPipeline ? [pipelineOutput] : manifest.outputs.map((spec) => spec.name);
-  const names: string[] = [];
-  for (const [i, { name, parameters: given }] of wanted.entries()) {
-    const pointer = pointerTo(base, 'outputs', i, 'name');
-    const reserved = reservedParameter(given);
-    if (reserved !== undefined) {
-      const detail = `Output "${name}": parameter "${reserved}" is not supported.`;
-      return err(invalidInput(pointerTo(base, 'outputs', i, 'parameters'), 'unsupported', detail));
-    }
-    if (!known.includes(name)) {
-      const detail = `There is no output "${name}" for this input; there is: ${known.join(', ')}.`;
-      return err(invalidInput(pointer, 'unknown_output', detail));
-    }
-    if (names.includes(name)) {
-      return err(invalidInput(pointer, 'duplicate', `Output "${name}" is asked for twice.`));
-    }
-    names.push(name);
-  }
-  return ok(names);
+function isBinary({ parameters }: RequestTensor): boolean {
+  return parameters?.['binary_data_size'] !== undefined;
 }
 
 /** Each element becomes a row as it is, without the lengths that a BYTES tensor has between them. */
@@ -218,8 +250,9 @@ function bindRows(
   request: TensorsRequest,
   field: TensorSpec,
   manifest: ModelManifest,
-  { base, decode }: Reading,
-): Result<BoundInput, Failure> {
+  reading: Reading,
+): Result<BoundTensors, Failure> {
+  const { base, decode } = reading;
   const [given] = request.inputs;
   invariant(given !== undefined, 'a request in pipeline form has one input');
   const pointer = pointerTo(base, 'inputs', 0);
@@ -228,11 +261,13 @@ function bindRows(
   const rows =
     count === undefined ? ok(1) : checkRows(count, manifest, pointerTo(pointer, 'shape', 0));
   if (!rows.ok) return rows;
-  const elements = bindTensor(given, [field], manifest, pointer, (_, elementCount) =>
-    bytesElements(given.data ?? undefined, elementCount, decode),
-  );
+  const elements = bindTensor(given, [field], manifest, { pointer, reading }, (data) => {
+    if (data.kind === 'json') return bytesElements(data.data, data.count, decode);
+    const taken = takeElementsOf(data);
+    return taken.ok ? ok(splitBytes(taken.value, data.count) ?? []) : taken;
+  });
   if (!elements.ok) return elements;
-  const outputs = bindOutputs(request.outputs ?? undefined, manifest, true, base);
+  const outputs = bindOutputs(request.outputs ?? [], [pipelineOutputSpec], reading);
   if (!outputs.ok) return outputs;
   const { bytes } = elements.value;
   const values: (string | Uint8Array)[] = [];
@@ -248,13 +283,16 @@ function bindRows(
     form: 'pipeline',
     rows: values.map((value) => ({ [field.name]: value })),
   };
-  return ok({ input, rows: bytes.length });
+  return ok({ input, rows: bytes.length, forms: outputs.value.forms });
 }
 
 const strictText = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** An image as it is, a text as text. The error follows the element. */
-function rowValue(spec: PreprocessSpec, element: Uint8Array): Result<string | Uint8Array, string> {
+export function rowValue(
+  spec: PreprocessSpec,
+  element: Uint8Array,
+): Result<string | Uint8Array, string> {
   if (spec.kind !== 'text') return element.length === 0 ? err('is an empty image') : ok(element);
   let text: string;
   try {

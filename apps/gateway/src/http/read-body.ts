@@ -10,6 +10,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 
 import { BodyBuffer } from './body-buffer.ts';
 import type { LentMemory } from './body-memory.ts';
+import { codingOf, unpacked } from './content-coding.ts';
 import type { GatewayContext, GatewayEnv } from './exchange.ts';
 
 const retryAfterMs = 1_000;
@@ -28,8 +29,9 @@ export class ArrivingBytes {
 }
 
 /**
- * The body, in `memory` where it is large. Errors: `unsupported_content_encoding`, `payload_too_large` (extras `limit_bytes`), `request_timeout`,
- * `queue_full` (too many bytes of all requests are on their way).
+ * The body, in `memory` where it is large; unpacked where it is compressed, within the same limit. Errors:
+ * `unsupported_content_encoding`, `invalid_header`, `payload_too_large` (extras `limit_bytes`),
+ * `request_timeout`, `queue_full` (too many bytes of all requests are on their way).
  */
 export async function readBody(
   c: GatewayContext,
@@ -37,20 +39,21 @@ export async function readBody(
   { limits, arriving }: { readonly limits: Limits; readonly arriving: ArrivingBytes },
 ): Promise<Result<Uint8Array, Failure>> {
   const bytesMax = limits.bodyBytesMax;
-  const encoding = c.req.header('content-encoding') ?? 'identity';
-  if (encoding.toLowerCase() !== 'identity') {
-    const detail = `Content-Encoding "${encoding}" is not supported; send the body as it is.`;
-    return err(failure('unsupported_content_encoding', detail));
-  }
+  const coding = codingOf(c.req.header('content-encoding'));
+  if (!coding.ok) return coding;
   const declaredBytes = Number(c.req.header('content-length') ?? NaN);
   if (declaredBytes > bytesMax) return err(tooLarge(bytesMax));
   const body = new BodyBuffer(bytesMax, declaredBytes, memory);
   const { incoming, outgoing } = bindingsOf(c);
   if (incoming !== undefined) {
     if (incoming.headers.expect?.toLowerCase() === '100-continue') outgoing?.writeContinue();
-    return readIncoming(incoming, body, { limits, arriving });
   }
-  return readStream(c.req.raw.body, body, bytesMax);
+  const read =
+    incoming === undefined
+      ? await readStream(c.req.raw.body, body, bytesMax)
+      : await readIncoming(incoming, body, { limits, arriving });
+  if (!read.ok || coding.value === undefined) return read;
+  return unpacked(read.value, coding.value, bytesMax);
 }
 
 /** Node's messages under the request; reading them directly costs less than a web stream around them. */

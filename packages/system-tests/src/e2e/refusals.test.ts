@@ -162,8 +162,8 @@ const cases: readonly Case[] = [
     'unsupported_media_type',
   ],
   [
-    'a compressed body',
-    post(jobs, json, 'x', { 'content-encoding': 'gzip' }),
+    'a body compressed in a way that is not read',
+    post(jobs, json, 'x', { 'content-encoding': 'br' }),
     415,
     'unsupported_content_encoding',
   ],
@@ -284,7 +284,7 @@ const tensorCases: readonly Case[] = [
   ],
   ['a model nobody knows', infer('nobody', [tensor]), 404, 'model_not_found'],
   [
-    'binary tensors',
+    'more JSON than there is body',
     (base) =>
       postJson(`${base}/v2/models/matrix/infer`, {}, { 'inference-header-content-length': '5' }),
     400,

@@ -1,0 +1,92 @@
+/**
+ * The classification extension (Triton, `extension_classification.md`): of each row of an output its largest
+ * values, as texts `<value>:<index>` or `<value>:<index>:<label>`.
+ */
+import {
+  type Datatype,
+  datatypeBytes,
+  elementCount,
+  halfToNumber,
+  joinBytes,
+  type ModelManifest,
+  type Tensor,
+} from '@inferry/contracts';
+
+import { fromBrainFloat } from './brain-float.ts';
+
+type NumericDatatype = Exclude<Datatype, 'BYTES' | 'BOOL'>;
+
+const readers: {
+  readonly [D in NumericDatatype]: (view: DataView, at: number) => number | bigint;
+} = {
+  UINT8: (view, at) => view.getUint8(at),
+  UINT16: (view, at) => view.getUint16(at, true),
+  UINT32: (view, at) => view.getUint32(at, true),
+  UINT64: (view, at) => view.getBigUint64(at, true),
+  INT8: (view, at) => view.getInt8(at),
+  INT16: (view, at) => view.getInt16(at, true),
+  INT32: (view, at) => view.getInt32(at, true),
+  INT64: (view, at) => view.getBigInt64(at, true),
+  FP16: (view, at) => halfToNumber(view.getUint16(at, true)),
+  BF16: (view, at) => fromBrainFloat(view.getUint16(at, true)),
+  FP32: (view, at) => view.getFloat32(at, true),
+  FP64: (view, at) => view.getFloat64(at, true),
+};
+
+const floats: ReadonlySet<Datatype> = new Set(['FP16', 'BF16', 'FP32', 'FP64']);
+const encoder = new TextEncoder();
+
+export function isClassifiable(datatype: Datatype): datatype is NumericDatatype {
+  return Object.hasOwn(readers, datatype);
+}
+
+/**
+ * The `classes` largest values of each row (of the whole where the model does not batch), the largest first;
+ * of equal ones the first. NaN counts as the smallest. A BYTES tensor [rows, classes], or [classes].
+ */
+export function classify(tensor: Tensor, classes: number, manifest: ModelManifest): Tensor {
+  const { bytes, datatype, name, shape } = tensor;
+  const rows = manifest.maxBatchSize > 0 ? (shape[0] ?? 1) : 1;
+  const width = rows === 0 ? 0 : elementCount(shape) / rows;
+  const count = Math.min(classes, width);
+  const labels = labelsOf(name, manifest);
+  const texts: Uint8Array[] = [];
+  for (let row = 0; row < rows; row += 1) {
+    for (const { index, value } of largest(bytes, datatype, row * width, width).slice(0, count)) {
+      const text = floats.has(datatype) ? Number(value).toFixed(6) : String(value);
+      const label = labels[index];
+      texts.push(encoder.encode([text, index, ...(label === undefined ? [] : [label])].join(':')));
+    }
+  }
+  const shapeOfTexts = manifest.maxBatchSize > 0 ? [rows, count] : [count];
+  return { name, datatype: 'BYTES', shape: shapeOfTexts, bytes: joinBytes(texts) };
+}
+
+function largest(
+  bytes: Uint8Array,
+  datatype: Datatype,
+  from: number,
+  width: number,
+): { readonly value: number | bigint; readonly index: number }[] {
+  if (!isClassifiable(datatype)) return [];
+  const read = readers[datatype];
+  const size = datatypeBytes[datatype];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = Array.from({ length: width }, (_, index) => ({
+    value: read(view, (from + index) * size),
+    index,
+  }));
+  return values.toSorted((a, b) => compare(a.value, b.value) || a.index - b.index);
+}
+
+function compare(a: number | bigint, b: number | bigint): number {
+  if (Number.isNaN(a)) return Number.isNaN(b) ? 0 : 1;
+  if (Number.isNaN(b)) return -1;
+  if (a === b) return 0;
+  return a > b ? -1 : 1;
+}
+
+/** The labels of the output that the model's own postprocessing names. */
+function labelsOf(output: string, { postprocess }: ModelManifest): readonly string[] {
+  return postprocess.kind === 'classify' && postprocess.output === output ? postprocess.labels : [];
+}
