@@ -35,7 +35,7 @@ export const redis: Section = {
       id: 31,
       title: 'Fit to hold queues',
       tells:
-        'What gateways find out about Redis: version, maxmemory_policy (nothing may be evicted), persistence (an append-only file), headroom below maxmemory, and a real write.',
+        'What gateways find out about Redis every 10 s: among others that it evicts nothing, keeps an append-only file, has memory left and takes a real write.',
       view: 'states',
       unit: 'short',
       width: 8,
