@@ -1,5 +1,5 @@
 /** Traces of real processes, as a collector gets them: over OTLP/HTTP, from a receiver in this test. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { freePort, startProcess } from '@inferry/testkit';
@@ -38,13 +38,7 @@ class Receiver {
   readonly #server: Server;
 
   private constructor() {
-    this.#server = createServer((request, response) => {
-      void buffer(request).then((bytes) => {
-        const type = request.headers['content-type'] ?? '';
-        if (request.url === '/v1/traces') this.bodies.push({ type, bytes });
-        response.writeHead(200, { 'Content-Type': type }).end(type.endsWith('json') ? '{}' : '');
-      });
-    });
+    this.#server = createServer((request, response) => void this.#take(request, response));
   }
 
   static async open(): Promise<Receiver> {
@@ -55,6 +49,13 @@ class Receiver {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const type = request.headers['content-type'] ?? '';
+    const bytes = await buffer(request);
+    if (request.url === '/v1/traces') this.bodies.push({ type, bytes });
+    response.writeHead(200, { 'Content-Type': type }).end(type.endsWith('json') ? '{}' : '');
   }
 
   /** With the service each is of. */
