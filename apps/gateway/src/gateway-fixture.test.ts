@@ -13,7 +13,7 @@ import { ModelCatalogue } from '@inferry/models';
 import { type Claim, type ClaimRequest, createMemoryQueue, type JobQueue } from '@inferry/queue';
 import { systemClock, systemRandom } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
-import { createLogger, createMetrics, type GatewayMetrics } from '@inferry/telemetry';
+import { createLogger, createMetrics, type GatewayMetrics, type Tracing } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
 import { createGateway, type Gateway } from './gateway.ts';
@@ -46,9 +46,11 @@ export function testGateway(
   {
     models = [digits, iris],
     tenants,
+    tracing,
   }: {
     readonly models?: readonly ModelManifest[];
     readonly tenants?: ReadonlyMap<string, number>;
+    readonly tracing?: Tracing;
   } = {},
 ): TestGateway {
   const queue = createMemoryQueue({ clock: systemClock, rules: queueRules });
@@ -69,6 +71,7 @@ export function testGateway(
     gatewayId: 'gw',
     version: '9.9.9',
     ...named,
+    ...(tracing === undefined ? {} : { tracing }),
   });
   return {
     gateway,

@@ -3,7 +3,7 @@ import { VirtualClock } from '@inferry/runtime';
 import { ExportResultCode } from '@opentelemetry/core';
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base';
 import { expect, test } from 'vitest';
-import { claim, end, open, send, settle } from './tracing.fixture.ts';
+import { claim, open, settle } from './tracing.fixture.ts';
 
 test('a collector that is away is told once, and once more when it is back; nobody waits for it', async () => {
   let isAway = true;

@@ -4,7 +4,6 @@ import {
   caller,
   claim,
   end,
-  iris,
   named,
   open,
   requestOf,
