@@ -1,0 +1,121 @@
+/**
+ * A real Prometheus scrapes the real processes, under traffic in which everything happens: every recording rule
+ * has a series, every alert can be evaluated and none fires that should not, and every query of every panel
+ * returns data. With INFERRY_PANEL_VALUES=<file> it writes what each query returned.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import { liveResources, waitFor } from '@inferry/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RunningRole, System } from '../system.ts';
+import { type PrometheusServer, type Sample, startPrometheus } from './prometheus.ts';
+import { mayBeEmpty, panelQueries, shippedRules } from './shipped.ts';
+import { startTraffic, tenantSetting, trafficModels } from './traffic.ts';
+
+let models: string;
+let system: System;
+let prometheus: PrometheusServer;
+let traffic: ReturnType<typeof startTraffic>;
+
+beforeAll(async () => {
+  models = await trafficModels();
+  system = await System.open({ appendonly: 'everysec' }, { INFERRY_TENANTS: tenantSetting });
+  const [firstGateway, secondGateway, ...workers] = await Promise.all([
+    system.start('gateway', models),
+    system.start('gateway', models),
+    system.start('worker', models),
+    system.start('worker', models),
+  ]);
+  const gateways = [firstGateway, secondGateway];
+  prometheus = await startPrometheus({
+    'inferry-gateway': addresses(gateways),
+    'inferry-worker': addresses(workers),
+  });
+  traffic = startTraffic(gateways, workers);
+}, 90_000);
+
+afterAll(async () => {
+  await traffic?.stop();
+  await prometheus?.[Symbol.asyncDispose]();
+  await system?.stop();
+  await rm(models, { recursive: true, force: true });
+  expect(liveResources()).toEqual([]);
+}, 60_000);
+
+function addresses(roles: readonly RunningRole[]): readonly string[] {
+  return roles.map(({ metricsUrl }) => new URL(metricsUrl).host);
+}
+
+/** 0 / 0 is a series too, but nothing that a panel could show. */
+function hasData(samples: readonly Sample[]): boolean {
+  return samples.some(({ value }) => !Number.isNaN(value));
+}
+
+/** Asks until each of the expressions has data; fails with the list of those that have none. */
+async function untilData(expressions: ReadonlyMap<string, string>): Promise<Map<string, Sample[]>> {
+  const found = new Map<string, Sample[]>();
+  await waitFor(
+    async () => {
+      for (const [key, expression] of expressions) {
+        if (found.has(key)) continue;
+        const samples = await prometheus.query(expression);
+        if (hasData(samples)) found.set(key, [...samples]);
+      }
+      const empty = [...expressions].filter(([key]) => !found.has(key));
+      if (empty.length > 0) {
+        throw new Error(empty.map(([key, text]) => `${key}: ${text}`).join('\n'));
+      }
+      return true;
+    },
+    { timeoutMs: 75_000, everyMs: 1_000, what: 'data for every expression' },
+  );
+  return found;
+}
+
+test('every recording rule has a series', async () => {
+  const rules = shippedRules().recording.map(({ record, labels = {} }): [string, string] => {
+    const matchers = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
+    return [`${record}${JSON.stringify(labels)}`, `${record}{${matchers.join(',')}}`];
+  });
+  await untilData(new Map(rules));
+});
+
+test('every query of every panel returns data, but those that may be empty', async () => {
+  const queries = panelQueries();
+  expect(queries.length).toBeGreaterThan(50);
+  const empty = mayBeEmpty(queries);
+  expect(empty.unused).toEqual([]);
+  const wanted = queries.filter(({ key }) => !empty.keys.has(key));
+  const found = await untilData(new Map(wanted.map(({ key, expression }) => [key, expression])));
+  // Those that may be empty can at least be evaluated.
+  for (const { key, expression } of queries) {
+    if (!found.has(key)) found.set(key, [...(await prometheus.query(expression))]);
+  }
+  const file = process.env['INFERRY_PANEL_VALUES'];
+  if (file !== undefined) await writeFile(file, `${JSON.stringify(values(found), null, 2)}\n`);
+});
+
+test('every rule is evaluated, and no alert fires but the watchdog', async () => {
+  const { recording, alerts } = shippedRules();
+  const rules = await prometheus.rules();
+  expect(rules.length).toBe(recording.length + alerts.length);
+  expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
+  const raised = rules.flatMap(({ alerts = [] }) => alerts);
+  const firing = raised.filter(({ state }) => state === 'firing').map(({ labels }) => labels);
+  expect(firing).toEqual([{ alertname: 'InferryWatchdog', severity: 'none' }]);
+});
+
+/** For docs/panels.md: how many series each query returned, and one of them. */
+function values(found: ReadonlyMap<string, readonly Sample[]>): Record<string, unknown> {
+  return Object.fromEntries(
+    [...found].map(([key, samples]) => {
+      const example = samples.find(({ value }) => Math.abs(value) > 0) ?? samples[0];
+      return [key, { series: samples.length, example: example && text(example) }];
+    }),
+  );
+}
+
+function text({ labels, value }: Sample): string {
+  const { __name__: name = '', ...rest } = labels;
+  const pairs = Object.entries(rest).map(([label, content]) => `${label}="${content}"`);
+  return `${name}{${pairs.join(', ')}} = ${Number(value.toPrecision(4))}`;
+}
