@@ -4,16 +4,7 @@
 export type VariableName = 'model' | 'priority' | 'queue' | 'instance';
 
 /** Units of Grafana. */
-type Unit =
-  | 'short'
-  | 's'
-  | 'percentunit'
-  | 'bytes'
-  | 'reqps'
-  | 'ops'
-  | 'rps'
-  | 'none'
-  | 'dateTimeFromNow';
+type Unit = 'short' | 's' | 'percentunit' | 'bytes' | 'reqps' | 'rowsps' | 'ops' | 'none';
 
 export interface Query {
   readonly expr: string;

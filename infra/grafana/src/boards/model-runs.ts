@@ -68,7 +68,7 @@ export const batches: Section = {
       tells:
         'Throughput that one compute thread would have if it were never idle: the capacity at the batch sizes of now.',
       view: 'lines',
-      unit: 'short',
+      unit: 'rowsps',
       width: 8,
       queries: [
         query(

@@ -160,7 +160,7 @@ export const queue: BoardSpec = {
           tells: 'Rows accepted, a second. A request has one or several.',
           view: 'lines',
           isStacked: true,
-          unit: 'rps',
+          unit: 'rowsps',
           width: 8,
           queries: [
             query(

@@ -55,7 +55,7 @@ export const worker: BoardSpec = {
           title: 'Rows a second',
           tells: 'Rows that a worker runs.',
           view: 'lines',
-          unit: 'rps',
+          unit: 'rowsps',
           width: 8,
           queries: [
             query(
