@@ -16,9 +16,11 @@ test('a collector that is away is told once, and once more when it is back; nobo
   };
   const tracing = await open({}, { exporter: away });
   const exportedBatches = async (count: number): Promise<void> => {
-    // As many spans as make the queue send at once.
-    for (let i = 0; i < count * 512; i += 1) settle(claim(tracing));
-    await new Promise((resolve) => setImmediate(resolve));
+    for (let batch = 0; batch < count; batch += 1) {
+      // Two spans each: as many as the queue sends at once.
+      for (let i = 0; i < 256; i += 1) settle(claim(tracing));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   };
   await exportedBatches(4);
   const warnings = () => tracing.logged.filter((line) => line.includes('"level":"warn"'));
@@ -30,6 +32,31 @@ test('a collector that is away is told once, and once more when it is back; nobo
   await tracing.close();
   expect(warnings()).toHaveLength(1);
   expect(tracing.logged.at(-1)).toContain('spans are sent again');
+});
+
+test('spans for which there is no room are dropped, and that is told once', async () => {
+  const exports: (() => void)[] = [];
+  const slow: SpanExporter = {
+    export: (_, done) => void exports.push(() => done({ code: ExportResultCode.SUCCESS })),
+    shutdown: () => Promise.resolve(),
+  };
+  const tracing = await open({}, { exporter: slow });
+  const dropSome = async (): Promise<void> => {
+    // What is being sent, what waits, and more.
+    for (let i = 0; i < 2_000; i += 1) settle(claim(tracing));
+    while (exports.length > 0) {
+      exports.shift()?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    settle(claim(tracing));
+  };
+  await dropSome();
+  await dropSome();
+  expect(tracing.logged.filter((line) => line.includes('Dropped'))).toHaveLength(1);
+  const closing = tracing.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  for (const answer of exports) answer();
+  await closing;
 });
 
 test('a collector that never answers holds up the end for 2 s at most', async () => {

@@ -1,7 +1,14 @@
 /** The SDK of OpenTelemetry, put together: sampler, exporter, bounded queue. Loaded only where tracing is on. */
 import { sleep } from '@inferry/runtime';
-import type { Attributes, Context, Link, SpanKind } from '@opentelemetry/api';
-import { ExportResultCode } from '@opentelemetry/core';
+import {
+  type Attributes,
+  type Context,
+  diag,
+  DiagLogLevel,
+  type Link,
+  type SpanKind,
+} from '@opentelemetry/api';
+import { ExportResultCode, setGlobalErrorHandler } from '@opentelemetry/core';
 import {
   defaultResource,
   detectResources,
@@ -28,12 +35,14 @@ import type { TracingSettings } from './tracing-settings.ts';
 
 /** What is not sent by then is lost: a collector that is away must not hold up the end of a process. */
 const closeMsMax = 2_000;
+const sdkMessagesMax = 20;
 
 export async function startTracing(
   settings: TracingSettings,
   options: TracingOptions,
 ): Promise<Tracing> {
   const { clock, instanceId, logger, role, system, version } = options;
+  hearSdk(logger);
   const exporter = options.exporter ?? (await openExporter(settings));
   const own = {
     'service.name': `inferry-${role}`,
@@ -64,6 +73,21 @@ async function openExporter({ protocol }: TracingSettings): Promise<SpanExporter
   }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto');
   return new OTLPTraceExporter();
+}
+
+/** What the SDK has to complain of, each kind once: variables it cannot read, spans for which there is no room. */
+function hearSdk(logger: Logger): void {
+  const told = new Set<string>();
+  const tell = (message: string): void => {
+    const kind = message.replaceAll(/\d+/gu, '');
+    if (told.has(kind) || told.size >= sdkMessagesMax) return;
+    told.add(kind);
+    logger.warn({ reason: message }, 'OpenTelemetry');
+  };
+  const log = { error: tell, warn: tell, info: nothing, debug: nothing, verbose: nothing };
+  diag.setLogger(log, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  // Of these only failed exports are left, which are told where they happen.
+  setGlobalErrorHandler(nothing);
 }
 
 /** Says that spans cannot be sent once, and when they can again; the SDK would say nothing, or everything. */
