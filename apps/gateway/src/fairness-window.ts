@@ -10,8 +10,6 @@
 import type { FlowStats } from '@inferry/queue';
 
 export interface Fairness {
-  /** Tenants with jobs waiting at the last look. */
-  readonly tenantsActive: number;
   /**
    * 1 where rows by weight are even, down to 1/n where one of n flows got all, of those that had jobs waiting
    * at every look; 1 with fewer than two of them, and while nothing is served.
@@ -62,7 +60,6 @@ export class FairnessWindow {
 
   get fairness(): Fairness {
     const [start] = this.#marks;
-    const tenants = new Set<string>();
     const rowsOf = new Map<string, number>();
     const shares: number[] = [];
     let rowsTotal = 0;
@@ -70,14 +67,11 @@ export class FairnessWindow {
       const rows = flow.takenRows - (start?.takenRows.get(name) ?? 0);
       rowsTotal += rows;
       rowsOf.set(flow.tenant, (rowsOf.get(flow.tenant) ?? 0) + rows);
-      const sinceMs = this.#waitingSinceMs.get(name);
-      if (sinceMs === undefined) continue;
-      tenants.add(flow.tenant);
+      const sinceMs = this.#waitingSinceMs.get(name) ?? Infinity;
       if (start !== undefined && sinceMs <= start.atMs) shares.push(rows / this.#weightOf(flow));
     }
     const most = Math.max(0, ...rowsOf.values());
     return {
-      tenantsActive: tenants.size,
       index: jainIndex(shares),
       shareMax: rowsTotal === 0 ? 0 : most / rowsTotal,
     };

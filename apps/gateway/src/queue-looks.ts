@@ -27,19 +27,22 @@ interface Known {
 
 /** A look serves for so long. */
 const freshMs = 1_000;
+/** Flows are looked at this often: they cost the queue more, and fairness is a matter of a minute. */
+const flowsEveryMs = 5_000;
 
 export class QueueLooks {
   readonly #deps: Pick<GatewayDeps, 'catalogue' | 'clock' | 'queue' | 'tenants'>;
   /** `looked` tells of all classes that are known then, in order of time. */
   readonly events = new Emitter<{ looked: readonly QueueSight[] }>();
   readonly #known = new Map<ClassId, Known>();
+  #flowsAtMs = -Infinity;
   #last: { readonly atMs: number; readonly sights: readonly QueueSight[] } | undefined;
 
   constructor(deps: Pick<GatewayDeps, 'catalogue' | 'clock' | 'queue' | 'tenants'>) {
     this.#deps = deps;
   }
 
-  /** Looks now: one call a class. Throws when the queue cannot be reached. */
+  /** Looks now: one call a class, now and then two. Throws when the queue cannot be reached. */
   async look(): Promise<readonly QueueSight[]> {
     const { catalogue, clock, queue } = this.#deps;
     const manifests = new Map(
@@ -48,14 +51,20 @@ export class QueueLooks {
         .flatMap(({ versions }) => versions)
         .map(({ manifest }) => [classOf(manifest.name, manifest.version), manifest]),
     );
+    const classes = [...manifests.keys()];
     const atMs = clock.nowMs();
-    const all = await queue.stats([...manifests.keys()]);
+    const isDue = atMs - this.#flowsAtMs >= flowsEveryMs;
+    const [all, flows] = await Promise.all([
+      queue.stats(classes),
+      isDue ? queue.flows(classes) : [],
+    ]);
     const last = this.#last;
     // Overtaken by another look: what it saw is newer.
     if (last !== undefined && last.atMs > atMs) return last.sights;
-    const sights = all.flatMap((stats) => {
+    if (isDue) this.#flowsAtMs = atMs;
+    const sights = all.flatMap((stats, i) => {
       const manifest = manifests.get(stats.class);
-      return manifest === undefined ? [] : [this.#see(manifest, stats, atMs)];
+      return manifest === undefined ? [] : [this.#see(manifest, stats, flows[i], atMs)];
     });
     for (const cls of this.#known.keys()) if (!manifests.has(cls)) this.#known.delete(cls);
     this.#last = { atMs, sights };
@@ -70,7 +79,12 @@ export class QueueLooks {
     return isFresh ? last.sights : this.look();
   }
 
-  #see(manifest: ModelManifest, stats: ClassStats, atMs: number): QueueSight {
+  #see(
+    manifest: ModelManifest,
+    stats: ClassStats,
+    flows: readonly FlowStats[] | undefined,
+    atMs: number,
+  ): QueueSight {
     const { arrivedRows } = stats;
     const known = this.#known.get(stats.class) ?? {
       window: new FairnessWindow((flow) => this.#weightOf(flow)),
@@ -81,7 +95,7 @@ export class QueueLooks {
     const newRows =
       arrivedRows >= known.arrivedRows ? arrivedRows - known.arrivedRows : arrivedRows;
     known.arrivedRows = arrivedRows;
-    known.window.add(atMs, stats.flows);
+    if (flows !== undefined) known.window.add(atMs, flows);
     return { manifest, stats, newRows, fairness: known.window.fairness };
   }
 

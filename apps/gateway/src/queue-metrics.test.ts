@@ -144,6 +144,12 @@ test('the wait that a class is meant to stay below is the budget of its model, w
 });
 
 test('scrapes are told what a look saw, for a second', async () => {
+  let flowCalls = 0;
+  const flows = queue.flows.bind(queue);
+  queue.flows = (classes) => {
+    flowCalls += 1;
+    return flows(classes);
+  };
   await looks.look();
   for (let i = 0; i < 10; i += 1) {
     await clock.advance(90);
@@ -153,6 +159,12 @@ test('scrapes are told what a look saw, for a second', async () => {
   await clock.advance(100);
   await scrape();
   expect(calls).toHaveLength(2);
+  // Flows cost more.
+  for (let i = 0; i < 20; i += 1) {
+    await clock.advance(500);
+    await looks.look();
+  }
+  expect(flowCalls).toBe(3);
   // Who weighs what waits sees it as it is.
   await add(1);
   expect((await looks.look())[0]?.stats.waiting).toBe(1);
@@ -174,6 +186,7 @@ test('arrivals go on from what is there when the queue has lost its memory', asy
   const other = createMemoryQueue({ clock, rules: queueRules });
   queue.enqueue = (...given) => other.enqueue(...given);
   queue.stats = (classes) => other.stats(classes);
+  queue.flows = (classes) => other.flows(classes);
   await add(4);
   await looks.look();
   expect((await scrape()).get('queue_arrived_rows_total{}')).toBe(13);
@@ -216,7 +229,7 @@ test('rows are shared as the weights of the tenants and priorities say', async (
   }
   await looks.look();
   await queue.claim(cls, { ...claimRequest, rowsMax: 132 });
-  await clock.advance(500);
+  await clock.advance(5_000);
   await looks.look();
   const shared = await scrape();
   // 24 : 8 : 1, from the first job of each on.

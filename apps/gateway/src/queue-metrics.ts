@@ -51,7 +51,7 @@ function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void 
   metrics.queueBacklogWork.set({ queue }, stats.waitingRows * rowWorkSeconds);
   metrics.queueWorkers.set({ queue }, stats.workers);
   metrics.queueArrivedRows.add({ queue }, newRows);
-  metrics.tenantsActive.set({ queue }, fairness.tenantsActive);
+  metrics.tenantsActive.set({ queue }, stats.tenantsWaiting);
   metrics.fairnessIndex.set({ queue }, fairness.index);
   metrics.tenantShareMax.set({ queue }, fairness.shareMax);
 }

@@ -228,9 +228,11 @@ describe('what a row takes of a worker', () => {
     { queue }: Pick<Fixture<never>, 'queue'>,
     { manifests }: { readonly manifests: readonly ModelManifest[] },
   ): Promise<number> {
-    const stats = await queue.stats(manifests.map(({ name }) => classOf(name, '1')));
-    return stats.reduce((sum, { flows, rowWorkMs }) => {
-      const rows = flows.reduce((taken, { takenRows }) => taken + takenRows, 0);
+    const classes = manifests.map(({ name }) => classOf(name, '1'));
+    const flows = await queue.flows(classes);
+    const stats = await queue.stats(classes);
+    return stats.reduce((sum, { rowWorkMs }, i) => {
+      const rows = (flows[i] ?? []).reduce((taken, { takenRows }) => taken + takenRows, 0);
       return sum + rows * (rowWorkMs ?? Number.NaN);
     }, 0);
   }

@@ -635,9 +635,10 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
           oldestAgeMsByPriority: { high: 0, normal: 0, low: 0 },
           workers: 0,
           rowWorkMs: null,
-          flows: [],
+          tenantsWaiting: 0,
         },
       ]);
+      expect(await queue.flows([cls, classOf('other', '1')])).toEqual([[], []]);
     });
 
     test('statistics count rows: what waits, and all that were accepted, whatever became of them', async () => {
@@ -671,11 +672,13 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       await add({ tenant: 'a', rows: 2 });
       await add({ tenant: 'a', rows: 1, priority: 'high' });
       const canceled = await add({ tenant: 'c', rows: 9 });
+      expect((await statistics()).tenantsWaiting).toBe(2);
       await queue.cancel(canceled.id, 'no');
       const claims = await take();
       await add({ tenant: 'b', rows: 4 });
+      expect((await statistics()).tenantsWaiting).toBe(1);
       const sorted = async (): Promise<unknown> =>
-        (await statistics()).flows.toSorted((x, y) => x.takenRows - y.takenRows);
+        (await queue.flows([cls]))[0]?.toSorted((x, y) => x.takenRows - y.takenRows);
       const b = { tenant: 'b', priority: 'normal', waiting: 1, takenRows: 0 };
       const high = { tenant: 'a', priority: 'high', waiting: 0, takenRows: 1 };
       const normal = { tenant: 'a', priority: 'normal', waiting: 0, takenRows: 2 };

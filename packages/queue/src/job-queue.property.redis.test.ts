@@ -34,6 +34,7 @@ import type {
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
+  FlowStats,
   JobQueue,
 } from './port.ts';
 
@@ -528,11 +529,13 @@ class Twins {
   /** Every job and the sums, on both queues and against each other. */
   async #compareStates(): Promise<void> {
     const find = (queue: JobQueue) => Promise.all(this.#jobs.map(({ id }) => queue.find(id)));
-    const [a, b, statsA, statsB] = await Promise.all([
+    const [a, b, statsA, statsB, flowsA, flowsB] = await Promise.all([
       find(memory),
       find(durable),
       memory.stats([this.#cls]),
       durable.stats([this.#cls]),
+      memory.flows([this.#cls]),
+      durable.flows([this.#cls]),
     ]);
     expect(b.map(stateOf)).toEqual(a.map(stateOf));
     this.#statuses = a.map(statusOf);
@@ -548,6 +551,7 @@ class Twins {
     };
     expect([statsA[0], statsB[0]]).toMatchObject([sums, sums]);
     this.#compareStats(statsA[0], statsB[0], waiting ?? []);
+    this.#compareFlows(flowsA[0] ?? [], flowsB[0] ?? [], waiting ?? []);
     const places = this.#jobs.map((_, i) => aheadOf(a[i]) ?? Infinity);
     this.#line = this.#jobs
       .flatMap((_, i) => (this.#statuses[i] === 'queued' ? [i] : []))
@@ -562,23 +566,32 @@ class Twins {
     for (const [i, lookup] of b.entries()) this.#holdToFirstEnd(i, lookup);
   }
 
-  /** Flows, ages and workers; the sums are compared already. */
-  #compareStats(
-    a: ClassStats | undefined,
-    b: ClassStats | undefined,
+  #compareFlows(
+    a: readonly FlowStats[],
+    b: readonly FlowStats[],
     waiting: readonly JobEnvelope[],
   ): void {
-    if (a === undefined || b === undefined) throw new Error('a queue has no statistics');
-    const byFlow = ({ flows }: ClassStats): unknown =>
+    const byName = (flows: readonly FlowStats[]): unknown =>
       new Map(flows.map(({ priority, tenant, ...rest }) => [`${tenant}/${priority}`, rest]));
-    expect(byFlow(b)).toEqual(byFlow(a));
-    for (const { priority, takenRows, tenant, ...flow } of a.flows) {
+    expect(byName(b)).toEqual(byName(a));
+    for (const { priority, takenRows, tenant, ...flow } of a) {
       const ofFlow = (job: JobEnvelope): boolean =>
         job.tenant === tenant && job.priority === priority;
       expect(flow.waiting).toBe(waiting.filter(ofFlow).length);
       const everTaken = this.#jobs.filter((job, i) => ofFlow(job) && this.#everTaken.has(i));
       expect(takenRows).toBe(everTaken.reduce((sum, job) => sum + job.rows, 0));
     }
+  }
+
+  /** Ages, tenants and workers; the sums are compared already. */
+  #compareStats(
+    a: ClassStats | undefined,
+    b: ClassStats | undefined,
+    waiting: readonly JobEnvelope[],
+  ): void {
+    if (a === undefined || b === undefined) throw new Error('a queue has no statistics');
+    const tenantsWaiting = new Set(waiting.map(({ tenant }) => tenant)).size;
+    expect([a.tenantsWaiting, b.tenantsWaiting]).toEqual([tenantsWaiting, tenantsWaiting]);
     expect(b.workers).toBe(a.workers);
     expect(b.rowWorkMs === null).toBe(a.rowWorkMs === null);
     expect((b.rowWorkMs ?? 1) / (a.rowWorkMs ?? 1)).toBeCloseTo(1, 9);

@@ -309,30 +309,3 @@ end
 C('HSET', P..'x:stat', 'work', workers / speed)
 return 0
 `;
-
-/**
- * ->   {waiting, active, waiting bytes, outcome bytes, waiting rows, rows that arrived, live workers, ms of a worker
- *       that a row takes | null, us since the oldest waiting job of high, of normal and of low priority arrived,
- *       {flow, jobs that wait, ...}, {flow, rows taken, ...}}
- */
-export const statsScript = `${prelude}
-readStat({'bytes', 'resbytes', 'rows', 'arrived'})
-local waiting, ages = {}, {}
--- In order of arrival: the first flow of a priority has the oldest of its jobs.
-for _, flow in ipairs(C('ZRANGE', P..'x:heads', 0, -1)) do
-  local priority = string.match(flow, '[^/]*$')
-  if not ages[priority] then
-    local oldest = C('ZRANGE', P..'x:q:'..flow, 0, 0)[1]
-    ages[priority] = nowUs - tonumber(oldest and C('HGET', P..oldest, 'xe') or nowUs)
-  end
-  waiting[#waiting + 1] = flow
-  waiting[#waiting + 1] = C('ZCARD', P..'x:q:'..flow)
-end
-local workers = 0
-for _, offer in ipairs(C('HVALS', P..'x:serve')) do
-  if cmsgpack.unpack(offer).till > nowMs then workers = workers + 1 end
-end
-return {C('ZCARD', P..'prioritized'), C('LLEN', P..'active'), stat('bytes'), stat('resbytes'), stat('rows'),
-  stat('arrived'), workers, C('HGET', P..'x:stat', 'work'), ages.high or 0, ages.normal or 0, ages.low or 0,
-  waiting, C('HGETALL', P..'x:taken')}
-`;

@@ -147,14 +147,14 @@ export function classStatsOf(cls: ClassId, reply: Reply): ClassStats {
     oldestAgeMsByPriority: { high, normal, low },
     workers,
     rowWorkMs: work === null ? null : Number(asBytes(work)),
-    flows: flowStatsOf(numbersOf(parts[11]), numbersOf(parts[12])),
+    tenantsWaiting: asInteger(parts[11]),
   };
 }
 
-function flowStatsOf(
-  waiting: ReadonlyMap<string, number>,
-  takenRows: ReadonlyMap<string, number>,
-): readonly FlowStats[] {
+/** What the flows script says of a class. */
+export function flowStatsOf(reply: Reply | undefined): readonly FlowStats[] {
+  const [waiting, takenRows] = asList(reply).map(numbersOf);
+  if (waiting === undefined || takenRows === undefined) return [];
   return [...new Set([...waiting.keys(), ...takenRows.keys()])].map((flow) => ({
     ...flowOf(flow),
     waiting: waiting.get(flow) ?? 0,
@@ -163,7 +163,7 @@ function flowStatsOf(
 }
 
 /** A list of names, each with the number that follows it. */
-function numbersOf(reply: Reply | undefined): ReadonlyMap<string, number> {
+function numbersOf(reply: Reply): ReadonlyMap<string, number> {
   const list = asList(reply);
   const numbers = new Map<string, number>();
   for (let i = 0; i < list.length; i += 2) {

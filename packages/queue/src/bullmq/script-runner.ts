@@ -1,4 +1,4 @@
-/** Runs the scripts of lua-gateway.ts and lua-worker.ts by their hash, with replies as bytes. */
+/** Runs the scripts of the lua files beside it by their hash, with replies as bytes. */
 import { createHash } from 'node:crypto';
 import type { ClassId } from '@inferry/contracts';
 import { invariant } from '@inferry/runtime';
@@ -10,13 +10,13 @@ import {
   findScript,
   quoteScript,
 } from './lua-gateway.ts';
+import { flowsScript, statsScript } from './lua-stats.ts';
 import {
   claimScript,
   giveBackScript,
   offerScript,
   renewScript,
   settleScript,
-  statsScript,
   sweepScript,
 } from './lua-worker.ts';
 
@@ -37,6 +37,7 @@ export const scripts = {
   cancel: cancelScript,
   erase: eraseScript,
   stats: statsScript,
+  flows: flowsScript,
 } as const;
 
 type ScriptName = keyof typeof scripts;

@@ -5,6 +5,7 @@ import type {
   Claimed,
   ClaimRequest,
   ClassStats,
+  FlowStats,
   JobQueue,
   Settled,
   Settlement,
@@ -13,7 +14,7 @@ import type {
 import { encodeOutcome } from '../record.ts';
 import { checkProfile } from '../rules.ts';
 import { asBuffer, type QueueContext } from './queue-context.ts';
-import { claimOf, classStatsOf, jobIds, sweptJobs } from './replies.ts';
+import { claimOf, classStatsOf, flowStatsOf, jobIds, sweptJobs } from './replies.ts';
 import { asInteger, asList } from './script-runner.ts';
 import type { WorkSignal } from './work-signal.ts';
 
@@ -27,7 +28,7 @@ export function workerSide(
   work: WorkSignal,
 ): Pick<
   JobQueue,
-  'claim' | 'awaitWork' | 'renew' | 'offer' | 'settle' | 'giveBack' | 'sweep' | 'stats'
+  'claim' | 'awaitWork' | 'renew' | 'offer' | 'settle' | 'giveBack' | 'sweep' | 'stats' | 'flows'
 > {
   const { options, names, run, changed } = context;
   let fences = 0;
@@ -182,6 +183,11 @@ export function workerSide(
     async stats(classes: readonly ClassId[]): Promise<readonly ClassStats[]> {
       const replies = await Promise.all(classes.map((cls) => run('stats', cls, [])));
       return classes.map((cls, i) => classStatsOf(cls, replies[i] ?? null));
+    },
+
+    async flows(classes: readonly ClassId[]): Promise<readonly (readonly FlowStats[])[]> {
+      const replies = await Promise.all(classes.map((cls) => run('flows', cls, [])));
+      return replies.map(flowStatsOf);
     },
   };
 }

@@ -19,6 +19,7 @@ import type {
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
+  FlowStats,
   JobOutline,
   Settled,
   Settlement,
@@ -102,13 +103,8 @@ export class ClassQueue {
     const { ahead, estimate } = admitted.value;
     this.#lastSeq += 1;
     const place = this.#line.arrive(job, terms.weight, nowMs);
-    const added = newJob(job, payload, {
-      seq: this.#lastSeq,
-      nowMs,
-      place,
-      estimate,
-      budget: terms.budget,
-    });
+    const arrival = { seq: this.#lastSeq, nowMs, place, estimate, budget: terms.budget };
+    const added = newJob(job, payload, arrival);
     this.#live.set(job.id, added);
     this.#line.add(added);
     this.#arrivals.note(nowMs, job.rows);
@@ -204,10 +200,8 @@ export class ClassQueue {
     }
     this.#servers.claimed(workerId, request.freeInMs, rows);
     if (claims.length + endedLate > 0) {
-      this.#changed(
-        'claim',
-        claims.map(({ job }) => job.id),
-      );
+      const taken = claims.map(({ job }) => job.id);
+      this.#changed('claim', taken);
     }
     return { ...this.#outlook(workerId), claims, rowsWaiting: 0, suspectAhead };
   }
@@ -302,6 +296,10 @@ export class ClassQueue {
       active: this.#live.size - this.#line.jobs,
       nowMs: this.#nowMs(),
     });
+  }
+
+  flows(): readonly FlowStats[] {
+    return this.#line.flows;
   }
 
   // ---- transitions ----------------------------------------------------------------------------------

@@ -12,11 +12,8 @@ interface ClassState extends Pick<ClassView, 'arrivals' | 'line' | 'servers'> {
 
 export function classStatsOf(cls: ClassId, state: ClassState): ClassStats {
   const { active, arrivals, line, nowMs, outcomes, servers } = state;
-  const { flows } = line;
   const ageMs = (priority: Priority): number =>
-    flows
-      .filter((flow) => flow.priority === priority)
-      .reduce((most, { oldest }) => Math.max(most, nowMs - (oldest?.enqueuedAtMs ?? nowMs)), 0);
+    nowMs - (line.oldestOf(priority)?.enqueuedAtMs ?? nowMs);
   const oldestAgeMsByPriority = { high: ageMs('high'), normal: ageMs('normal'), low: ageMs('low') };
   return {
     class: cls,
@@ -30,8 +27,6 @@ export function classStatsOf(cls: ClassId, state: ClassState): ClassStats {
     oldestAgeMsByPriority,
     workers: servers.count,
     rowWorkMs: servers.rowWorkMs,
-    flows: flows.map(({ priority, takenRows, tenant, waiting }) => {
-      return { tenant, priority, waiting, takenRows };
-    }),
+    tenantsWaiting: line.tenants,
   };
 }

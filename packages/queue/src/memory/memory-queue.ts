@@ -23,6 +23,7 @@ import type {
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
+  FlowStats,
   JobOutline,
   JobQueue,
   Lookup,
@@ -200,6 +201,10 @@ class MemoryQueue implements JobQueue {
 
   stats(classes: readonly ClassId[]): Promise<readonly ClassStats[]> {
     return Promise.resolve(classes.map((cls) => this.#class(cls).stats()));
+  }
+
+  flows(classes: readonly ClassId[]): Promise<readonly (readonly FlowStats[])[]> {
+    return Promise.resolve(classes.map((cls) => this.#class(cls).flows()));
   }
 
   // ---- registry -----------------------------------------------------------------------------------

@@ -87,13 +87,26 @@ export class WaitLine {
     return this.#byAge.first;
   }
 
+  /** The oldest of a priority. */
+  oldestOf(priority: Priority): Job | undefined {
+    const oldest = [...this.#flows.values()].flatMap((flow) =>
+      flow.priority === priority ? (flow.waiting.first ?? []) : [],
+    );
+    return oldest.toSorted(byArrival)[0];
+  }
+
   /** Flows of which jobs wait or were taken. */
-  get flows(): readonly (FlowStats & { readonly oldest: Job | undefined })[] {
+  get flows(): readonly FlowStats[] {
     return [...this.#flows.values()]
       .map(({ priority, takenRows, tenant, waiting }) => {
-        return { tenant, priority, waiting: waiting.length, takenRows, oldest: waiting.first };
+        return { tenant, priority, waiting: waiting.length, takenRows };
       })
-      .filter((flow) => flow.waiting > 0 || flow.takenRows > 0);
+      .filter(({ takenRows, waiting }) => waiting > 0 || takenRows > 0);
+  }
+
+  /** Tenants with jobs waiting. */
+  get tenants(): number {
+    return this.#jobsOfTenant.size;
   }
 
   jobsOf(tenant: string): number {
