@@ -3,7 +3,7 @@ import type { Dashboard, Panel } from '@grafana/grafana-foundation-sdk/dashboard
 import type { MayBeEmpty } from '../files.ts';
 
 /** What one query returned. */
-export interface PanelValue {
+interface PanelValue {
   /** How many series. */
   readonly series: number;
   /** One of them: `{label="value"} = number`. */
