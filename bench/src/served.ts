@@ -31,6 +31,8 @@ export interface Served {
   readonly workerPids: readonly number[];
   /** All processes descend from these: Redis, and the supervisor of each role. */
   readonly roots: readonly number[];
+  /** Starts another command on the same repository and queue; it ends with the others. */
+  readonly start: (argv: readonly string[]) => AppProcess;
   readonly close: () => Promise<void>;
 }
 
@@ -61,18 +63,18 @@ export async function serve(
     await rm(repository, { recursive: true, force: true });
     unregister();
   };
-  const start = (role: string): Promise<Ready> => {
-    const process = startProcess([role, '--models', repository], {
+  const start: Served['start'] = ([command = '', ...flags]) => {
+    const process = startProcess([command, '--models', repository, ...flags], {
       env: { REDIS_URL: redis.url, PORT: '0', METRICS_PORT: '0', ...env },
       ...(checkout === undefined ? {} : { checkout }),
     });
     started.push(process);
-    return readyOf(process);
+    return process;
   };
   try {
     const [gateway, ...ready] = await Promise.all([
-      start('gateway'),
-      ...Array.from({ length: workers }, () => start('worker')),
+      readyOf(start(['gateway'])),
+      ...Array.from({ length: workers }, () => readyOf(start(['worker']))),
     ]);
     const workerPids = ready.map(({ pid }) => pid);
     return {
@@ -81,6 +83,7 @@ export async function serve(
       pids: { gateway: gateway.pid, worker: workerPids[0] ?? 0, redis: redis.pid },
       workerPids,
       roots: [redis.pid, ...started.map(({ pid }) => pid)],
+      start,
       close,
     };
   } catch (cause) {
