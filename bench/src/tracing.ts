@@ -1,0 +1,122 @@
+/**
+ * What tracing costs: CPU time of gateway and worker for one request to a model that does nothing, with tracing
+ * off, on for one request in a hundred, and on for all. The systems take turns; a collector that throws
+ * everything away runs in this process.
+ *
+ *     npm run bench:tracing -- [--requests 3000] [--rounds 7] [--connections 16] [--against checkout] [--json]
+ *
+ * `against` is another checkout of this repository, with tracing off or without any: it takes turns too.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { parseArgs } from 'node:util';
+import autocannon from 'autocannon';
+import { cpuMs } from './process-cpu.ts';
+import { serve, type Served } from './served.ts';
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '3000' },
+    rounds: { type: 'string', default: '7' },
+    connections: { type: 'string', default: '16' },
+    against: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const model = {
+  name: 'noop',
+  yaml: `backend: simulated
+max_batch_size: 32
+inputs: [{name: x, dtype: FP32, shape: [-1, 4]}]
+outputs: [{name: y, dtype: FP32, shape: [-1, 4]}]
+simulated: {run_ms: 0}
+`,
+};
+const tensors = { inputs: [{ name: 'x', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4] }] };
+
+interface Side {
+  readonly name: string;
+  readonly served: Served;
+  readonly samples: { readonly gateway: number; readonly worker: number }[];
+}
+
+const collector = createServer((request, response) => {
+  request.resume().on('end', () => response.writeHead(200).end());
+});
+await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+const { port } = collector.address() as AddressInfo;
+const traced = (ratio: string) => ({
+  OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+  OTEL_TRACES_SAMPLER_ARG: ratio,
+});
+const sides: Side[] = [];
+const add = async (
+  name: string,
+  env: Record<string, string> = {},
+  checkout?: string,
+): Promise<void> => {
+  const threads = { INFERRY_PREPARATION_THREADS: '1' };
+  const served = await serve(model, { env: { ...threads, ...env }, checkout });
+  sides.push({ name, served, samples: [] });
+};
+try {
+  if (values.against !== undefined) await add('other', {}, values.against);
+  await add('off');
+  await add('1 %', traced('0.01'));
+  await add('all', traced('1'));
+  // Code that has not run often is still being compiled.
+  for (let i = 0; i < 2; i += 1) for (const side of sides) await load(side);
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    for (const side of sides) {
+      const { gateway, worker } = side.served.pids;
+      const before = [cpuMs(gateway), cpuMs(worker)] as const;
+      const done = await load(side);
+      const perRequestUs = (after: number, at: number): number => ((after - at) * 1_000) / done;
+      side.samples.push({
+        gateway: perRequestUs(cpuMs(gateway), before[0]),
+        worker: perRequestUs(cpuMs(worker), before[1]),
+      });
+    }
+  }
+} finally {
+  await Promise.all(sides.map(({ served }) => served.close()));
+  collector.closeAllConnections();
+  collector.close();
+}
+const [first] = sides;
+const lines = sides.map(({ name, samples }) => {
+  const sums = samples.map(({ gateway, worker }) => gateway + worker);
+  // Round by round against the first side: what slows the machine down slows down both.
+  const ratios = sums.map((sum, i) => {
+    const { gateway = Number.NaN, worker = Number.NaN } = first?.samples[i] ?? {};
+    return sum / (gateway + worker);
+  });
+  return {
+    tracing: name,
+    gateway_us: Math.round(median(samples.map(({ gateway }) => gateway))),
+    worker_us: Math.round(median(samples.map(({ worker }) => worker))),
+    both_us_least: Math.round(Math.min(...sums)),
+    ratio: Number(median(ratios).toFixed(3)),
+    ratio_from_to: `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
+  };
+});
+if (values.json) for (const line of lines) console.log(JSON.stringify(line));
+else console.table(lines);
+
+/** Requests that were answered with 200; throws where one was not. */
+async function load({ name, served }: Side): Promise<number> {
+  const result = await autocannon({
+    url: `${served.url}/v2/models/${model.name}/infer`,
+    connections: Number(values.connections),
+    amount: Number(values.requests),
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(tensors),
+  });
+  if (result.non2xx + result.errors > 0) throw new Error(`${name}: requests failed`);
+  return result['2xx'];
+}
+
+function median(list: readonly number[]): number {
+  return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
+}
