@@ -104,10 +104,11 @@ spec:
         {{- with $root.Values.tracing.endpoint }}
         - { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
         - { name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio }
-        - { name: OTEL_TRACES_SAMPLER_ARG, value: {{ $root.Values.tracing.samplerRatio | quote }} }
+        - { name: OTEL_TRACES_SAMPLER_ARG, value: {{ $root.Values.tracing.samplerRatio | toJson | quote }} }
         {{- end }}
         {{- range $name, $value := $root.Values.settings }}
-        - { name: {{ $name }}, value: {{ $value | quote }} }
+        {{- /* As JSON: a large number printed as it is would be 8.64e+07. */}}
+        - { name: {{ $name }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }} }
         {{- end }}
         {{- with $pod.extraEnv }}
         {{- toYaml . | nindent 8 }}

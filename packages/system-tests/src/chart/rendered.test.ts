@@ -8,6 +8,7 @@ import { repositoryPath } from '@inferry/testkit';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { chartCopies } from '../../../../scripts/copy-into-chart.mjs';
+import { parseConfig } from '../../../../apps/cli/src/config.ts';
 import {
   cases as caseNames,
   chartDigest,
@@ -199,6 +200,19 @@ test('every variable that the chart sets is a setting of the processes', () => {
   for (const { where, container } of cases.flatMap(roles)) {
     const own = (container.env ?? []).map(({ name }) => name);
     expect(own, where).toHaveLength(new Set(own).size);
+  }
+});
+
+test('the processes take the variables that the chart gives them', () => {
+  for (const { where, template, container } of cases.flatMap(roles)) {
+    const role = template.metadata.labels['app.kubernetes.io/component'];
+    expect(['gateway', 'worker'], where).toContain(role);
+    // What comes from a Secret, or from a limit of the pod.
+    const elsewhere = { REDIS_URL: 'redis://redis:6379', INFERRY_CONCURRENT_RUNS: '2' };
+    const given = (container.env ?? []).map(({ name, value = '' }) => [name, value]);
+    const env = { ...Object.fromEntries(given), ...elsewhere } as Record<string, string>;
+    const parsed = parseConfig(role as 'gateway' | 'worker', { env, flags: new Map() });
+    expect(parsed, where).toMatchObject({ ok: true, value: { host: '0.0.0.0' } });
   }
 });
 
