@@ -14,7 +14,7 @@ export interface QueueDemand {
 }
 
 /** Which of the two numbers decided, or which bound. */
-export type Reason = 'backlog' | 'load' | 'idle' | 'min' | 'max';
+type Reason = 'backlog' | 'load' | 'idle' | 'min' | 'max';
 
 export interface Advice {
   readonly workers: number;

@@ -1,7 +1,10 @@
 import { err, ok } from '@inferry/runtime';
 import { expect, test } from 'vitest';
 import type { HttpPort, HttpRequest } from '../bench/http.ts';
-import { backlogSeries, loadSeries, readPrometheus } from './read-prometheus.ts';
+import { readPrometheus } from './read-prometheus.ts';
+
+const backlogSeries = 'queue:inferry_queue_backlog_work_seconds:max';
+const loadSeries = 'queue:inferry_offered_load_workers:rate2m';
 
 const url = new URL('http://prom:9090/base/');
 const everything = { classes: null, only: null };

@@ -5,8 +5,8 @@ import type { HttpPort } from '../bench/http.ts';
 import type { QueueDemand } from './advice.ts';
 
 /** As infra/prometheus/rules/inferry.yml records them. */
-export const backlogSeries = 'queue:inferry_queue_backlog_work_seconds:max';
-export const loadSeries = 'queue:inferry_offered_load_workers:rate2m';
+const backlogSeries = 'queue:inferry_queue_backlog_work_seconds:max';
+const loadSeries = 'queue:inferry_offered_load_workers:rate2m';
 
 const answerMsMax = 10_000;
 

@@ -23,7 +23,7 @@ export interface Look {
 }
 
 /** Why the target is what it is. `full`: those that drain have to end first. */
-export type Cause = 'wanted' | 'step' | 'full' | 'stabilization' | 'cooldown' | 'steady';
+type Cause = 'wanted' | 'step' | 'full' | 'stabilization' | 'cooldown' | 'steady';
 
 export interface Decision {
   /** Workers to have, without those that drain. */
