@@ -23,6 +23,10 @@ describe.each(commands)('help of $name', (command) => {
     for (const option of command.options) expect(text).toContain(`--${option.flag}`);
   });
 
+  test('tells how to trace, where the command is a role', () => {
+    expect(text.includes('OTEL_EXPORTER_OTLP_ENDPOINT=URL')).toBe(command.role !== null);
+  });
+
   test('has an example and fits a terminal', () => {
     expect(text).toMatch(/Examples:\n {2}(?:\S+=\S+ )*inferry /u);
     const description = text.slice(0, text.indexOf('Examples:'));
