@@ -71,6 +71,8 @@ async function untilData(expressions: ReadonlyMap<string, string>): Promise<Map<
   return found;
 }
 
+const steady = 'min(time() - process_start_time_seconds) > 75';
+
 test('every recording rule has a series', async () => {
   const rules = shippedRules().recording.map(({ record, labels = {} }): [string, string] => {
     const matchers = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
@@ -91,7 +93,18 @@ test('every query of every panel returns data, but those that may be empty', asy
     if (!found.has(key)) found.set(key, [...(await prometheus.query(expression))]);
   }
   const file = process.env['INFERRY_PANEL_VALUES'];
-  if (file !== undefined) await writeFile(file, `${JSON.stringify(values(found), null, 2)}\n`);
+  if (file === undefined) return;
+  // For the page, as they are once traffic has gone on for longer than the rates look back.
+  await waitFor(async () => (await prometheus.query(steady)).length > 0, {
+    timeoutMs: 90_000,
+    everyMs: 1_000,
+    what: 'a steady state',
+  });
+  for (const { key, expression } of wanted) {
+    const samples = await prometheus.query(expression);
+    if (hasData(samples)) found.set(key, [...samples]);
+  }
+  await writeFile(file, `${JSON.stringify(values(found), null, 2)}\n`);
 });
 
 test('every rule is evaluated, and no alert fires but the watchdog', async () => {

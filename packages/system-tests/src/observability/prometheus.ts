@@ -20,7 +20,7 @@ export interface Sample {
 }
 
 /** A rule as Prometheus tells it after it was evaluated. */
-export interface RuleStatus {
+interface RuleStatus {
   readonly name: string;
   readonly type: 'recording' | 'alerting';
   readonly labels: Readonly<Record<string, string>>;
