@@ -22,6 +22,7 @@ export type MovedBy =
   | 'load_failure'
   | 'forced_exit'
   | 'late_answer'
+  | 'clock_step'
   | 'padding'
   | 'gpu';
 

@@ -119,7 +119,7 @@ export const processCatalogue = {
     labels: { stage: ['fetch', 'publish'] },
     buckets: [],
     roles: worker,
-    movedBy: 'traffic',
+    movedBy: 'clock_step',
   },
   gpuMemoryUsed: {
     name: 'gpu_memory_used_bytes',

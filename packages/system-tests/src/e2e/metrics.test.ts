@@ -2,17 +2,29 @@
  * Every metric of the catalogue moves, in every role that exports it: each is seen to change by what the
  * catalogue says moves it. The last test holds the sum of the others to the catalogue.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { catalogueList, type MetricRole, type MovedBy, parseExposition } from '@inferry/telemetry';
-import { freePort, startProcess, waitFor } from '@inferry/testkit';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { systemClock } from '@inferry/runtime';
+import {
+  catalogueList,
+  createLogger,
+  createMetrics,
+  type MetricRole,
+  parseExposition,
+  startGpuMetrics,
+  startMetricsServer,
+} from '@inferry/telemetry';
+import { freePort, repositoryPath, startProcess, waitFor } from '@inferry/testkit';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
+import { complaints, exposition, hasMoved, movedBy, type Samples, scrape } from './scrape.ts';
 import {
   type Answer,
   call,
   demoModels,
   fixtureModels,
+  metricSum,
   postJson,
   type RunningRole,
   System,
@@ -21,8 +33,11 @@ import {
 const leaseMs = 1_500;
 const slowMs = 400;
 
-type Samples = ReadonlyMap<string, number>;
 const nothing: Samples = new Map();
+
+const sentiment = repositoryPath('packages/testkit/fixtures/pipelines/sentiment');
+/** Most series of a process with four models; rendering 5,000 blocks its main thread for 26 ms. */
+const seriesMax = { gateway: 2_000, worker: 2_500 };
 
 /** `<role> <name>` of what was seen to move. */
 const shown = new Set<string>();
@@ -39,23 +54,17 @@ afterAll(async () => {
   for (const directory of directories) await rm(directory, { recursive: true });
 });
 
-async function scrape(metricsUrl: string): Promise<Samples> {
-  const response = await fetch(`${metricsUrl}/metrics`);
-  expect(response.status).toBe(200);
-  return parseExposition(await response.text());
+async function temporaryFolder(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-metrics-'));
+  directories.push(directory);
+  return directory;
 }
 
-/** A series of the metric has another value than before; one that was not there counts as 0. */
-function hasMoved(name: string, before: Samples, after: Samples): boolean {
-  const series = new RegExp(`^${name}(?:_bucket|_sum|_count)?(?:\\{|$)`, 'u');
-  return [...after].some(([key, value]) => series.test(key) && value !== (before.get(key) ?? 0));
-}
-
-/** Names of the metrics of the role that the event moves. */
-function movedBy(event: MovedBy, role: MetricRole): readonly string[] {
-  return catalogueList()
-    .filter((spec) => spec.movedBy === event && spec.roles.includes(role))
-    .map(({ fullName }) => fullName);
+/** A repository with a model of texts, which are padded. */
+async function textModels(): Promise<string> {
+  const directory = await temporaryFolder();
+  await cp(sentiment, join(directory, 'sentiment'), { recursive: true });
+  return directory;
 }
 
 /** Scrapes until each of the metrics has been seen to differ from `before`. */
@@ -87,9 +96,10 @@ async function slowModels(): Promise<string> {
   return directory;
 }
 
+const one = { inputs: [{ name: 'x', shape: [1, 1], datatype: 'FP32', data: [1] }] };
+
 function submitSlow(gateway: RunningRole, headers: Record<string, string> = {}): Promise<Answer> {
-  const inputs = [{ name: 'x', shape: [1, 1], datatype: 'FP32', data: [1] }];
-  return postJson(`${gateway.url}/v1/models/slow/jobs`, { input: { inputs } }, headers);
+  return postJson(`${gateway.url}/v1/models/slow/jobs`, { input: one }, headers);
 }
 
 async function queueSlow(gateway: RunningRole, jobs: number): Promise<readonly string[]> {
@@ -113,8 +123,8 @@ function killForGood(worker: RunningRole): void {
   process.kill(worker.childPid, 'SIGKILL');
 }
 
-test('start, idle, traffic', async () => {
-  const models = await joinRepositories([demoModels, await slowModels()]);
+test('start, idle, traffic, padding: four models, one of texts', async () => {
+  const models = await joinRepositories([demoModels, await slowModels(), await textModels()]);
   directories.push(models);
   const [gateway, worker] = await Promise.all([
     system.start('gateway', models),
@@ -141,6 +151,112 @@ test('start, idle, traffic', async () => {
   );
   expect((await Promise.all(held)).map(({ status }) => status)).toEqual(Array(6).fill(200));
   expect((await canceled).body['status']).toBe('canceled');
+
+  // Shorter than the length that it is padded to.
+  const text = { input: { text: 'good' } };
+  const wait = { prefer: 'wait=20' };
+  const padded = await postJson(`${gateway.url}/v1/models/sentiment/jobs`, text, wait);
+  expect(padded.body['status']).toBe('succeeded');
+  await expectToMove('worker', worker.metricsUrl, movedBy('padding', 'worker'), before[1]?.samples);
+  for (const kind of ['useful', 'padding']) {
+    const labels = { model: 'sentiment', kind };
+    const elements = await metricSum([worker], 'inferry_batch_elements_total', labels);
+    expect(elements, kind).toBeGreaterThan(0);
+  }
+
+  for (const { role, url } of roles) {
+    const text = await exposition(url);
+    expect(complaints(text), role).toEqual([]);
+    expect(parseExposition(text).size, role).toBeLessThan(seriesMax[role]);
+  }
+});
+
+test('late_answer: a worker stops for longer than the budget of a request that it was to answer', async () => {
+  const budgetMs = 500;
+  const admission = `{mode: target, budget_ms: ${budgetMs}}`;
+  const models = await writeSimulatedModel('slow', { run_ms: 50 }, { admission });
+  directories.push(models);
+  const [gateway, worker] = await Promise.all([
+    system.start('gateway', models),
+    system.start('worker', models),
+  ]);
+  const before = await scrape(worker.metricsUrl);
+  process.kill(worker.childPid, 'SIGSTOP');
+  const answer = submitSlow(gateway, { prefer: 'wait=20' });
+  const age = 'inferry_queue_oldest_job_age_seconds{queue="slow@1",priority="normal"}';
+  await waitFor(async () => ((await scrape(gateway.metricsUrl)).get(age) ?? 0) > budgetMs / 1_000, {
+    what: 'the budget to be over',
+  });
+  process.kill(worker.childPid, 'SIGCONT');
+  expect((await answer).body['status']).toBe('succeeded');
+  await expectToMove('worker', worker.metricsUrl, movedBy('late_answer', 'worker'), before);
+});
+
+test('clock_step: the clock of a worker is suddenly ahead of that of the queue', async () => {
+  const step = [
+    'const now = performance.now.bind(performance);',
+    'let ahead = 0;',
+    'performance.now = () => now() + ahead;',
+    'process.on("SIGUSR2", () => { ahead += 250; });',
+  ].join('');
+  const importing = `--import=data:text/javascript,${encodeURIComponent(step)}`;
+  const stepping = await System.open({}, { NODE_OPTIONS: importing });
+  try {
+    const gateway = await stepping.start('gateway', demoModels);
+    const worker = await stepping.start('worker', demoModels, ['--only', 'iris']);
+    const input = { sepal_length: 5, sepal_width: 3, petal_length: 1, petal_width: 0.2 };
+    const submit = (): Promise<Answer> =>
+      postJson(`${gateway.url}/v1/models/iris/jobs`, { input }, { prefer: 'wait=20' });
+    const names = movedBy('clock_step', 'worker');
+    const before = await scrape(worker.metricsUrl);
+    // Until then the best estimate of the offset is an old one: the next claim is not the quickest of all.
+    for (let i = 0; i < 20; i += 1) await submit();
+    await waitFor(async () => {
+      process.kill(worker.childPid, 'SIGUSR2');
+      await submit();
+      const now = await scrape(worker.metricsUrl);
+      return names.every((name) => hasMoved(name, before, now));
+    });
+    await expectToMove('worker', worker.metricsUrl, names, before);
+  } finally {
+    await stepping.stop();
+  }
+});
+
+test('gpu: a worker on a GPU asks nvidia-smi for it, and tells what it answers', async () => {
+  const folder = await temporaryFolder();
+  const asked = join(folder, 'asked');
+  const script = `#!/bin/sh\necho "$@" >> ${asked}\necho '4096, 81559, 55'\n`;
+  await writeFile(join(folder, 'nvidia-smi'), script);
+  await chmod(join(folder, 'nvidia-smi'), 0o755);
+  const path = process.env['PATH'] ?? '';
+  process.env['PATH'] = `${folder}${delimiter}${path}`;
+  const build = { version: '0', revision: '', onnxruntime: 'none' };
+  const metrics = createMetrics('worker', build);
+  const logger = createLogger({ role: 'worker', level: 'silent' });
+  const health = { livez: () => true, readyz: () => ({ ready: true }) };
+  const server = await startMetricsServer({ host: '127.0.0.1', port: 0, metrics, health });
+  const stopAsking = startGpuMetrics({ clock: systemClock, logger, metrics, gpu: '0' });
+  try {
+    const metricsUrl = `http://127.0.0.1:${server.port}`;
+    await expectToMove('worker', metricsUrl, movedBy('gpu', 'worker'));
+    expect(complaints(await exposition(metricsUrl))).toEqual([]);
+    // Where there is no GPU its model does not load; until it knows, it is a worker like any other.
+    const models = await temporaryFolder();
+    await cp(join(fixtureModels, 'identity_fp32'), join(models, 'identity_fp32'), {
+      recursive: true,
+    });
+    await writeFile(join(models, 'identity_fp32/model.yaml'), 'instances: [{ kind: cuda }]\n');
+    await using worker = startProcess(['worker', '--models', models, '--device', 'cuda:1'], {
+      env: { REDIS_URL: system.redis.url, METRICS_PORT: '0', INFERRY_SUPERVISE: '0' },
+    });
+    await waitFor(async () => (await readFile(asked, 'utf8')).trim().endsWith('-i 1'));
+    await worker.stop();
+  } finally {
+    stopAsking();
+    await server.close();
+    process.env['PATH'] = path;
+  }
 });
 
 test('refusal: a queue of one job is asked to take a second', async () => {
