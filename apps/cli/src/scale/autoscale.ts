@@ -30,6 +30,7 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
     return unusableExitCode;
   }
   warnOfCores(options, models.value.models, logger);
+  warnOfBudgets(options, models.value.models, logger);
   const { redisPrefix: prefix, redisUrl: url } = worker;
   invariant(url !== null, 'a worker has a Redis');
   const queue = createBullmqQueue({ url, prefix, clock, processId });
@@ -55,5 +56,19 @@ function warnOfCores(
   logger.warn(
     { max: policy.max, cores },
     'more workers than cores: on a CPU they share the cores, and get slower instead of more',
+  );
+}
+
+/** Admission by target refuses while no worker lives, and what is refused waits nowhere. */
+function warnOfBudgets(
+  { policy }: AutoscaleOptions,
+  models: readonly ModelManifest[],
+  logger: Logger,
+): void {
+  const refusing = models.filter(({ admission }) => admission.mode === 'target');
+  if (policy.min > 0 || refusing.length === 0) return;
+  logger.warn(
+    { models: refusing.map(({ name, version }) => classOf(name, version)) },
+    'without a worker, held requests to models with a budget are refused, and wake none: --min 1 keeps one',
   );
 }
