@@ -126,10 +126,10 @@ test('traces are shown where there are exemplars, and only there', () => {
   expect(missing.map(({ at }) => at)).toEqual([]);
 });
 
-test('alerts, versions and starts are marked on every board', () => {
+test('alerts, versions and restarts are marked on every board', () => {
   for (const { annotations } of built) {
     const names = (annotations.list ?? []).map(({ name }) => name);
-    expect(names).toEqual(['Alerts', 'New versions', 'Starts of processes']);
+    expect(names).toEqual(['Alerts', 'New versions', 'Restarts']);
   }
 });
 

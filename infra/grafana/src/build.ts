@@ -135,10 +135,10 @@ const annotations: readonly Annotation[] = [
     text: '{{revision}}',
   },
   {
-    name: 'Starts of processes',
+    name: 'Restarts',
     expr: 'changes(process_start_time_seconds[1m]) > 0 and on (instance) inferry_build_info',
     color: 'purple',
-    title: 'Started',
+    title: 'Restarted',
     text: '{{instance}}',
   },
 ];

@@ -173,7 +173,7 @@ export const queue: BoardSpec = {
           id: 15,
           title: "Little's law",
           tells:
-            'Jobs that wait by the gauge, and by the rate of claims times the mean wait. In a steady state the two lines are one: otherwise a metric lies.',
+            'Jobs that wait by the gauge, and by the rate of claims times the mean wait. While the depth is level the two lines are one, otherwise a metric lies; while it grows or falls, or jobs leave unclaimed, they part.',
           view: 'lines',
           unit: 'short',
           width: 8,
