@@ -2,7 +2,7 @@
  * Fairness: does a tenant that floods a model hurt one that asks a little? Both have a budget: the model refuses
  * what would be late. The tenants must be known to the gateway: INFERRY_TENANTS=quiet,noisy.
  *
- *   k6 run -e MODEL=... -e QUIET_RATE=5 -e NOISY_RATE=120 -e DURATION=1m k6/fairness.js
+ *   k6 run -e MODEL=... -e QUIET_RATE=4 -e NOISY_RATE=80 -e DURATION=1m k6/fairness.js
  *
  * The flood begins after a fifth of DURATION. WITHIN_MS is how long the quiet tenant can wait.
  */
@@ -18,11 +18,11 @@ import {
 } from './lib/load.js';
 import { summarize } from './lib/summary.js';
 
-const quietRate = number('QUIET_RATE', 5);
-const noisyRate = number('NOISY_RATE', 120);
+const quietRate = number('QUIET_RATE', 4);
+const noisyRate = number('NOISY_RATE', 80);
 const seconds = durationS('30s');
 const calmS = Math.max(1, Math.round(seconds / 5));
-const withinMs = number('WITHIN_MS', 1_500);
+const withinMs = number('WITHIN_MS', 3_000);
 
 export const options = {
   scenarios: {

@@ -2,7 +2,7 @@
  * Shed: with two to three times the load that it can carry, is the rest refused at once, and is what was accepted
  * answered in time? The model must have a budget (`admission` in its model.yaml), told here as BUDGET_MS.
  *
- *   k6 run -e MODEL=... -e RATE=120 -e BUDGET_MS=1000 -e DURATION=30s k6/shed.js
+ *   k6 run -e MODEL=... -e RATE=80 -e BUDGET_MS=1500 -e DURATION=30s k6/shed.js
  *
  * SLACK_MS is added to the budget for the way, and for a machine that has other things to do. REFUSAL_MS is what
  * a refusal must stay below, ACCEPTED_MIN how many a second must be accepted: refusing everything is not it.
@@ -19,12 +19,12 @@ import {
 } from './lib/load.js';
 import { summarize } from './lib/summary.js';
 
-const rate = number('RATE', 120);
+const rate = number('RATE', 80);
 const seconds = durationS('30s');
-const budgetMs = number('BUDGET_MS', 1_000);
-const slackMs = number('SLACK_MS', 500);
-const refusalMs = number('REFUSAL_MS', 300);
-const acceptedMin = number('ACCEPTED_MIN', 20);
+const budgetMs = number('BUDGET_MS', 1_500);
+const slackMs = number('SLACK_MS', 1_000);
+const refusalMs = number('REFUSAL_MS', 750);
+const acceptedMin = number('ACCEPTED_MIN', 16);
 
 export const options = {
   scenarios: { overload: arrivals('overload', rate, seconds) },

@@ -54,7 +54,7 @@ export function ramp(exec, startRate, points, { tags = {} } = {}) {
 function pace(perSecond) {
   return {
     timeUnit: '1s',
-    preAllocatedVUs: Math.ceil(Math.max(10, perSecond * 2)),
+    preAllocatedVUs: Math.ceil(Math.max(10, perSecond * 3)),
     maxVUs: Math.ceil(Math.max(50, perSecond * 10)),
     gracefulStop: '60s',
   };

@@ -26,7 +26,7 @@ export function writeBuildContext(root, into) {
 }
 
 /** Docker's reading of .dockerignore: patterns from the root, the last that matches decides, `!` takes back. */
-export function ignoredBy(text) {
+function ignoredBy(text) {
   const rules = text
     .split('\n')
     .map((line) => line.trim())

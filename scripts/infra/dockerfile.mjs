@@ -12,7 +12,7 @@ const runMsMax = 10 * 60_000;
 const outputBytesMax = 64 * 1024 * 1024;
 
 /** Instructions of a Dockerfile in order, as `{ name, text }`, with continued lines joined. */
-export function parseDockerfile(text) {
+function parseDockerfile(text) {
   const joined = text
     .split('\n')
     .filter((line) => !line.trimStart().startsWith('#'))

@@ -15,7 +15,7 @@ export interface MemoryVerdict {
 }
 
 /** Fewer samples tell nothing. */
-export const samplesMin = 8;
+const samplesMin = 8;
 
 /** `samples` in order of time. Throws when there are too few. */
 export function judgeMemory(

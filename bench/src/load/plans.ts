@@ -54,13 +54,13 @@ const quick = sleeper(20, 0, 8);
 const tooSlow = sleeper(500, 0, 1);
 /** Two workers do 80 rows a second of it. */
 const middling = sleeper(100, 0, 4);
-/** Two workers do 62 rows a second of it, in batches of 260 ms. */
-const detector = sleeper(31.43, 28.57, 8);
+/** Two workers do 32 rows a second of it, in batches of 500 ms. */
+const detector = sleeper(60, 55, 8);
 const budgeted = withAdmission(
   detector,
-  'latency_target_ms: 300\nadmission: {mode: target, budget_ms: 1000}\n',
+  'latency_target_ms: 600\nadmission: {mode: target, budget_ms: 1500}\n',
 );
-const patient = withAdmission(detector, 'latency_target_ms: 300\nadmission: {mode: depth}\n');
+const patient = withAdmission(detector, 'latency_target_ms: 600\nadmission: {mode: depth}\n');
 const tenants = { INFERRY_TENANTS: 'quiet,noisy' };
 
 export const plans: Readonly<Record<string, Plan>> = {
