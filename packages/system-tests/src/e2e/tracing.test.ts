@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { freePort, startProcess } from '@inferry/testkit';
+import { freePort, startProcess, waitFor } from '@inferry/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { writeSimulatedModel } from '../simulated-model.ts';
 import { call, postJson, readiness, System } from '../system.ts';
@@ -176,11 +176,24 @@ test('the spans of gateway and worker are in the trace of the caller; a drain se
 
 test('serve without Redis traces too, and sends protocol buffers unless told otherwise', async () => {
   await using serve = startProcess(['serve', await writeSimulatedModel('echo', { run_ms: 5 })], {
-    env: { ...ports, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, ...sendsAtEndOnly },
+    env: {
+      ...ports,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      ...sendsAtEndOnly,
+      INFERRY_METRICS_FORMAT: 'openmetrics',
+    },
   });
-  const { url } = await readiness(serve, 'serve');
+  const { metricsUrl, url } = await readiness(serve, 'serve');
   const answer = await postJson(`${url}/v2/models/echo/infer`, tensors, sampled(inferTrace));
   expect(answer.status).toBe(200);
+  const exemplar = new RegExp(
+    `inferry_request_duration_seconds_bucket.* # .trace_id="${inferTrace}"`,
+    'u',
+  );
+  // The worker counts a job after its gateway was told.
+  const hasExemplar = async (): Promise<boolean> =>
+    exemplar.test(await (await fetch(`${metricsUrl}/metrics`)).text());
+  await waitFor(hasExemplar, { what: 'an exemplar' });
   await serve.stop();
   expect(receiver.bodies.map(({ type }) => type)).toEqual(['application/x-protobuf']);
   const bytes = Buffer.concat(receiver.bodies.map((body) => body.bytes));
@@ -207,7 +220,7 @@ test('a collector that is away is told once, and changes nothing else', async ()
   };
   await infer();
   await serve.waitForLine(/spans cannot be sent/u);
-  for (let i = 0; i < 20; i += 1) await infer();
+  for (let i = 0; i < 5; i += 1) await infer();
   expect((await serve.stop()).code).toBe(0);
   const warnings = serve.logs().filter(({ level }) => level === 'warn');
   expect(warnings.map(({ msg }) => msg)).toEqual(['spans cannot be sent and are dropped']);
