@@ -41,7 +41,12 @@ const k6 = tool('scripts/ensure-go-tool.mjs', 'k6');
 const sha = git('rev-parse', '--short=12', 'HEAD');
 const verdicts: { readonly name: string; readonly isWell: boolean; readonly words: string }[] = [];
 for (const name of script === 'all' ? names : [script]) {
-  const verdict = await run(name, plans[name] as Plan);
+  // One that could not be run does not keep the others from theirs.
+  const verdict = await run(name, plans[name] as Plan).catch((cause: unknown) => ({
+    name,
+    isWell: false,
+    words: `it could not be run: ${String(cause)}`,
+  }));
   verdicts.push(verdict);
   console.log(`${verdict.isWell ? 'ok    ' : 'FAILED'} ${name}: ${verdict.words}\n`);
 }

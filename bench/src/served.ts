@@ -110,6 +110,6 @@ interface Ready {
 
 /** The line by which a role says that it is ready, as what it says. */
 async function readyOf(process: AppProcess): Promise<Ready> {
-  const line = await process.waitForLine(/"msg":"ready"/u, 30_000);
+  const line = await process.waitForLine(/"msg":"ready"/u, 60_000);
   return JSON.parse(line) as Ready;
 }
