@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { freePort, startProcess, waitFor } from '@inferry/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { writeSimulatedModel } from '../simulated-model.ts';
 import { call, postJson, readiness, System } from '../system.ts';
 
@@ -103,9 +103,10 @@ test('the spans of gateway and worker are in the trace of the caller; a drain se
       ...sendsAtEndOnly,
     },
   );
+  onTestFinished(() => system.stop());
   const models = await writeSimulatedModel('echo', { run_ms: 5 });
   const gateway = await system.start('gateway', models);
-  await system.start('worker', models);
+  const worker = await system.start('worker', models);
   const headers = { prefer: 'wait=20', tracestate: 'vendor=1', ...sampled(jobTrace) };
   const jobs = `${gateway.url}/v1/models/echo/jobs`;
   const job = await postJson(jobs, { input: tensors }, headers);
@@ -120,7 +121,7 @@ test('the spans of gateway and worker are in the trace of the caller; a drain se
     expect((await postJson(infer, tensors, sent)).status).toBe(200);
   }
   expect(receiver.bodies).toEqual([]);
-  await system.stop();
+  await Promise.all([gateway.process.stop(), worker.process.stop()]);
 
   const spans = receiver.spans();
   const shown = (trace: string) =>
