@@ -6,10 +6,12 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { liveResources, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RunningRole, System } from '../system.ts';
+import { inParallel, type RunningRole, System } from '../system.ts';
 import { type PrometheusServer, type Sample, startPrometheus } from './prometheus.ts';
 import { mayBeEmpty, panelQueries, shippedRules } from './shipped.ts';
-import { startTraffic, tenantSetting, trafficModels } from './traffic.ts';
+import { standIns, startTraffic, tenantSetting, trafficModels } from './traffic.ts';
+
+const queriesAtATime = 8;
 
 let models: string;
 let system: System;
@@ -55,18 +57,18 @@ async function untilData(expressions: ReadonlyMap<string, string>): Promise<Map<
   const found = new Map<string, Sample[]>();
   await waitFor(
     async () => {
-      for (const [key, expression] of expressions) {
-        if (found.has(key)) continue;
+      const open = [...expressions].filter(([key]) => !found.has(key));
+      await inParallel(open, queriesAtATime, async ([key, expression]) => {
         const samples = await prometheus.query(expression);
         if (hasData(samples)) found.set(key, [...samples]);
-      }
+      });
       const empty = [...expressions].filter(([key]) => !found.has(key));
       if (empty.length > 0) {
         throw new Error(empty.map(([key, text]) => `${key}: ${text}`).join('\n'));
       }
       return true;
     },
-    { timeoutMs: 75_000, everyMs: 1_000, what: 'data for every expression' },
+    { timeoutMs: 90_000, everyMs: 1_000, what: 'data for every expression' },
   );
   return found;
 }
@@ -113,9 +115,17 @@ test('every rule is evaluated, and no alert fires but the watchdog', async () =>
   expect(rules.length).toBe(recording.length + alerts.length);
   expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
   const raised = rules.flatMap(({ alerts = [] }) => alerts);
-  const firing = raised.filter(({ state }) => state === 'firing').map(({ labels }) => labels);
+  const firing = raised
+    .filter(({ state }) => state === 'firing')
+    .map(({ labels }) => labels)
+    .filter((labels) => !isExplained(labels));
   expect(firing).toEqual([{ alertname: 'InferryWatchdog', severity: 'none' }]);
 });
+
+/** The traffic spends the error budget of its stand-ins on purpose; on a slow machine for long enough to be told. */
+function isExplained({ alertname, model }: Sample['labels']): boolean {
+  return alertname === 'InferryErrorBudgetBurnFast' && standIns.includes(model ?? '');
+}
 
 /** For docs/panels.md: how many series each query returned, and one of them. */
 function values(found: ReadonlyMap<string, readonly Sample[]>): Record<string, unknown> {

@@ -17,6 +17,9 @@ export const tenantSetting = 'acme:2,beta';
 const tenants = ['acme', 'beta'] as const;
 const priorities = ['high', 'normal', 'low'] as const;
 
+/** Models that refuse, fail, expire and are late. */
+export const standIns: readonly string[] = ['hasty', 'brittle', 'busy', 'tiny'];
+
 const numberThatFails = 13;
 const budgetMs = 500;
 const seven = readFileSync(repositoryPath('models/digits/samples/seven.png'));
@@ -67,7 +70,7 @@ export function startTraffic(
 
   const lanes = [
     // What ordinary callers do.
-    repeat(50, async () => {
+    repeat(200, async () => {
       const priority = next(priorities);
       const headers = { prefer: 'wait=10', 'inferry-tenant': next(tenants) };
       const iris = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
@@ -78,11 +81,11 @@ export function startTraffic(
         ),
       ]);
     }),
-    repeat(200, () => sendImage(base(), seven)),
+    repeat(500, () => sendImage(base(), seven)),
     // The header of a PNG, and nothing behind it.
     repeat(500, () => sendImage(base(), seven.subarray(0, 64))),
     // Both tenants always have some waiting, of each priority.
-    repeat(100, async () => {
+    repeat(300, async () => {
       for (const tenant of tenants) {
         for (const priority of priorities) await submit(base(), 'busy', 1, tenant, { priority });
       }
