@@ -46,6 +46,22 @@ describe('batches', () => {
     await fixture.worker.close();
   });
 
+  test('a job whose time ran out before its turn is counted by the worker whose claim ends it', async () => {
+    const fixture = await started({ limits: { sweepMs: 1_000 } });
+    // One runs, and one is claimed ahead.
+    for (let i = 0; i < 2; i += 1) {
+      await submitAll(fixture, [0]);
+      await advance(fixture.clock, 2);
+    }
+    const late = { queueTimeoutMs: 5, priority: 'high' } as const;
+    const id = await fixture.submit(1, late);
+    await advance(fixture.clock, 60);
+    expect((await fixture.record(id)).status).toBe('expired');
+    const counted = fixture.events.filter(({ name }) => name === 'jobsSwept');
+    expect(counted.map(({ args }) => args)).toEqual([['echo', 'expired', ['high']]]);
+    await fixture.worker.close();
+  });
+
   test('a model without a batch dimension runs one job at a time', async () => {
     const single = { ...modelManifest, maxBatchSize: 0 };
     const fixture = virtualFixture({ manifests: [single] });

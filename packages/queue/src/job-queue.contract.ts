@@ -11,6 +11,7 @@ import {
   type JobId,
   newJobId,
   type Outcome,
+  type Priority,
   type ServiceProfile,
 } from '@inferry/contracts';
 import { systemRandom } from '@inferry/runtime';
@@ -512,17 +513,24 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       });
     });
 
-    test('however many jobs ran out of time, none of them is claimed', async () => {
-      await Promise.all(Array.from({ length: 150 }, () => add({ queueTimeoutMs: 500 })));
+    test('however many jobs ran out of time, none of them is claimed, and all of them are told', async () => {
+      const late = await Promise.all(
+        Array.from({ length: 150 }, (_, i) =>
+          add({ queueTimeoutMs: 500, priority: i % 2 === 0 ? 'high' : 'low' }),
+        ),
+      );
       const fine = await add();
       await subject.pass(520);
       const taken: Claim[] = [];
+      const expired = new Map<JobId, Priority>();
       for (let waiting = Infinity; waiting > 0;) {
         const claimed = await queue.claim(cls, { ...anyRows, rowsMax: 500 });
         waiting = claimed.waiting;
         taken.push(...claimed.claims);
+        for (const { id, priority } of claimed.expired) expired.set(id, priority);
       }
       expect(idsOf(taken)).toEqual([fine.id]);
+      expect(expired).toEqual(new Map(late.map(({ id, priority }) => [id, priority])));
     });
 
     test('a running job whose deadline passes fails, and the sweep finds it without any worker', async () => {

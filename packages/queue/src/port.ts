@@ -137,6 +137,8 @@ export interface ClaimRequest {
 
 export interface Claimed {
   readonly claims: readonly Claim[];
+  /** Jobs that were next in turn, and ended because their time had run out: no sweep will find them. */
+  readonly expired: readonly SweptJob[];
   /** Jobs still waiting after this call. */
   readonly waiting: number;
   /** Rows still waiting, when `rowsMin` kept the call from taking; otherwise 0. */
@@ -179,7 +181,7 @@ export interface SweepReport {
   readonly expired: readonly SweptJob[];
 }
 
-/** A job that a sweep has ended. */
+/** A job that was ended by whoever looked after the class. */
 export type SweptJob = Pick<JobEnvelope, 'id' | 'priority'>;
 
 export interface ClassStats {

@@ -14,7 +14,7 @@ import { bullTake, ending, evenWhenFull, prelude, returning, waitingJobs } from 
  * same jobs again: otherwise they would stay claimed by a worker that does not know them.
  *
  * ->   {nowUs, waiting, rowsWaiting, next in turn enqueued us, suspectAhead, us between rows | -1,
- *       last arrival us, others free in us | -1, change | 0, workers,
+ *       last arrival us, others free in us | -1, change | 0, workers, ids of those that ran out of time, their flows,
  *       {id, data, attempt, suspect, seq, enqueuedUs, deadlineMs, overtaken, inline|false, ready us, latest start us, due us},
  *       ...}
  */
@@ -22,10 +22,10 @@ export const claimScript = `${prelude}${evenWhenFull}${estimating}${bullTake}${e
 local fence, worker, rowsMax, rowsMin = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local resultBytesMax, agingUs = tonumber(ARGV[8]), tonumber(ARGV[10]) * 1000
 local packed = cmsgpack.pack({token = fence, lockDuration = tonumber(ARGV[5]), name = worker})
-local headLength = 10
+local headLength = 12
 readStat({'vt', 'taken', 'every', 'last', 'rows', 'bytes', 'ev'})
-local out, rows, suspectAhead, late = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0}, 0, 0, 0
-local firstTaken = {}
+local late, lateFlows, firstTaken = {}, {}, {}
+local out, rows, suspectAhead = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0, late, lateFlows}, 0, 0
 
 -- What this worker's slots have before them, with the rows it takes now.
 local function keepServing(rowsTaken)
@@ -43,7 +43,7 @@ end
 local function answer(rowsTaken)
   flush(ARGV[9])
   keepServing(rowsTaken)
-  if #out > headLength or late > 0 then out[9] = changeNumber() end
+  if #out > headLength or #late > 0 then out[9] = changeNumber() end
   out[6], out[7] = stat('every') > 0 and stat('every') or -1, stat('last')
   saveWaiting()
   for flow, rows in pairs(firstTaken) do C('HINCRBY', P..'x:taken', flow, rows) end
@@ -110,13 +110,14 @@ end
 while true do
   local id, aged = inTurn()
   if not id then break end
-  local f = C('HMGET', P..id, 'xr', 'stc', 'xv', 'xs', 'xq', 'xd', 'ats', 'xz')
+  local f = C('HMGET', P..id, 'xr', 'stc', 'xv', 'xs', 'xq', 'xd', 'ats', 'xz', 'xl')
   if not f[4] then
     C('ZREM', P..'prioritized', id)            -- its hash is gone: nothing to run, nobody to tell
-  elseif late == 100 then
+  elseif #late == 100 then
     break                                      -- enough for one call; the next one goes on from here
   elseif nowMs >= tonumber(tonumber(f[7] or 0) > 0 and f[6] or f[5]) and endIfLate(id, resultBytesMax) then
-    late = late + 1
+    late[#late + 1] = id
+    lateFlows[#lateFlows + 1] = f[9]
   else
     if tonumber(f[3]) > tonumber(ARGV[7]) then break end
     local suspect, itemRows = tonumber(f[2] or 0) > 0, tonumber(f[1])

@@ -19,7 +19,7 @@ import { asInteger, asList } from './script-runner.ts';
 import type { WorkSignal } from './work-signal.ts';
 
 /** What the claim script says before the jobs it took. */
-const headLength = 10;
+const headLength = 12;
 /** Envelope versions this code understands. */
 const versionMax = 1;
 
@@ -70,7 +70,7 @@ export function workerSide(
         othersFreeUs = -1,
         change = 0,
         workers = 0,
-      ] = reply.slice(0, headLength).map(asInteger);
+      ] = reply.slice(0, 10).map(asInteger);
       const claimedAtMs = nowUs / 1_000;
       const claims = reply
         .slice(headLength)
@@ -84,6 +84,7 @@ export function workerSide(
       );
       return {
         claims,
+        expired: sweptJobs(jobIds(reply[10] ?? []), reply[11]),
         waiting,
         rowsWaiting,
         oldestAtMs: oldestUs === 0 ? null : oldestUs / 1_000,

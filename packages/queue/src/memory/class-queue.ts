@@ -167,7 +167,8 @@ export class ClassQueue {
     if (rowsMin > this.#line.rows && this.#line.first?.wasTaken === false) {
       this.#servers.claimed(workerId, request.freeInMs, 0);
       const rowsWaiting = this.#line.rows;
-      return { ...this.#outlook(workerId), claims: [], rowsWaiting, suspectAhead: false };
+      const nothing = { claims: [], expired: [], suspectAhead: false };
+      return { ...this.#outlook(workerId), ...nothing, rowsWaiting };
     }
     const bornByMs = this.#nowMs() - request.agingMs;
     const agedRowsMax = Math.max(1, Math.floor(rowsMax / 4));
@@ -176,14 +177,14 @@ export class ClassQueue {
     const claims: Claim[] = [];
     let rows = 0;
     let agedRows = 0;
-    let endedLate = 0;
+    const late: Job[] = [];
     let suspectAhead = false;
     for (;;) {
       const elder = agedRows < agedRowsMax ? this.#line.elder(bornByMs) : undefined;
       const job = elder ?? this.#line.first;
       if (job === undefined) break;
       if (this.#endIfLate(job)) {
-        endedLate += 1;
+        late.push(job);
         continue;
       }
       const isSuspect = job.workersLost > 0;
@@ -199,11 +200,12 @@ export class ClassQueue {
       if (isSuspect || rows >= rowsMax) break;
     }
     this.#servers.claimed(workerId, request.freeInMs, rows);
-    if (claims.length + endedLate > 0) {
+    if (claims.length + late.length > 0) {
       const taken = claims.map(({ job }) => job.id);
       this.#changed('claim', taken);
     }
-    return { ...this.#outlook(workerId), claims, rowsWaiting: 0, suspectAhead };
+    const expired = sweptJobs(late);
+    return { ...this.#outlook(workerId), claims, expired, rowsWaiting: 0, suspectAhead };
   }
 
   #take(job: Job, fence: string): Claim {
@@ -217,7 +219,7 @@ export class ClassQueue {
   }
 
   /** What a claim tells of the class, as it is after it. */
-  #outlook(workerId: string): Omit<Claimed, 'claims' | 'rowsWaiting' | 'suspectAhead'> {
+  #outlook(workerId: string): Omit<Claimed, 'claims' | 'expired' | 'rowsWaiting' | 'suspectAhead'> {
     return {
       waiting: this.#line.jobs,
       oldestAtMs: this.#line.first?.enqueuedAtMs ?? null,
