@@ -66,8 +66,9 @@ report();
 
 /** All systems stay open, and are loaded one after the other: what else the machine does hits them alike. */
 async function measureRounds(): Promise<void> {
-  const systems = await Promise.all(workerCounts.map((workers) => serve(model, { workers, env })));
+  const systems: Served[] = [];
   try {
+    for (const workers of workerCounts) systems.push(await serve(model, { workers, env }));
     for (let round = 0; round < rounds; round += 1) {
       for (let i = 0; i < systems.length; i += 1) {
         // Each comes first, second and last equally often.
