@@ -3,7 +3,7 @@
  * off, on for one request in a hundred, and on for all. The systems take turns; a collector that throws
  * everything away runs in this process.
  *
- *     npm run bench:tracing -- [--requests 3000] [--rounds 7] [--connections 16] [--against checkout] [--json]
+ *     npm run bench:tracing -- [--requests 500] [--rounds 30] [--connections 16] [--against checkout] [--json]
  *
  * `against` is another checkout of this repository, with tracing off or without any: it takes turns too.
  */
@@ -16,8 +16,8 @@ import { serve, type Served } from './served.ts';
 
 const { values } = parseArgs({
   options: {
-    requests: { type: 'string', default: '3000' },
-    rounds: { type: 'string', default: '7' },
+    requests: { type: 'string', default: '500' },
+    rounds: { type: 'string', default: '30' },
     connections: { type: 'string', default: '16' },
     against: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -65,7 +65,7 @@ try {
   await add('1 %', traced('0.01'));
   await add('all', traced('1'));
   // Code that has not run often is still being compiled.
-  for (let i = 0; i < 2; i += 1) for (const side of sides) await load(side);
+  for (let i = 0; i < 6; i += 1) for (const side of sides) await load(side);
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const side of sides) {
       const { gateway, worker } = side.served.pids;
@@ -86,18 +86,28 @@ try {
 const [first] = sides;
 const lines = sides.map(({ name, samples }) => {
   const sums = samples.map(({ gateway, worker }) => gateway + worker);
-  // Round by round against the first side: what slows the machine down slows down both.
+  // Round by round beside the first side: what slows the machine down slows down both.
   const ratios = sums.map((sum, i) => {
     const { gateway = Number.NaN, worker = Number.NaN } = first?.samples[i] ?? {};
     return sum / (gateway + worker);
   });
   return {
     tracing: name,
-    gateway_us: Math.round(median(samples.map(({ gateway }) => gateway))),
-    worker_us: Math.round(median(samples.map(({ worker }) => worker))),
-    both_us_least: Math.round(Math.min(...sums)),
-    ratio: Number(median(ratios).toFixed(3)),
-    ratio_from_to: `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
+    gateway_us: Math.round(
+      quantile(
+        samples.map(({ gateway }) => gateway),
+        0.5,
+      ),
+    ),
+    worker_us: Math.round(
+      quantile(
+        samples.map(({ worker }) => worker),
+        0.5,
+      ),
+    ),
+    both_us_tenth: Math.round(quantile(sums, 0.1)),
+    ratio: Number(quantile(ratios, 0.5).toFixed(3)),
+    ratio_quartiles: [0.25, 0.75].map((q) => quantile(ratios, q).toFixed(2)).join(' to '),
   };
 });
 if (values.json) for (const line of lines) console.log(JSON.stringify(line));
@@ -117,6 +127,6 @@ async function load({ name, served }: Side): Promise<number> {
   return result['2xx'];
 }
 
-function median(list: readonly number[]): number {
-  return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
+function quantile(list: readonly number[], q: number): number {
+  return list.toSorted((a, b) => a - b)[Math.floor(list.length * q)] ?? 0;
 }
