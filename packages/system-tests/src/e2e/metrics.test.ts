@@ -2,22 +2,15 @@
  * Every metric of the catalogue moves, in every role that exports it: each is seen to change by what the
  * catalogue says moves it. The last test holds the sum of the others to the catalogue.
  */
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { systemClock } from '@inferry/runtime';
-import {
-  catalogueList,
-  createLogger,
-  createMetrics,
-  type MetricRole,
-  parseExposition,
-  startGpuMetrics,
-  startMetricsServer,
-} from '@inferry/telemetry';
+import { join } from 'node:path';
+import { catalogueList, type MetricRole, parseExposition } from '@inferry/telemetry';
 import { freePort, repositoryPath, startProcess, waitFor } from '@inferry/testkit';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
+import { startFakeGpu } from './fake-gpu.ts';
+import { clockThatSteps, killForGood, queueSlow, submitSlow, untilRunning } from './slow-jobs.ts';
 import { complaints, exposition, hasMoved, movedBy, type Samples, scrape } from './scrape.ts';
 import {
   type Answer,
@@ -26,7 +19,6 @@ import {
   fixtureModels,
   metricSum,
   postJson,
-  type RunningRole,
   System,
 } from '../system.ts';
 
@@ -94,33 +86,6 @@ async function slowModels(): Promise<string> {
   const directory = await writeSimulatedModel('slow', { run_ms: slowMs }, { max_batch_size: 2 });
   directories.push(directory);
   return directory;
-}
-
-const one = { inputs: [{ name: 'x', shape: [1, 1], datatype: 'FP32', data: [1] }] };
-
-function submitSlow(gateway: RunningRole, headers: Record<string, string> = {}): Promise<Answer> {
-  return postJson(`${gateway.url}/v1/models/slow/jobs`, { input: one }, headers);
-}
-
-async function queueSlow(gateway: RunningRole, jobs: number): Promise<readonly string[]> {
-  const answers = await Promise.all(Array.from({ length: jobs }, () => submitSlow(gateway)));
-  return answers.map(({ status, body }) => {
-    expect(status, JSON.stringify(body)).toBe(202);
-    return String(body['id']);
-  });
-}
-
-async function untilRunning(gateway: RunningRole, id: string): Promise<void> {
-  await waitFor(
-    async () => (await call(`${gateway.url}/v1/jobs/${id}`)).body['status'] === 'running',
-    { what: `job ${id} to run` },
-  );
-}
-
-/** With its supervisor, so that it does not come back. */
-function killForGood(worker: RunningRole): void {
-  worker.process.kill('SIGKILL');
-  process.kill(worker.childPid, 'SIGKILL');
 }
 
 test('start, idle, traffic, padding: four models, one of texts', async () => {
@@ -193,14 +158,7 @@ test('late_answer: a worker stops for longer than the budget of a request that i
 });
 
 test('clock_step: the clock of a worker is suddenly ahead of that of the queue', async () => {
-  const step = [
-    'const now = performance.now.bind(performance);',
-    'let ahead = 0;',
-    'performance.now = () => now() + ahead;',
-    'process.on("SIGUSR2", () => { ahead += 250; });',
-  ].join('');
-  const importing = `--import=data:text/javascript,${encodeURIComponent(step)}`;
-  const stepping = await System.open({}, { NODE_OPTIONS: importing });
+  const stepping = await System.open({}, clockThatSteps);
   try {
     const gateway = await stepping.start('gateway', demoModels);
     const worker = await stepping.start('worker', demoModels, ['--only', 'iris']);
@@ -211,12 +169,13 @@ test('clock_step: the clock of a worker is suddenly ahead of that of the queue',
     const before = await scrape(worker.metricsUrl);
     // Until then the best estimate of the offset is an old one: the next claim is not the quickest of all.
     for (let i = 0; i < 20; i += 1) await submit();
-    await waitFor(async () => {
+    const stepped = async (): Promise<boolean> => {
       process.kill(worker.childPid, 'SIGUSR2');
       await submit();
       const now = await scrape(worker.metricsUrl);
       return names.every((name) => hasMoved(name, before, now));
-    });
+    };
+    await waitFor(stepped, { timeoutMs: 20_000, what: 'a negative duration' });
     await expectToMove('worker', worker.metricsUrl, names, before);
   } finally {
     await stepping.stop();
@@ -224,38 +183,22 @@ test('clock_step: the clock of a worker is suddenly ahead of that of the queue',
 });
 
 test('gpu: a worker on a GPU asks nvidia-smi for it, and tells what it answers', async () => {
-  const folder = await temporaryFolder();
-  const asked = join(folder, 'asked');
-  const script = `#!/bin/sh\necho "$@" >> ${asked}\necho '4096, 81559, 55'\n`;
-  await writeFile(join(folder, 'nvidia-smi'), script);
-  await chmod(join(folder, 'nvidia-smi'), 0o755);
-  const path = process.env['PATH'] ?? '';
-  process.env['PATH'] = `${folder}${delimiter}${path}`;
-  const build = { version: '0', revision: '', onnxruntime: 'none' };
-  const metrics = createMetrics('worker', build);
-  const logger = createLogger({ role: 'worker', level: 'silent' });
-  const health = { livez: () => true, readyz: () => ({ ready: true }) };
-  const server = await startMetricsServer({ host: '127.0.0.1', port: 0, metrics, health });
-  const stopAsking = startGpuMetrics({ clock: systemClock, logger, metrics, gpu: '0' });
+  const gpu = await startFakeGpu(await temporaryFolder());
   try {
-    const metricsUrl = `http://127.0.0.1:${server.port}`;
-    await expectToMove('worker', metricsUrl, movedBy('gpu', 'worker'));
-    expect(complaints(await exposition(metricsUrl))).toEqual([]);
+    await expectToMove('worker', gpu.metricsUrl, movedBy('gpu', 'worker'));
+    expect(complaints(await exposition(gpu.metricsUrl))).toEqual([]);
     // Where there is no GPU its model does not load; until it knows, it is a worker like any other.
     const models = await temporaryFolder();
-    await cp(join(fixtureModels, 'identity_fp32'), join(models, 'identity_fp32'), {
-      recursive: true,
-    });
-    await writeFile(join(models, 'identity_fp32/model.yaml'), 'instances: [{ kind: cuda }]\n');
+    const model = join(models, 'identity_fp32');
+    await cp(join(fixtureModels, 'identity_fp32'), model, { recursive: true });
+    await writeFile(join(model, 'model.yaml'), 'instances: [{ kind: cuda }]\n');
     await using worker = startProcess(['worker', '--models', models, '--device', 'cuda:1'], {
       env: { REDIS_URL: system.redis.url, METRICS_PORT: '0', INFERRY_SUPERVISE: '0' },
     });
-    await waitFor(async () => (await readFile(asked, 'utf8')).trim().endsWith('-i 1'));
+    await waitFor(async () => (await gpu.asked()).trim().endsWith('-i 1'));
     await worker.stop();
   } finally {
-    stopAsking();
-    await server.close();
-    process.env['PATH'] = path;
+    await gpu.close();
   }
 });
 
