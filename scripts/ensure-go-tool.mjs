@@ -7,7 +7,16 @@
  * As a command it prints the path: `node scripts/ensure-go-tool.mjs k6`. As a module: `ensureGoTool('k6')`.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -81,8 +90,31 @@ export function ensureGoModule(module) {
   return folder;
 }
 
+/**
+ * Returns the path of a program of this project, built once for each state of its sources: `folder` has main.go,
+ * go.mod and go.sum. Throws an Error with advice when it cannot be built.
+ */
+export function ensureGoProgram(folder) {
+  const name = basename(folder);
+  const digest = createHash('sha256');
+  for (const file of ['main.go', 'go.mod', 'go.sum']) {
+    digest.update(readFileSync(join(folder, file)));
+  }
+  const kept = join(toolCache, `${name}-${digest.digest('hex').slice(0, 16)}`);
+  const path = join(kept, name);
+  if (existsSync(path)) return path;
+  const go = ensureGo(name);
+  console.error(`building ${name}, less than a minute`);
+  const env = { GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local', CGO_ENABLED: '0' };
+  const isBuilt = into(kept, (building) =>
+    run(go, ['build', '-C', folder, '-o', join(building, name), '.'], { env, msMax: buildMsMax }),
+  );
+  if (!isBuilt) throw new Error(`${name} could not be built (its messages are above)`);
+  return path;
+}
+
 /** Returns the path of a Go that is recent enough; throws an Error with advice when there is none. */
-export function ensureGo(purpose) {
+function ensureGo(purpose) {
   const fetched = join(toolCache, goPackage.replace('==', '-'), 'go', 'bin', 'go');
   const candidates = ['go', '/usr/local/go/bin/go', fetched];
   const found = candidates.find(isRecentGo);

@@ -8,18 +8,15 @@
  * As a module: `checkCompose()`. What the file promises beyond that is tested in packages/system-tests.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ensureGo, into, toolCache } from '../ensure-go-tool.mjs';
+import { ensureGoProgram } from '../ensure-go-tool.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const source = fileURLToPath(new URL('compose-config', import.meta.url));
 const readMsMax = 30_000;
-/** A cold build takes 10 s. */
-const buildMsMax = 5 * 60_000;
 
 /** Each breaks the file in one place, and must be refused: [what is replaced, by what, what is said then]. */
 const breaks = [
@@ -33,7 +30,7 @@ const breaks = [
 
 /** Returns a line that says what was checked; throws an Error that says what is wrong. */
 export function checkCompose() {
-  const tool = ensureReader();
+  const tool = ensureGoProgram(source);
   const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
   const plain = read(tool, text, {});
   if (plain.services.grafana.environment.GF_AUTH_DISABLE_LOGIN_FORM !== 'true') {
@@ -51,29 +48,6 @@ export function checkCompose() {
   }
   const services = Object.keys(plain.services);
   return `${services.length} services, ${names.length} variables, ${breaks.length} mistakes refused`;
-}
-
-/** Builds the reader once for each state of its sources. */
-function ensureReader() {
-  const files = ['main.go', 'go.mod', 'go.sum'].map((name) => readFileSync(join(source, name)));
-  const digest = createHash('sha256').update(Buffer.concat(files)).digest('hex').slice(0, 16);
-  const folder = join(toolCache, `compose-config-${digest}`);
-  const path = join(folder, 'compose-config');
-  if (existsSync(path)) return path;
-  const go = ensureGo('docker-compose.yml');
-  const isBuilt = into(folder, (building) => {
-    const ended = spawnSync(go, ['build', '-o', join(building, 'compose-config'), '.'], {
-      cwd: source,
-      env: { ...process.env, GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local', CGO_ENABLED: '0' },
-      stdio: ['ignore', 2, 2],
-      timeout: buildMsMax,
-    });
-    return ended.status === 0;
-  });
-  if (!isBuilt) {
-    throw new Error('scripts/infra/compose-config could not be built (its messages are above)');
-  }
-  return path;
 }
 
 function read(tool, text, values) {

@@ -8,10 +8,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parse, parseAllDocuments, stringify } from 'yaml';
 import { chartCopies } from '../../copy-into-chart.mjs';
-import { ensureGoTool } from '../../ensure-go-tool.mjs';
+import { ensureGoProgram, ensureGoTool } from '../../ensure-go-tool.mjs';
 import { ensurePrometheus } from '../../ensure-prometheus.mjs';
 import { cases, chart, chartDigest, digestFile, forGolden, golden } from './golden.mjs';
 import { accepted, refusals } from './refusals.mjs';
@@ -20,6 +21,11 @@ import { ensureSchemas, kubernetesVersion, schemaTemplate } from './schemas.mjs'
 const toolMsMax = 60_000;
 /** Helm keeps chart and manifests of a release in one Secret, compressed, as base64 in base64. */
 const releaseBytesMax = 1024 * 1024;
+
+/** Folders of nodes are what pod security is there to forbid. */
+const exceptions = {
+  gpu: 'Deployment inferry-worker-gpu: pod security: restricted volume types (volume "models" uses restricted volume type "hostPath")',
+};
 
 /** Where values for the next call of helm are written. */
 const folder = mkdtempSync(join(tmpdir(), 'inferry-chart-'));
@@ -35,10 +41,12 @@ export function testChart(test, isUpdate) {
     kubeconform: ensureGoTool('kubeconform'),
     promtool: ensurePrometheus().promtool.path,
     schemas: ensureSchemas(),
+    rules: ensureGoProgram(fileURLToPath(new URL('kubernetes-rules', import.meta.url))),
   }));
   if (tools === undefined) return;
   for (const name of cases()) testCase({ test, tools, isUpdate }, name);
   test('chart: schemas are strict', () => assertStrict(tools));
+  test('chart: the rules of the API server are asked', () => assertRuled(tools));
   test('chart: the chart renders without the cluster of its developer', () => {
     const rendered = template(tools, {
       release: 'other',
@@ -86,6 +94,9 @@ function testCase({ test, tools, isUpdate }, name) {
     const { status, stdout } = conform(tools, rendered);
     assert.equal(status, 0, stdout);
     assert.match(stdout, /Skipped: 0/u);
+  });
+  test(`chart, ${name}: the API server takes it, under pod security`, () => {
+    assertTaken(tools, rendered, exceptions[name]);
   });
   test(`chart, ${name}: as before`, () => {
     const file = join(golden, `${name}.yaml`);
@@ -135,6 +146,32 @@ function testCopies(test, tools) {
     const bytes = gzipSync(sources.join('\n') + rendered).length * (16 / 9);
     assert.ok(bytes < releaseBytesMax * 0.8, `about ${bytes} of ${releaseBytesMax} bytes`);
   });
+}
+
+/** The API server's own validation, and pod security at the level `restricted`; `but` is the one exception. */
+function assertTaken(tools, manifests, but) {
+  const { status, stdout } = run(tools.rules, [], manifests);
+  const [summary, ...problems] = stdout.trim().split('\n').toReversed();
+  assert.match(summary, /^[1-9]\d* checked, /u, stdout);
+  assert.deepEqual(problems, but === undefined ? [] : [but]);
+  assert.equal(status, problems.length === 0 ? 0 : 1);
+}
+
+/** What passes every schema must not pass here, or it would mean nothing. */
+function assertRuled(tools) {
+  const rendered = template(tools, { file: join(chart, 'ci', 'everything-on-values.yaml') });
+  const wrong = [
+    ['maxSurge: 0', 'maxSurge: -1', 'must be greater than or equal to 0'],
+    ['runAsNonRoot: true', 'runAsNonRoot: false', 'pod security: runAsNonRoot'],
+    ['- { name: tmp, mountPath: /tmp }', '- { name: temp, mountPath: /tmp }', 'Not found: "temp"'],
+    ['maxReplicas: 20', 'maxReplicas: 2', 'must be greater than or equal to `minReplicas`'],
+  ];
+  for (const [right, broken, says] of wrong) {
+    assert.ok(rendered.includes(right), right);
+    const { status, stdout } = run(tools.rules, [], rendered.replaceAll(right, broken));
+    assert.equal(status, 1, `${broken} passed`);
+    assert.ok(stdout.includes(says), `${broken}: ${stdout}`);
+  }
 }
 
 /** A misspelled field must not pass, or all that was checked means nothing. */
