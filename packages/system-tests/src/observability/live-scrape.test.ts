@@ -75,6 +75,28 @@ async function untilData(expressions: ReadonlyMap<string, string>): Promise<Map<
 
 const steady = 'min(time() - process_start_time_seconds) > 75';
 
+test('in the traffic everything happens', async () => {
+  const happened = (metric: string, labels = ''): [string, string] => [
+    `${metric}{${labels}}`,
+    `sum(${metric}{${labels}}) > 0`,
+  ];
+  const outcomes = ['succeeded', 'failed', 'invalid', 'canceled', 'expired', 'rejected'];
+  await untilData(
+    new Map([
+      ...outcomes.map((outcome) => happened('inferry_requests_total', `outcome="${outcome}"`)),
+      ...['high', 'normal', 'low'].map((priority) =>
+        happened('inferry_request_duration_seconds_count', `priority="${priority}"`),
+      ),
+      happened('inferry_late_requests_total'),
+      happened('inferry_admission_total', 'reason=~"deadline_infeasible|quota_exceeded"'),
+      happened('inferry_admission_total', 'reason="queue_full"'),
+      happened('inferry_batch_isolations_total'),
+      happened('inferry_batch_elements_total', 'kind="padding"'),
+      ['tenants that wait', 'max(inferry_tenants_active) >= 2'],
+    ]),
+  );
+});
+
 test('every recording rule has a series', async () => {
   const rules = shippedRules().recording.map(({ record, labels = {} }): [string, string] => {
     const matchers = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
