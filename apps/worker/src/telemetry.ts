@@ -19,7 +19,7 @@ export type WorkerStage =
   | 'publish';
 
 /** How a job ended; `invalid`: it failed because its input could not be used. */
-export type WorkerOutcome = TerminalStatus | 'invalid';
+type WorkerOutcome = TerminalStatus | 'invalid';
 
 export interface WorkerTelemetry {
   /** A model is known and may be named from now on; `rowsMax` is its largest batch. */

@@ -4,39 +4,64 @@ import { delimiter, join } from 'node:path';
 import { VirtualClock } from '@inferry/runtime';
 import { createLogger, createMetrics } from '@inferry/telemetry';
 import { waitFor } from '@inferry/testkit';
-import { expect, test } from 'vitest';
-import { gpuOf, watchGpu } from './gpu.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { watchGpu } from './gpu.ts';
 
-test('a GPU is named as the tools of the driver number it, where CUDA sees a choice of them', () => {
-  expect(gpuOf(1, null)).toBe('1');
-  expect(gpuOf(1, '4, 6')).toBe('6');
-  expect(gpuOf(0, 'GPU-8f6d')).toBe('GPU-8f6d');
-  expect(gpuOf(3, '4,6')).toBe('3');
+const path = process.env['PATH'] ?? '';
+const logger = createLogger({ role: 'worker', level: 'silent' });
+let folder: string;
+let clock: VirtualClock;
+
+beforeEach(async () => {
+  clock = new VirtualClock();
+  folder = await mkdtemp(join(tmpdir(), 'inferry-nvidia-'));
+  const tool = join(folder, 'nvidia-smi');
+  await writeFile(tool, `#!/bin/sh\necho "$4" >> ${join(folder, 'asked')}\necho 1, 2, 3\n`);
+  await chmod(tool, 0o755);
+  process.env['PATH'] = `${folder}${delimiter}${path}`;
+});
+afterEach(async () => {
+  process.env['PATH'] = path;
+  await rm(folder, { recursive: true });
 });
 
-test('only a worker on a GPU asks for it, and only where nobody else is to tell', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'inferry-nvidia-'));
-  const path = process.env['PATH'] ?? '';
-  process.env['PATH'] = `${folder}${delimiter}${path}`;
-  const asked = join(folder, 'asked');
-  await writeFile(join(folder, 'nvidia-smi'), `#!/bin/sh\necho "$4" >> ${asked}\necho 1, 2, 3\n`);
-  await chmod(join(folder, 'nvidia-smi'), 0o755);
-  const clock = new VirtualClock();
+function asked(): Promise<string> {
+  return readFile(join(folder, 'asked'), 'utf8').catch(() => '');
+}
+
+function watch(
+  kind: 'cpu' | 'cuda',
+  gpuMetrics: 'auto' | 'off',
+  index: number,
+  visibleGpus: string | null,
+) {
   const metrics = createMetrics('worker', { version: '0', revision: '', onnxruntime: '' }, clock);
-  const logger = createLogger({ role: 'worker', level: 'silent' });
-  const deps = { clock, logger, visibleGpus: '7,5' };
-  try {
-    const stops = [
-      watchGpu({ device: { kind: 'cpu', index: 0 }, gpuMetrics: 'auto' }, deps, metrics),
-      watchGpu({ device: { kind: 'cuda', index: 0 }, gpuMetrics: 'off' }, deps, metrics),
-      watchGpu({ device: { kind: 'cuda', index: 1 }, gpuMetrics: 'auto' }, deps, metrics),
-    ];
-    await waitFor(async () => (await metrics.text()).includes('gpu_memory_used_bytes{gpu="5"}'));
-    for (const stop of stops) stop();
-    expect(await readFile(asked, 'utf8')).toBe('5\n');
+  const config = { device: { kind, index }, gpuMetrics } as const;
+  return { metrics, stop: watchGpu(config, { clock, logger, visibleGpus }, metrics) };
+}
+
+test.each([
+  [1, null, '1'],
+  [1, '4, 6', '6'],
+  [0, 'GPU-8f6d', 'GPU-8f6d'],
+  [3, '4,6', '3'],
+])(
+  'GPU %i is asked for as the driver names it, where CUDA sees %s',
+  async (index, visible, gpu) => {
+    const { metrics, stop } = watch('cuda', 'auto', index, visible);
+    await waitFor(async () =>
+      (await metrics.text()).includes(`gpu_memory_used_bytes{gpu="${gpu}"}`),
+    );
+    stop();
+    expect(await asked()).toBe(`${gpu}\n`);
     expect(clock.pendingTimers).toBe(0);
-  } finally {
-    process.env['PATH'] = path;
-    await rm(folder, { recursive: true });
+  },
+);
+
+test('a worker on a CPU asks nobody, nor does one whose GPU another tells of', async () => {
+  for (const { stop } of [watch('cpu', 'auto', 0, null), watch('cuda', 'off', 0, null)]) {
+    expect(clock.pendingTimers).toBe(0);
+    stop();
   }
+  expect(await asked()).toBe('');
 });

@@ -17,7 +17,7 @@ export function watchGpu(
  * The GPU as the driver's tools name it. `CUDA_VISIBLE_DEVICES` renumbers GPUs for CUDA and not for them; its
  * entries are indices or UUIDs. https://docs.nvidia.com/cuda/cuda-programming-guide/05-appendices/environment-variables.html
  */
-export function gpuOf(index: number, visibleGpus: string | null): string {
+function gpuOf(index: number, visibleGpus: string | null): string {
   const named = visibleGpus?.split(',')[index]?.trim() ?? '';
   return named === '' ? String(index) : named;
 }
