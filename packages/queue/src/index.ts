@@ -9,11 +9,9 @@ export type {
   Claim,
   Claimed,
   ClaimRequest,
-  ClassStats,
   EnqueueTerms,
   Enqueued,
   EnqueueRefusal,
-  FlowStats,
   IdempotencyKeys,
   JobOutline,
   JobQueue,
@@ -21,12 +19,10 @@ export type {
   Lookup,
   Payload,
   PayloadReader,
-  QueueCheck,
   QueueEvents,
   Settled,
   Settlement,
-  SweepReport,
-  SweptJob,
   Unavailable,
 } from './port.ts';
+export type { ClassStats, FlowStats, QueueCheck, SweepReport, SweptJob } from './reports.ts';
 export type { QueueRules } from './rules.ts';

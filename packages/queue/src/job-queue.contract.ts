@@ -16,16 +16,8 @@ import {
 } from '@inferry/contracts';
 import { systemRandom } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type {
-  Change,
-  Claim,
-  ClaimRequest,
-  ClassStats,
-  Enqueued,
-  EnqueueTerms,
-  JobQueue,
-  SweepReport,
-} from './port.ts';
+import type { Change, Claim, ClaimRequest, Enqueued, EnqueueTerms, JobQueue } from './port.ts';
+import type { ClassStats, SweepReport } from './reports.ts';
 
 export interface Subject {
   readonly queue: JobQueue;

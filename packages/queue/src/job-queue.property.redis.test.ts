@@ -30,13 +30,12 @@ import type {
   Change,
   Claim,
   Claimed,
-  ClassStats,
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
-  FlowStats,
   JobQueue,
 } from './port.ts';
+import type { ClassStats, FlowStats } from './reports.ts';
 
 /** Far longer than the test: no lease, deadline or retention ends within it. */
 const foreverMs = 600_000;

@@ -5,7 +5,8 @@ import { sleep, systemClock } from '@inferry/runtime';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { aJob, describeJobQueue, type Subject, roomy } from '../job-queue.contract.ts';
-import type { JobQueue, SweptJob } from '../port.ts';
+import type { JobQueue } from '../port.ts';
+import type { SweptJob } from '../reports.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
 import { openPayloadReader } from './payload-reader.ts';
 

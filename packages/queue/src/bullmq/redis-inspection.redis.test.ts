@@ -2,7 +2,7 @@ import { systemClock } from '@inferry/runtime';
 import { freePort, repositoryPath, startRedisServer } from '@inferry/testkit';
 import { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
-import type { QueueCheck } from '../port.ts';
+import type { QueueCheck } from '../reports.ts';
 import { createBullmqQueue } from './bullmq-queue.ts';
 import { inspectRedis, type RedisReport } from './redis-inspection.ts';
 

@@ -4,7 +4,7 @@
  */
 import { type Clock, err, ok, type Result } from '@inferry/runtime';
 import { Redis } from 'ioredis';
-import type { QueueCheck } from '../port.ts';
+import type { QueueCheck } from '../reports.ts';
 import { type ConnectionOptions, redisOptions } from './connection.ts';
 
 /** Oldest version that BullMQ works with. */

@@ -8,15 +8,8 @@ import type {
   Priority,
 } from '@inferry/contracts';
 import { invariant } from '@inferry/runtime';
-import type {
-  Claim,
-  ClassStats,
-  EnqueueRefusal,
-  EnqueueTerms,
-  FlowStats,
-  JobOutline,
-  SweptJob,
-} from '../port.ts';
+import type { Claim, EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
+import type { ClassStats, FlowStats, SweptJob } from '../reports.ts';
 import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
 import type { Pace } from '../retry-pace.ts';
 import { asBytes, asInteger, asList, type Reply } from './script-runner.ts';

@@ -1,16 +1,7 @@
 /** The durable queue as a worker sees it: take a batch, keep it, settle it, look after the others. */
 import type { ClassId, ServiceProfile } from '@inferry/contracts';
-import type {
-  Claim,
-  Claimed,
-  ClaimRequest,
-  ClassStats,
-  FlowStats,
-  JobQueue,
-  Settled,
-  Settlement,
-  SweepReport,
-} from '../port.ts';
+import type { Claim, Claimed, ClaimRequest, JobQueue, Settled, Settlement } from '../port.ts';
+import type { ClassStats, FlowStats, SweepReport } from '../reports.ts';
 import { encodeOutcome } from '../record.ts';
 import { checkProfile } from '../rules.ts';
 import { asBuffer, type QueueContext } from './queue-context.ts';

@@ -15,16 +15,14 @@ import type {
   Claim,
   Claimed,
   ClaimRequest,
-  ClassStats,
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
-  FlowStats,
   JobOutline,
   Settled,
   Settlement,
-  SweepReport,
 } from '../port.ts';
+import type { ClassStats, FlowStats, SweepReport } from '../reports.ts';
 import type { QueueRules } from '../rules.ts';
 import { admit, type ClassView, estimateOf, pacing } from './admission.ts';
 import { Arrivals } from './arrivals.ts';

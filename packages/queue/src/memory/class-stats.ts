@@ -1,6 +1,6 @@
 /** How a class of the memory queue stands. */
 import type { ClassId, Priority } from '@inferry/contracts';
-import type { ClassStats } from '../port.ts';
+import type { ClassStats } from '../reports.ts';
 import type { ClassView } from './admission.ts';
 import type { Outcomes } from './outcomes.ts';
 

@@ -8,7 +8,8 @@ import type {
   Outcome,
   TerminalStatus,
 } from '@inferry/contracts';
-import type { Budget, Claim, Enqueued, SweptJob } from '../port.ts';
+import type { Budget, Claim, Enqueued } from '../port.ts';
+import type { SweptJob } from '../reports.ts';
 import type { Lease } from './lease.ts';
 import type { Flow, Place } from './wait-line.ts';
 

@@ -19,11 +19,9 @@ import type {
   Claim,
   Claimed,
   ClaimRequest,
-  ClassStats,
   Enqueued,
   EnqueueRefusal,
   EnqueueTerms,
-  FlowStats,
   JobOutline,
   JobQueue,
   Lookup,
@@ -31,10 +29,9 @@ import type {
   QueueEvents,
   Settled,
   Settlement,
-  SweepReport,
   Unavailable,
-  QueueCheck,
 } from '../port.ts';
+import type { ClassStats, FlowStats, SweepReport, QueueCheck } from '../reports.ts';
 import type { QueueRules } from '../rules.ts';
 import { ClassQueue } from './class-queue.ts';
 import { MemoryKeys } from './memory-keys.ts';

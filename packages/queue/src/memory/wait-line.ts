@@ -1,6 +1,6 @@
 /** The waiting jobs of a class, and whose turn it is. The rules of the order are in ../rules.ts. */
 import type { JobEnvelope, Priority } from '@inferry/contracts';
-import type { FlowStats } from '../port.ts';
+import type { FlowStats } from '../reports.ts';
 import type { QueueRules } from '../rules.ts';
 import { Arrivals } from './arrivals.ts';
 import type { Job } from './job.ts';

@@ -12,8 +12,8 @@ import type {
   EnqueueTerms,
   JobQueue,
   Settled,
-  SweepReport,
 } from '../port.ts';
+import type { SweepReport } from '../reports.ts';
 
 export type Call =
   | {
