@@ -64,10 +64,16 @@ async function demandOf(
   const queue = createBullmqQueue({ url, prefix, clock, processId });
   try {
     await firstConnection(queue, clock, redisMsMax);
+    if ((await queue.ping()) === undefined) {
+      const { host, pathname } = new URL(url);
+      return err(`Redis does not answer at ${host || pathname}, for ${redisMsMax / 1_000} s`);
+    }
     const group = classes === null ? await announced(queue, only) : ok(classes);
     return group.ok ? ok(await lookTwice(queue, group.value, windowMs, clock)) : group;
   } catch (cause) {
-    return err(`Redis does not tell: ${cause instanceof Error ? cause.message : String(cause)}`);
+    return err(
+      `Redis does not answer any more: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
   } finally {
     await queue.close();
   }
