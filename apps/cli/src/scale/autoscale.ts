@@ -29,19 +29,29 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
     for (const problem of models.error) logger.fatal({}, problem);
     return unusableExitCode;
   }
-  warnOfCores(options, models.value.models, logger);
-  warnOfBudgets(options, models.value.models, logger);
+  const served = models.value.models.filter((model) => isServedOn(worker.device.kind, model));
+  if (served.length === 0) {
+    logger.fatal({}, `No model has instances for ${worker.device.kind}:${worker.device.index}.`);
+    return unusableExitCode;
+  }
+  warnOfCores(options, served, logger);
+  warnOfBudgets(options, served, logger);
   const { redisPrefix: prefix, redisUrl: url } = worker;
   invariant(url !== null, 'a worker has a Redis');
   const queue = createBullmqQueue({ url, prefix, clock, processId });
   await firstConnection(queue, clock, firstConnectMsMax);
-  const classes = models.value.models.map(({ name, version }) => classOf(name, version));
+  const classes = served.map(({ name, version }) => classOf(name, version));
   const autoscaler = new Autoscaler(options, { ...deps, queue }, classes);
   const forget = deps.onStopSignals((signal) => autoscaler.stop(signal));
   const code = await autoscaler.run();
   forget();
   await queue.close();
   return code;
+}
+
+/** Workers of a device leave the models of others alone: their backlog is nothing to these. */
+function isServedOn(kind: 'cpu' | 'cuda', { instances }: ModelManifest): boolean {
+  return instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu'));
 }
 
 /** Workers beyond the cores wait for each other, where the models compute on them. */
