@@ -26,15 +26,18 @@ export async function readModels({
   return errors.length > 0 ? err(errors) : ok({ directory, models: wanted, problems: [] });
 }
 
+/** It has instances for a device of that kind. */
+export function isServable({ instances }: ModelManifest, kind: 'cpu' | 'cuda'): boolean {
+  return instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu'));
+}
+
 /** Of models that have no session on the device, where no other process could serve them. */
 export function unservable(
   models: readonly ModelManifest[],
   kind: 'cpu' | 'cuda',
 ): readonly string[] {
   return models
-    .filter(
-      ({ instances }) => !instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu')),
-    )
+    .filter((model) => !isServable(model, kind))
     .map(
       ({ name, version, instances }) =>
         `${name}@${version} has instances for ${instances.map((group) => group.kind).join(', ')} only, and this process runs on ${kind}`,

@@ -4,7 +4,7 @@ import { classOf, type ModelManifest } from '@inferry/contracts';
 import { createBullmqQueue } from '@inferry/queue';
 import { invariant } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
-import { readModels } from '../roles/models.ts';
+import { isServable, readModels } from '../roles/models.ts';
 import { firstConnection } from '../roles/queue.ts';
 import { type StopSignal, unusableExitCode } from '../supervisor.ts';
 import { Autoscaler, type AutoscalerDeps } from './autoscaler.ts';
@@ -29,7 +29,8 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
     for (const problem of models.error) logger.fatal({}, problem);
     return unusableExitCode;
   }
-  const served = models.value.models.filter((model) => isServedOn(worker.device.kind, model));
+  // Workers of a device leave the models of others alone: their backlog is nothing to these.
+  const served = models.value.models.filter((model) => isServable(model, worker.device.kind));
   if (served.length === 0) {
     logger.fatal({}, `No model has instances for ${worker.device.kind}:${worker.device.index}.`);
     return unusableExitCode;
@@ -47,11 +48,6 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
   forget();
   await queue.close();
   return code;
-}
-
-/** Workers of a device leave the models of others alone: their backlog is nothing to these. */
-function isServedOn(kind: 'cpu' | 'cuda', { instances }: ModelManifest): boolean {
-  return instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu'));
 }
 
 /** Workers beyond the cores wait for each other, where the models compute on them. */
