@@ -9,6 +9,7 @@ import { type Failure, failure, type JobId, type JobRecord, newJobId } from '@in
 import { err, ok, type Result, sleep } from '@inferry/runtime';
 
 import type { GatewayParts } from './deps.ts';
+import { lookUp } from './results/look-up.ts';
 
 /** The key of a request and what it is compared by. */
 export interface KeyedRequest {
@@ -74,7 +75,7 @@ export async function reserveKey(
       const detail = 'This Idempotency-Key was used with another request.';
       return err(failure('idempotency_key_reused', detail));
     }
-    const found = await queue.find(binding.id);
+    const found = await lookUp(binding.id, parts);
     if (!found.ok) return found;
     if (found.value.found === 'record') return ok({ do: 'replay', record: found.value.record });
     if (found.value.found === 'gone' || binding.isConfirmed) {

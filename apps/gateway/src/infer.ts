@@ -41,6 +41,7 @@ import {
   resultHeaders,
   stageTiming,
 } from './results/job-answer.ts';
+import { lookUp } from './results/look-up.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
 const pastDeadlineMs = 100;
@@ -185,7 +186,7 @@ async function awaitRecord(
     }
     case 'elapsed': {
       // Looking at a job whose time is over ends it, and tells in which way it ended.
-      const found = await parts.queue.find(id);
+      const found = await lookUp(id, parts);
       const record = found.ok && found.value.found === 'record' ? found.value.record : undefined;
       if (record !== undefined && isTerminal(record.status)) return ok(record);
       const detail = `The job did not end within ${deadlineMs} ms.`;

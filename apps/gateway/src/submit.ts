@@ -33,6 +33,7 @@ import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
 import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
 import { resolveReference } from './model-reference.ts';
 import { jobAnswer, noteAnswer, noteOutcome, preferenceApplied } from './results/job-answer.ts';
+import { lookUp } from './results/look-up.ts';
 
 interface SubmitHeaders {
   readonly preference: Preference;
@@ -102,8 +103,8 @@ export async function submitJob(
 }
 
 /** What has become of it since it was accepted; as it was then, where nobody can say. */
-async function asOfNow(record: JobRecord, { queue }: GatewayParts): Promise<JobRecord> {
-  const found = await queue.find(record.job.id);
+async function asOfNow(record: JobRecord, parts: GatewayParts): Promise<JobRecord> {
+  const found = await lookUp(record.job.id, parts);
   return found.ok && found.value.found === 'record' ? found.value.record : record;
 }
 

@@ -82,3 +82,16 @@ test('a refusal counts under the priority that was asked for; before it was read
   await drained;
   expect([await rejected('high'), await rejected('normal')]).toEqual([1, 1]);
 });
+
+test('a job whose time is over is counted when a look at it ends it, and once', async () => {
+  open({}, { tenants: new Map([['default', 1]]) });
+  const path = '/v1/models/iris/jobs';
+  const work = submission({ priority: 'low', deadline_ms: 20 });
+  const { id } = (await (await gateway.request(path, work)).json()) as { id: string };
+  const status = async (): Promise<unknown> =>
+    ((await (await gateway.request(`/v1/jobs/${id}`)).json()) as { status: unknown }).status;
+  await expect.poll(status).toBe('expired');
+  expect(await status()).toBe('expired');
+  const expired = 'requests_total{model="iris",priority="low",outcome="expired"}';
+  expect(await value(expired)).toBe(1);
+});

@@ -505,6 +505,20 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       });
     });
 
+    test('a look at a job whose time is over ends it, and says so once', async () => {
+      const late = await add({ queueTimeoutMs: 50, priority: 'low' });
+      const first = await queue.find(late.id);
+      expect(first.ok && 'endedNow' in first.value).toBe(false);
+      await subject.pass(80);
+      expect(await queue.find(late.id)).toMatchObject({
+        value: { endedNow: true, record: { status: 'expired', job: { priority: 'low' } } },
+      });
+      const again = await queue.find(late.id);
+      expect(again).toMatchObject({ value: { record: { status: 'expired' } } });
+      expect(again.ok && 'endedNow' in again.value).toBe(false);
+      expect((await queue.sweep(cls)).expired).toEqual([]);
+    });
+
     test('however many jobs ran out of time, none of them is claimed, and all of them are told', async () => {
       const late = await Promise.all(
         Array.from({ length: 150 }, (_, i) =>

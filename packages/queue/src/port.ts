@@ -192,7 +192,12 @@ export interface Change {
 
 /** What has become of an id. `gone`: it existed and was removed. */
 export type Lookup =
-  | { readonly found: 'record'; readonly record: JobRecord }
+  | {
+      readonly found: 'record';
+      readonly record: JobRecord;
+      /** Its time had run out, and this look ended it: no sweep will find it. */
+      readonly endedNow?: true;
+    }
   | { readonly found: 'gone'; readonly reason: 'expired' | 'deleted' }
   | { readonly found: 'never' };
 

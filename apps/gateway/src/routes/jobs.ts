@@ -17,6 +17,7 @@ import { answer, type GatewayContext, problem } from '../http/exchange.ts';
 import { readBody } from '../http/read-body.ts';
 import { requireJson } from '../http/submit-body.ts';
 import { jobAnswer, noteOutcome, preferenceApplied } from '../results/job-answer.ts';
+import { lookUp } from '../results/look-up.ts';
 import { submitJob } from '../submit.ts';
 import { pathParameter, type Route } from './routes.ts';
 
@@ -116,11 +117,11 @@ async function removeJob(c: GatewayContext, parts: GatewayParts): Promise<Respon
 
 async function findJob(
   c: GatewayContext,
-  { queue }: GatewayParts,
+  parts: GatewayParts,
 ): Promise<Result<JobRecord, Failure>> {
   const id = jobIdOf(c);
   if (!id.ok) return id;
-  const found = await queue.find(id.value);
+  const found = await lookUp(id.value, parts);
   return found.ok ? recordOf(found.value, id.value) : found;
 }
 

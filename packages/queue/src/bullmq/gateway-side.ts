@@ -77,7 +77,10 @@ export function gatewaySide(
       const isDeleted = (await commands.get(names.locator(id))) === deletedMark;
       return { found: 'gone', reason: isDeleted ? 'deleted' : 'expired' };
     }
-    if (state === 1) return { found: 'record', record: decodeRecord(asBytes(reply[3])) };
+    if (state === 1) {
+      const record = decodeRecord(asBytes(reply[3]));
+      return { found: 'record', record, ...(change === 0 ? {} : { endedNow: true }) };
+    }
     return { found: 'record', record: liveRecord(reply.slice(3)) };
   }
 

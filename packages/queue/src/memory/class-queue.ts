@@ -124,6 +124,10 @@ export class ClassQueue {
     return admitted.ok ? ok(admitted.value.estimate) : admitted;
   }
 
+  isLive(id: JobId): boolean {
+    return this.#live.has(id);
+  }
+
   /** The job as it is now, or undefined when nothing of it is left. */
   find(id: JobId): JobRecord | undefined {
     const job = this.#live.get(id);

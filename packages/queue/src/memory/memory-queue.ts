@@ -110,8 +110,13 @@ class MemoryQueue implements JobQueue {
   }
 
   #find(id: JobId): Lookup {
-    const record = this.#classOf(id)?.find(id);
-    if (record !== undefined) return { found: 'record', record };
+    const cls = this.#classOf(id);
+    const wasLive = cls?.isLive(id) === true;
+    const record = cls?.find(id);
+    if (record !== undefined) {
+      const endedNow = wasLive && isTerminal(record.status);
+      return { found: 'record', record, ...(endedNow ? { endedNow } : {}) };
+    }
     const tombstone = this.#tombstones.get(id);
     if (tombstone === undefined || tombstone.untilMs <= this.#nowMs()) return { found: 'never' };
     return { found: 'gone', reason: tombstone.reason };
