@@ -30,10 +30,9 @@ const foreign = [
 const scraped = ['instance', 'job', 'le'];
 const made = ['reason', 'severity'];
 
-const run = async (binary: string, ...argv: string[]): Promise<string> => {
-  const { stdout, stderr } = await promisify(execFile)(binary, argv);
-  return stdout + stderr;
-};
+/** Standard output of a tool that ended well. */
+const run = async (binary: string, ...argv: string[]): Promise<string> =>
+  (await promisify(execFile)(binary, argv)).stdout;
 
 /** Name and labels of everything that may be asked for. */
 const known = new Map<string, readonly string[]>([
@@ -176,6 +175,18 @@ test('the page for operators lists every alert with its severity', () => {
   const wanted = alerts.map(({ alert, labels }) => [alert, alert, labels['severity']].join(' '));
   expect(listed.toSorted()).toEqual(wanted.toSorted());
   expect(text).toContain(`${alerts.length} alerts`);
+});
+
+test('each severity goes to a receiver of its own, and the watchdog to the deadman', async () => {
+  const file = repositoryPath('infra/alertmanager/alertmanager.yml');
+  for (const { alert, labels } of alerts) {
+    const severity = labels['severity'] ?? '';
+    const routes = ['config', 'routes', 'test', `--config.file=${file}`];
+    const alertLabels = [`alertname=${alert}`, `severity=${severity}`];
+    const told = await run(amtool.path, ...routes, ...alertLabels);
+    const receiver = severity === 'none' ? 'deadman' : severity;
+    expect(told.trim(), alert).toBe(receiver);
+  }
 });
 
 test('what alerts silence each other exists', () => {
