@@ -10,7 +10,7 @@ import { repositoryPath } from '@inferry/testkit';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { ensurePrometheus } from '../../../../scripts/ensure-prometheus.mjs';
-import { type AlertRule, rulesFile, shippedRules } from './shipped.ts';
+import { type AlertRule, panelQueries, rulesFile, shippedRules } from './shipped.ts';
 
 const { recording, alerts } = shippedRules();
 const { promtool, amtool } = ensurePrometheus();
@@ -166,6 +166,23 @@ test('every alert has its page and no page is without an alert', () => {
   const pages = readdirSync(runbooks).filter((name) => name !== 'README.md');
   expect(pages.toSorted()).toEqual(alerts.map(({ alert }) => `${alert}.md`).toSorted());
   for (const rule of alerts) expectPage(rule);
+});
+
+test('panels, settings and commands that a page names exist', () => {
+  const titles = new Set(panelQueries().map(({ title }) => title));
+  const settings = readFileSync(repositoryPath('.env.example'), 'utf8');
+  const commands = readFileSync(repositoryPath('apps/cli/src/commands.ts'), 'utf8');
+  for (const { alert } of alerts) {
+    const text = readFileSync(`${runbooks}/${alert}.md`, 'utf8').replaceAll('\n', ' ');
+    const named = (pattern: RegExp): readonly string[] =>
+      [...text.matchAll(pattern)].map((match) => (match[1] ?? '').replaceAll(/\s+/gu, ' '));
+    const unknown = [
+      ...named(/(?<=[ (])_([^_`]+)_(?=[\s,.:;?!)])/gu).filter((title) => !titles.has(title)),
+      ...named(/`(INFERRY_[A-Z_]+)/gu).filter((name) => !settings.includes(`${name}=`)),
+      ...named(/`inferry ([a-z-]+)/gu).filter((name) => !commands.includes(name)),
+    ];
+    expect(unknown, alert).toEqual([]);
+  }
 });
 
 test('the page for operators lists every alert with its severity', () => {
