@@ -222,6 +222,7 @@ async function place(
   if (!submission.ok) return submission;
   const exchange = c.get('exchange');
   exchange.priority = submission.value.priority;
+  exchange.model = submission.value.manifest;
   const { requestId, startedAtMs, span } = exchange;
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
   const accepted = await accept(
@@ -250,9 +251,9 @@ function refuse(
   parts: GatewayParts,
 ): Response {
   const model = reference === undefined ? undefined : resolveReference(reference, parts.catalogue);
-  const { elapsedMs, priority } = c.get('exchange');
+  const { elapsedMs, model: named, priority } = c.get('exchange');
   parts.telemetry.rejected({
-    model: model?.ok === true ? model.value : undefined,
+    model: model?.ok === true ? model.value : named,
     priority,
     code: reason.code,
     seconds: elapsedMs() / 1_000,

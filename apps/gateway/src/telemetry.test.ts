@@ -83,6 +83,15 @@ test('a refusal counts under the priority that was asked for; before it was read
   expect([await rejected('high'), await rejected('normal')]).toEqual([1, 1]);
 });
 
+test('a refusal counts for the model that the body names', async () => {
+  open({ queueDepthPerClassMax: 1 });
+  const work = submission({ model: 'iris' });
+  expect((await gateway.request('/v1/jobs', work)).status).toBe(202);
+  expect((await gateway.request('/v1/jobs', work)).status).toBe(503);
+  const refused = 'admission_total{model="iris",decision="rejected",reason="queue_full"}';
+  expect(await value(refused)).toBe(1);
+});
+
 test('a job whose time is over is counted when a look at it ends it, and once', async () => {
   open({}, { tenants: new Map([['default', 1]]) });
   const path = '/v1/models/iris/jobs';

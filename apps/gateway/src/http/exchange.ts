@@ -1,6 +1,6 @@
 /** One HTTP exchange as the handlers see it, and the two ways to end it: an answer or a problem. */
 import type { HttpBindings } from '@hono/node-server';
-import type { ErrorCode, Failure, Priority } from '@inferry/contracts';
+import type { ErrorCode, Failure, ModelManifest, Priority } from '@inferry/contracts';
 import { problemDocument } from '@inferry/protocols';
 import type { RequestSpan } from '@inferry/telemetry';
 import type { Context } from 'hono';
@@ -21,6 +21,8 @@ export interface Exchange {
   readonly span: RequestSpan | undefined;
   /** Of the work that is submitted, once it was read; `normal` before, and where none is told. */
   priority: Priority;
+  /** The model that a body named, once it was read. */
+  model?: Pick<ModelManifest, 'name' | 'version'>;
 }
 
 /** `incoming` is there on a real connection, and absent in tests that call the app directly. */
