@@ -38,6 +38,16 @@ test('a job that is settled or given back while leases are renewed was not lost'
   expect([settled?.isLost, returned?.isLost, running?.isLost]).toEqual([false, false, true]);
 });
 
+test('a job that has ended and could not be settled since the last renewal is lost', async () => {
+  const { leases: held, told } = leases();
+  const [ended] = held.hold(cls, [claim('a')], 'full');
+  if (ended !== undefined) ended.outcome = {} as Outcome;
+  await held.renew();
+  expect([ended?.isLost, told]).toEqual([false, []]);
+  await held.renew();
+  expect([ended?.isLost, told]).toEqual([true, [1]]);
+});
+
 test('a lost job is told once, however often leases are renewed until its run is over', async () => {
   const { leases: held, told } = leases();
   held.hold(cls, [claim('a')], 'full');

@@ -19,6 +19,8 @@ export interface LeasesDeps extends SpanDeps {
 export class Leases {
   readonly #deps: LeasesDeps;
   readonly #held = new Map<ClassId, Set<HeldJob>>();
+  /** Jobs that had no lease at an earlier renewal. */
+  readonly #missing = new WeakSet<HeldJob>();
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps;
@@ -64,8 +66,11 @@ export class Leases {
     try {
       const lost = await this.#deps.queue.renew(this.#deps.workerId, cls, claims);
       const fences = new Set(lost.map(identity));
-      // One that was settled or given back while this was asked has no lease any more, and rightly.
-      const jobs = [...held].filter((job) => job.isOpen && fences.has(identity(job.claim)));
+      const missing = [...held].filter((job) => !job.isLost && fences.has(identity(job.claim)));
+      // One that is being settled or given back may have no lease because that has just happened. It is lost
+      // when it is still here the next time.
+      const jobs = missing.filter((job) => job.isOpen || this.#missing.has(job));
+      for (const job of missing) this.#missing.add(job);
       for (const job of jobs) job.isLost = true;
       if (jobs.length > 0) this.#deps.telemetry.leasesNotRenewed(model, jobs.length);
     } catch (cause) {
