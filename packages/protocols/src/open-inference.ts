@@ -39,7 +39,7 @@ export interface InferRequest {
 }
 
 /** In what form the caller wants the outputs. */
-export interface AnswerForm {
+interface AnswerForm {
   /** Where an output has no form of its own. */
   readonly isBinary: boolean;
   readonly outputs: ReadonlyMap<string, OutputForm>;
@@ -242,6 +242,13 @@ function readParameters(
     if (!isAsked && !key.startsWith('triton_')) continue;
     const detail = `Parameter "${key}" is reserved and not supported.`;
     return err(invalidInput(pointerTo('#', 'parameters', key), 'reserved_parameter', detail));
+  }
+  const binary = parameters['binary_data_output'];
+  if (binary !== undefined && typeof binary !== 'boolean') {
+    const detail = 'Parameter "binary_data_output" must be true or false.';
+    return err(
+      invalidInput(pointerTo('#', 'parameters', 'binary_data_output'), 'parameter', detail),
+    );
   }
   const timeout = parameters['timeout'];
   if (timeout === undefined) return ok(undefined);
