@@ -108,6 +108,7 @@ export {
   datatypeBytes,
   elementCount,
   fieldShape,
+  holdsElements,
   isDatatype,
   joinBytes,
   splitBytes,

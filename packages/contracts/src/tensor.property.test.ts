@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { datatypeBytes, elementCount, isDatatype, joinBytes, splitBytes } from './tensor.ts';
+import {
+  datatypeBytes,
+  elementCount,
+  holdsElements,
+  isDatatype,
+  joinBytes,
+  splitBytes,
+} from './tensor.ts';
 
 const elementLists = fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 20 });
 
@@ -31,6 +38,7 @@ describe('the bytes of a BYTES tensor', () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array(), nearlyValid), fc.nat(20), (bytes, count) => {
         const elements = splitBytes(bytes, count);
+        expect(holdsElements(bytes, count)).toBe(elements !== undefined);
         if (elements === undefined) return;
         expect(elements).toHaveLength(count);
         expect([...joinBytes(elements)]).toEqual([...bytes]);
@@ -56,6 +64,7 @@ describe('the bytes of a BYTES tensor', () => {
     ['nothing where an element should be', [], 1],
   ])('%s are refused', (_what, bytes, count) => {
     expect(splitBytes(Uint8Array.from(bytes), count)).toBeUndefined();
+    expect(holdsElements(Uint8Array.from(bytes), count)).toBe(false);
   });
 
   test('a count far beyond the bytes is refused without work for each element', () => {
@@ -73,6 +82,7 @@ describe('shapes and datatypes', () => {
     expect(elementCount([])).toBe(1);
     expect(elementCount([2, 3, 4])).toBe(24);
     expect(elementCount([5, 0, 7])).toBe(0);
+    expect(elementCount([...Array<number>(32).fill(Number.MAX_SAFE_INTEGER), 0])).toBe(0);
   });
 
   test('a datatype is known by its name alone', () => {

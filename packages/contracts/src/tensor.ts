@@ -49,11 +49,27 @@ export function isDatatype(text: string): text is Datatype {
   return Object.hasOwn(datatypeBytes, text);
 }
 
-/** Product of the dimensions; 1 for a scalar. */
+/** Product of the dimensions; 1 for a scalar. Beyond 2^53 it is rounded, at worst to infinity. */
 export function elementCount(shape: readonly number[]): number {
+  // Infinity times zero would be no number, which every comparison lets pass.
+  if (shape.includes(0)) return 0;
   let count = 1;
   for (const dimension of shape) count *= dimension;
   return count;
+}
+
+/**
+ * Whether the lengths in a BYTES tensor add up to `count` elements. Unlike splitting, it makes nothing: two
+ * million empty elements are 8 MiB, and their views 200.
+ */
+export function holdsElements(bytes: Uint8Array, count: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  for (let i = 0; i < count; i += 1) {
+    if (offset + 4 > bytes.length) return false;
+    offset += 4 + view.getUint32(offset, true);
+  }
+  return offset === bytes.length;
 }
 
 /** Splits the bytes of a BYTES tensor into its elements, or undefined where the lengths do not add up. */

@@ -149,6 +149,17 @@ describe('tensors behind the JSON', () => {
     expect(result.ok ? '' : result.error.detail).toContain(detail);
   });
 
+  test('of a shape beyond all numbers are refused, also where another dimension is zero', () => {
+    const shape = [8, ...Array<number>(30).fill(Number.MAX_SAFE_INTEGER), 0];
+    const spec = { name: 't0', datatype: 'BYTES', shape: shape.map(() => -1) } as const;
+    const manifest = { ...modelOf('BYTES'), inputs: [spec] };
+    const input = { name: 't0', shape, datatype: 'BYTES', parameters: { binary_data_size: 0 } };
+    expect(parse({ inputs: [input] }, [], manifest)).toMatchObject({
+      ok: false,
+      error: { code: 'invalid_input' },
+    });
+  });
+
   test('elements whose lengths do not add up, and BOOL bytes that are neither 0 nor 1, are refused', () => {
     const texts = (bytes: Uint8Array) =>
       parse(
@@ -315,7 +326,16 @@ describe('the form of answers', () => {
     ]);
   });
 
+  test('that is neither binary nor JSON is refused', () => {
+    const parameters = { binary_data_output: 'true' };
+    expect(parse({ ...sized(16), parameters }, [features], iris)).toMatchObject({
+      ok: false,
+      error: { code: 'invalid_input' },
+    });
+  });
+
   test.each([
+    { classification: 1_001 },
     { classification: 0 },
     { classification: 'all' },
     { binary_data: 'yes' },

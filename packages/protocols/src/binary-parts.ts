@@ -8,7 +8,7 @@ import {
   datatypeBytes,
   type Failure,
   failure,
-  splitBytes,
+  holdsElements,
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 
@@ -81,6 +81,6 @@ export function takeElements(
 
 function elementsProblem(bytes: Uint8Array, datatype: Datatype, count: number): string | undefined {
   if (datatype === 'BOOL' && bytes.some((byte) => byte > 1)) return 'a BOOL byte must be 0 or 1';
-  if (datatype !== 'BYTES' || splitBytes(bytes, count) !== undefined) return undefined;
+  if (datatype !== 'BYTES' || holdsElements(bytes, count)) return undefined;
   return `the lengths of its elements do not add up to ${count} elements in ${bytes.length} bytes`;
 }

@@ -33,6 +33,9 @@ const readers: {
   FP64: (view, at) => view.getFloat64(at, true),
 };
 
+/** Most values of a row that can be asked for: each becomes a text. Whoever wants more reads the output itself. */
+export const classesMax = 1_000;
+
 const floats: ReadonlySet<Datatype> = new Set(['FP16', 'BF16', 'FP32', 'FP64']);
 const encoder = new TextEncoder();
 
@@ -45,14 +48,14 @@ export function isClassifiable(datatype: Datatype): datatype is NumericDatatype 
  * of equal ones the first. NaN counts as the smallest. A BYTES tensor [rows, classes], or [classes].
  */
 export function classify(tensor: Tensor, classes: number, manifest: ModelManifest): Tensor {
-  const { bytes, datatype, name, shape } = tensor;
+  const { datatype, name, shape } = tensor;
   const rows = manifest.maxBatchSize > 0 ? (shape[0] ?? 1) : 1;
   const width = rows === 0 ? 0 : elementCount(shape) / rows;
   const count = Math.min(classes, width);
   const labels = labelsOf(name, manifest);
   const texts: Uint8Array[] = [];
   for (let row = 0; row < rows; row += 1) {
-    for (const { index, value } of largest(bytes, datatype, row * width, width).slice(0, count)) {
+    for (const { index, value } of largest(tensor, { from: row * width, width, count })) {
       const text = floats.has(datatype) ? Number(value).toFixed(6) : String(value);
       const label = labels[index];
       texts.push(encoder.encode([text, index, ...(label === undefined ? [] : [label])].join(':')));
@@ -62,21 +65,36 @@ export function classify(tensor: Tensor, classes: number, manifest: ModelManifes
   return { name, datatype: 'BYTES', shape: shapeOfTexts, bytes: joinBytes(texts) };
 }
 
+interface Ranked {
+  readonly value: number | bigint;
+  readonly index: number;
+}
+
+/** Sorts what may be among them whenever that is twice as many: an output has millions of values, and few are asked for. */
 function largest(
-  bytes: Uint8Array,
-  datatype: Datatype,
-  from: number,
-  width: number,
-): { readonly value: number | bigint; readonly index: number }[] {
-  if (!isClassifiable(datatype)) return [];
+  { bytes, datatype }: Tensor,
+  { count, from, width }: { readonly from: number; readonly width: number; readonly count: number },
+): readonly Ranked[] {
+  if (!isClassifiable(datatype) || count === 0) return [];
   const read = readers[datatype];
   const size = datatypeBytes[datatype];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const values = Array.from({ length: width }, (_, index) => ({
-    value: read(view, (from + index) * size),
-    index,
-  }));
-  return values.toSorted((a, b) => compare(a.value, b.value) || a.index - b.index);
+  let found: Ranked[] = [];
+  let least: Ranked | undefined;
+  for (let index = 0; index < width; index += 1) {
+    const value = read(view, (from + index) * size);
+    // Of equal values the first counts, so one that comes later has to be larger.
+    if (least !== undefined && compare(value, least.value) >= 0) continue;
+    found.push({ value, index });
+    if (found.length < 2 * count) continue;
+    found = found.toSorted(byRank).slice(0, count);
+    least = found.at(-1);
+  }
+  return found.toSorted(byRank).slice(0, count);
+}
+
+function byRank(a: Ranked, b: Ranked): number {
+  return compare(a.value, b.value) || a.index - b.index;
 }
 
 function compare(a: number | bigint, b: number | bigint): number {

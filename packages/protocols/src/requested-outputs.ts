@@ -4,7 +4,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import { boundedRecord } from './bounded-schemas.ts';
-import { isClassifiable } from './classification.ts';
+import { classesMax, isClassifiable } from './classification.ts';
 import { invalidInput, pointerTo } from './refusals.ts';
 
 const parametersMax = 64;
@@ -87,8 +87,14 @@ function outputForm(
   const { binary_data: binary, classification: classes } = given;
   if (binary !== undefined && typeof binary !== 'boolean')
     return err('binary_data is true or false');
-  const isCount = typeof classes === 'number' && Number.isSafeInteger(classes) && classes >= 1;
-  if (classes !== undefined && !isCount) return err('classification must be a number of classes');
+  const isCount =
+    typeof classes === 'number' &&
+    Number.isSafeInteger(classes) &&
+    classes >= 1 &&
+    classes <= classesMax;
+  if (classes !== undefined && !isCount) {
+    return err(`classification must be a number of classes, 1 to ${classesMax}`);
+  }
   if (classes !== undefined && !isClassifiable(datatype)) {
     return err(`classification needs numbers, and it is ${datatype}`);
   }

@@ -38,9 +38,11 @@ import {
 /** As many as an ONNX file may have of inputs and outputs, and as many dimensions as a tensor may have. */
 const tensorsMax = 4_096;
 const dimensionsMax = 32;
+/** No body holds a longer one, and beside a zero it would still have to be multiplied by others. */
+const dimensionMax = 2 ** 31 - 1;
 const tensorSchema = z.strictObject({
   name: z.string().min(1),
-  shape: boundedList(z.int().min(0), { min: 0, max: dimensionsMax }),
+  shape: boundedList(z.int().min(0).max(dimensionMax), { min: 0, max: dimensionsMax }),
   datatype: z.enum(Object.keys(datatypeBytes)),
   parameters: parametersSchema.nullish(),
   data: z.unknown().optional(),
