@@ -74,13 +74,25 @@ describe('a compressed request', () => {
     expect(await response.json()).toMatchObject({ limit_bytes: bodyBytesMax });
   });
 
+  test('counts as arriving while it is unpacked: many small ones do not take more memory than large ones', async () => {
+    const few = testGateway({ bodyBytesMax: 1024 * 1024, arrivingBodiesMax: 1 });
+    const body = new Uint8Array(gzipSync(Buffer.alloc(1_000_000, 'x')));
+    const headers = { 'Content-Encoding': 'gzip' };
+    const statusOf = async (): Promise<number> =>
+      (await few.request(infer, { method: 'POST', headers, body })).status;
+    const statuses = await Promise.all(Array.from({ length: 20 }, statusOf));
+    expect(new Set(statuses)).toContain(503);
+    expect(await statusOf(), 'once the others have gone: read, and no JSON').toBe(400);
+    await few.close();
+  });
+
   test.each(['gzip', 'deflate'])(
     'that is no %s data, or ends too early, is refused',
     async (coding) => {
       const whole = new Uint8Array(
         coding === 'gzip' ? gzipSync(longRequest(9)) : deflateSync(longRequest(9)),
       );
-      for (const body of [longRequest(9), whole.subarray(0, -4)]) {
+      for (const body of [longRequest(9), whole.subarray(0, -4), new Uint8Array()]) {
         const response = await post(new Uint8Array(body), { 'Content-Encoding': coding });
         expect(response.status).toBe(400);
         expect(await response.json()).toMatchObject({ code: 'invalid_header' });
@@ -106,6 +118,8 @@ describe('an answer', () => {
     ['that is small', 10, 'gzip'],
     ['nobody wants packed', 5_000, 'identity'],
     ['to a caller that refuses it', 5_000, 'gzip;q=0'],
+    ['to a caller that prefers it so', 5_000, 'gzip;q=0.5, identity'],
+    ['to a caller that names no coding of ours', 5_000, 'br, *;q=0.1'],
   ])('%s goes as it is', async (_, idChars, accepted) => {
     const response = await post(longRequest(idChars), { 'Accept-Encoding': accepted });
     expect(response.headers.get('content-encoding')).toBeNull();

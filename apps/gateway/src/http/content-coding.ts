@@ -1,6 +1,6 @@
 /** Bodies that are compressed on their way (RFC 9110, 8.4): gzip and deflate, both ways. */
 import { promisify } from 'node:util';
-import { constants, deflate, gunzip, gzip, inflate } from 'node:zlib';
+import { constants, createGunzip, createInflate, deflate, gzip } from 'node:zlib';
 
 import { type Failure, failure } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -10,7 +10,9 @@ import type { GatewayContext } from './exchange.ts';
 
 type Coding = 'gzip' | 'deflate';
 
-const decoders = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
+const decoders = { gzip: createGunzip, deflate: createInflate } as const;
+/** Of what is unpacked; each takes a turn of a thread. */
+const pieceBytes = 64 * 1024;
 const encoders = { gzip: promisify(gzip), deflate: promisify(deflate) } as const;
 /** Less is sent as it is: packing it would take longer than sending it. */
 const packedBytesMin = 1_024;
@@ -25,21 +27,21 @@ export function codingOf(header: string | undefined): Result<Coding | undefined,
   return err(failure('unsupported_content_encoding', detail));
 }
 
-/** Errors: `payload_too_large` where it unpacks to more than `bytesMax`, `invalid_header` where it is not so packed. */
-export async function unpacked(
+/**
+ * What it unpacks to, piece by piece, so that whoever takes them can stop when it is enough. Ends with
+ * `invalid_header` where the rest is not so packed.
+ */
+export async function* unpacked(
   bytes: Uint8Array,
   coding: Coding,
-  bytesMax: number,
-): Promise<Result<Uint8Array, Failure>> {
+): AsyncGenerator<Result<Uint8Array, Failure>, void> {
+  const unpacking = decoders[coding]({ chunkSize: pieceBytes });
+  unpacking.end(bytes);
   try {
-    return ok(await decoders[coding](bytes, { maxOutputLength: bytesMax }));
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      const detail = `The body unpacks to more than ${bytesMax} bytes.`;
-      return err(failure('payload_too_large', detail, { extras: { limit_bytes: bytesMax } }));
-    }
+    for await (const piece of unpacking) yield ok(piece as Buffer);
+  } catch {
     const detail = `Content-Encoding is ${coding}, and the body is not ${coding} data.`;
-    return err(failure('invalid_header', detail, { extras: { header: 'Content-Encoding' } }));
+    yield err(failure('invalid_header', detail, { extras: { header: 'Content-Encoding' } }));
   }
 }
 
@@ -54,7 +56,7 @@ export async function packed(c: GatewayContext, body: Uint8Array | string): Prom
   const headers = { Vary: 'Accept-Encoding' };
   const coding = accepts(c, {
     header: 'Accept-Encoding',
-    supports: ['gzip', 'deflate'],
+    supports: ['gzip', 'deflate', 'identity'],
     default: 'identity',
   });
   if (coding !== 'gzip' && coding !== 'deflate') return { body, headers };

@@ -28,6 +28,11 @@ export class ArrivingBytes {
   }
 }
 
+interface Bounds {
+  readonly limits: Limits;
+  readonly arriving: ArrivingBytes;
+}
+
 /**
  * The body, in `memory` where it is large; unpacked where it is compressed, within the same limit. Errors:
  * `unsupported_content_encoding`, `invalid_header`, `payload_too_large` (extras `limit_bytes`),
@@ -36,7 +41,7 @@ export class ArrivingBytes {
 export async function readBody(
   c: GatewayContext,
   memory: LentMemory,
-  { limits, arriving }: { readonly limits: Limits; readonly arriving: ArrivingBytes },
+  { limits, arriving }: Bounds,
 ): Promise<Result<Uint8Array, Failure>> {
   const bytesMax = limits.bodyBytesMax;
   const coding = codingOf(c.req.header('content-encoding'));
@@ -53,7 +58,8 @@ export async function readBody(
       ? await readStream(c.req.raw.body, body, bytesMax)
       : await readIncoming(incoming, body, { limits, arriving });
   if (!read.ok || coding.value === undefined) return read;
-  return unpacked(read.value, coding.value, bytesMax);
+  const whole = new BodyBuffer(bytesMax, NaN, memory);
+  return readUnpacked(unpacked(read.value, coding.value), whole, { limits, arriving });
 }
 
 /** Node's messages under the request; reading them directly costs less than a web stream around them. */
@@ -65,7 +71,7 @@ function bindingsOf(c: GatewayContext): GatewayEnv['Bindings'] {
 function readIncoming(
   incoming: IncomingMessage,
   body: BodyBuffer,
-  { limits, arriving }: { readonly limits: Limits; readonly arriving: ArrivingBytes },
+  { limits, arriving }: Bounds,
 ): Promise<Result<Uint8Array, Failure>> {
   const { bodyBytesMax: bytesMax, arrivingBodiesMax } = limits;
   const arrivingBytesMax = bytesMax * arrivingBodiesMax;
@@ -103,9 +109,37 @@ async function readStream(
   return ok(body.bytes());
 }
 
+/** What is unpacked has not been sent by anybody, and takes its memory all the same. */
+async function readUnpacked(
+  pieces: AsyncIterable<Result<Uint8Array, Failure>>,
+  body: BodyBuffer,
+  { limits, arriving }: Bounds,
+): Promise<Result<Uint8Array, Failure>> {
+  const { bodyBytesMax: bytesMax, arrivingBodiesMax } = limits;
+  const arrivingBytesMax = bytesMax * arrivingBodiesMax;
+  let size = 0;
+  try {
+    for await (const piece of pieces) {
+      if (!piece.ok) return piece;
+      size += piece.value.length;
+      arriving.add(piece.value.length);
+      if (arriving.bytes > arrivingBytesMax) return err(tooManyArriving(arrivingBytesMax));
+      if (!body.add(piece.value)) return err(tooLargeUnpacked(bytesMax));
+    }
+    return ok(body.bytes());
+  } finally {
+    arriving.add(-size);
+  }
+}
+
 function tooManyArriving(bytesMax: number): Failure {
   const detail = `The requests that this server is receiving have more than ${bytesMax} bytes together.`;
   return failure('queue_full', detail, { retryAfterMs });
+}
+
+function tooLargeUnpacked(bytesMax: number): Failure {
+  const detail = `The body unpacks to more than ${bytesMax} bytes.`;
+  return failure('payload_too_large', detail, { extras: { limit_bytes: bytesMax } });
 }
 
 function tooLarge(bytesMax: number): Failure {
