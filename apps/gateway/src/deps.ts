@@ -7,6 +7,7 @@ import type { Logger, Tracing } from '@inferry/telemetry';
 
 import type { Load } from './admission/admit.ts';
 import type { AnswerTime } from './admission/answer-time.ts';
+import type { OpenRequests } from './exchange.ts';
 import type { BodyMemory } from './http/body-memory.ts';
 import type { ArrivingBytes } from './http/read-body.ts';
 import type { QueueLooks } from './queue-looks.ts';
@@ -39,6 +40,7 @@ export interface GatewayParts extends GatewayDeps {
   readonly arriving: ArrivingBytes;
   readonly bodyMemory: BodyMemory;
   readonly held: HeldRequests;
+  readonly open: OpenRequests;
   readonly load: Load;
   readonly answerTime: AnswerTime;
 }

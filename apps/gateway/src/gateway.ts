@@ -11,11 +11,11 @@ import { Hono } from 'hono';
 import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import type { GatewayDeps, GatewayParts } from './deps.ts';
+import { openExchange, OpenRequests } from './exchange.ts';
 import { BodyMemory } from './http/body-memory.ts';
-import { type Exchange, type GatewayEnv, problem } from './http/exchange.ts';
+import { type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
 import { ArrivingBytes } from './http/read-body.ts';
-import { requestIdOf } from './http/request-id.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { healthRoutes } from './routes/health.ts';
 import { inferenceRoutes } from './routes/inference.ts';
@@ -39,8 +39,6 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** The route of requests that have none, in metrics. */
-const unmatched = 'unmatched';
 /** The part of the drain time that infer requests have for their results. */
 const drainGraceShare = 0.2;
 
@@ -52,10 +50,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     arriving: new ArrivingBytes(),
     bodyMemory: new BodyMemory(),
     held: new HeldRequests(deps),
+    open: new OpenRequests(),
     answerTime: new AnswerTime(),
   };
-  const open = new OpenRequests();
-  const app = createApp(parts, open);
+  const app = createApp(parts);
   const background = createBackground(parts);
   let server: Server | undefined;
   return {
@@ -76,7 +74,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const grace = sleep(parts.clock, graceMs, graceOver.signal).then(() =>
         parts.held.drain('needed'),
       );
-      await open.none();
+      await parts.open.none();
       graceOver.abort();
       await grace;
     },
@@ -97,42 +95,23 @@ function allRoutes(parts: GatewayParts): readonly Route[] {
   ];
 }
 
-function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
-  const { clock, telemetry, tracing, log, load } = parts;
+function createApp(parts: GatewayParts): Hono<GatewayEnv> {
+  const { log } = parts;
   const app = new Hono<GatewayEnv>();
   app.use('*', async (c, next) => {
-    const startedAtMs = clock.nowMs();
-    const exchange: Exchange = {
-      requestId: requestIdOf(c.req.header('request-id') ?? c.req.header('x-request-id'), parts),
-      startedAtMs,
-      surface: /^\/v2(?:\/|$)/u.test(c.req.path) ? 'v2' : 'v1',
-      elapsedMs: () => clock.nowMs() - startedAtMs,
-      isLast: () => load.isDraining,
-      route: unmatched,
-      code: null,
-      span: tracing?.request(c.req, startedAtMs),
-      priority: 'normal',
-    };
+    const { exchange, end } = openExchange(
+      {
+        method: c.req.method,
+        surface: /^\/v2(?:\/|$)/u.test(c.req.path) ? 'v2' : 'v1',
+        header: (name) => c.req.header(name),
+      },
+      parts,
+    );
     c.set('exchange', exchange);
-    telemetry.requestOpened();
-    const close = open.add();
     try {
       await next();
     } finally {
-      close();
-      const { method } = c.req;
-      const seconds = exchange.elapsedMs() / 1000;
-      const { status } = c.res;
-      const { code, route, requestId, span } = exchange;
-      telemetry.requestClosed({ method, route, status, seconds });
-      span?.end({
-        route: route === unmatched ? null : route,
-        status,
-        code,
-        endedAtMs: clock.nowMs(),
-      });
-      const trace_id = span?.traceId;
-      log.debug({ request_id: requestId, trace_id, method, route, status, seconds }, 'answered');
+      end(c.res.status);
     }
   });
   register(app, allRoutes(parts));
@@ -145,25 +124,4 @@ function createApp(parts: GatewayParts, open: OpenRequests): Hono<GatewayEnv> {
     return problem(c, failure('internal', detail));
   });
   return app;
-}
-
-/** Counts open requests and tells when there is none. */
-class OpenRequests {
-  #count = 0;
-  readonly #waiters = new Set<() => void>();
-
-  add(): () => void {
-    this.#count += 1;
-    return () => {
-      this.#count -= 1;
-      if (this.#count > 0) return;
-      for (const resolve of this.#waiters) resolve();
-      this.#waiters.clear();
-    };
-  }
-
-  none(): Promise<void> {
-    if (this.#count === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.add(resolve));
-  }
 }

@@ -1,51 +1,72 @@
 /**
- * The spine of `POST /v2/models/{model}/infer`: parse -> admit and enqueue -> await -> respond. The caller
- * gets no job to come back for, so a job that nobody waits for any more is canceled. Only where the answer
- * would be late, and the caller prefers a job to a refusal, it gets one.
+ * The spine of an infer request, over HTTP and over gRPC: admit -> read and parse -> enqueue -> await. The
+ * caller gets no job to come back for, so a job that nobody waits for any more is canceled. Only where the
+ * answer would be late, and the caller prefers a job to a refusal, it gets one. What differs between the
+ * protocols is in {@link InferCall}, and in what its two ends make of an {@link InferEnd}.
  */
 import {
   type Failure,
   failure,
   isTerminal,
   type JobId,
+  type JobOutput,
   type JobRecord,
   type ModelManifest,
   newJobId,
   type Outcome,
   partsOf,
 } from '@inferry/contracts';
-import {
-  type InferAnswer,
-  inferResponse,
-  type InferRequest,
-  jsonLengthHeader,
-  parseInferRequest,
-  parsePrefer,
-} from '@inferry/protocols';
+import type { InferRequest } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
 import { accept, deferredWork, type Work } from './accept.ts';
 import { admit } from './admission/admit.ts';
 import { refuseEarly } from './admission/early.ts';
-import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
+import { type Tenant, tenantOf } from './admission/tenants.ts';
 import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
-import { packed } from './http/content-coding.ts';
-import { answer, type GatewayContext, problem } from './http/exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
-import { readBody } from './http/read-body.ts';
-import {
-  jobAnswer,
-  noteAnswer,
-  noteOutcome,
-  resultHeaders,
-  stageTiming,
-} from './results/job-answer.ts';
+import { noteAnswer, noteOutcome } from './results/job-answer.ts';
 import { lookUp } from './results/look-up.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
 const pastDeadlineMs = 100;
 const retryAfterMs = 1_000;
+
+export interface InferCall {
+  readonly exchange: Exchange;
+  readonly model: { readonly name: string; readonly version: string | undefined };
+  /** As the caller names it. */
+  readonly tenant: string | undefined;
+  /** Size of what {@link InferCall.read} will read, where it is known before; else 0. */
+  readonly bodyBytes: number;
+  /** Rather a job to come back for than a refusal, or a wait. */
+  readonly prefersJob: boolean;
+  /** When the caller itself gives the call up. */
+  readonly giveUpAtMs: number | undefined;
+  /** Aborts when the caller is gone. */
+  readonly signal: AbortSignal;
+  /** The request, checked against the model; large pieces of it in `memory`. */
+  readonly read: (
+    manifest: ModelManifest,
+    memory: LentMemory,
+  ) => Promise<Result<InferRequest, Failure>>;
+  /** Calls back once the answer was handed to the socket; never where the caller went away. */
+  readonly onSent: (callback: () => void) => void;
+}
+
+export type InferEnd =
+  | {
+      readonly end: 'output';
+      readonly manifest: ModelManifest;
+      readonly request: InferRequest;
+      readonly output: JobOutput;
+      readonly record: JobRecord;
+    }
+  /** `record` where there is a job. */
+  | { readonly end: 'failed'; readonly reason: Failure; readonly record: JobRecord | undefined }
+  | { readonly end: 'deferred'; readonly record: JobRecord };
 
 interface Arrived {
   readonly request: InferRequest;
@@ -53,95 +74,98 @@ interface Arrived {
   readonly whenLate: WhenLate;
 }
 
-export async function inferTensors(
-  c: GatewayContext,
-  model: { readonly name: string; readonly version: string | undefined },
-  parts: GatewayParts,
-): Promise<Response> {
-  const manifest = parts.catalogue.resolve(model.name, model.version);
-  if (!manifest.ok) return refuse(c, manifest.error, undefined, parts);
+/** Resolves when all is known that an answer is made of. Refusals are counted here. */
+export async function infer(call: InferCall, parts: GatewayParts): Promise<InferEnd> {
+  const { name, version } = call.model;
+  const resolved = parts.catalogue.resolve(name, version);
+  if (!resolved.ok) return refuse(call, resolved.error, undefined, parts);
+  const manifest = resolved.value;
   const memory = parts.bodyMemory.lend();
-  const arrived = await receive(c, manifest.value, memory, parts); // 400 413 415 429 503
+  const arrived = await receive(call, manifest, memory, parts); // 400 413 415 429 503
   if (!arrived.ok) {
     memory.giveBack();
-    return refuse(c, arrived.error, manifest.value, parts);
+    return refuse(call, arrived.error, manifest, parts);
   }
   const { request, whenLate } = arrived.value;
-  const work = workOf(c, manifest.value, arrived.value, parts);
+  const work = workOf(call, manifest, arrived.value, parts);
 
   const place = parts.held.reserve();
   if (place === undefined && whenLate !== 'defer') {
     memory.giveBack();
-    return refuse(c, tooManyHeld(parts), manifest.value, parts); // 503
+    return refuse(call, tooManyHeld(parts), manifest, parts); // 503
   }
   try {
     const placed = place === undefined ? deferredWork(work, parts.limits) : work;
     const accepted = await accept(placed, parts); // 429 503
     giveBackAfter(accepted, memory);
-    if (!accepted.ok) return refuse(c, accepted.error, manifest.value, parts);
+    if (!accepted.ok) return refuse(call, accepted.error, manifest, parts);
     const { record: queued, isDeferred } = accepted.value;
-    if (place === undefined || isDeferred) return toComeBackFor(c, queued, parts);
-    const record = await awaitRecord(c, queued, parts); // 504
-    if (record.ok) noteAnswer(c, record.value, parts);
-    return record.ok
-      ? await respond(c, manifest.value, record.value, request)
-      : problem(c, record.error, { 'Job-Id': queued.job.id });
+    if (place === undefined || isDeferred) return { end: 'deferred', record: queued };
+    const awaited = await awaitRecord(call, queued, parts); // 504
+    if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: queued };
+    const record = awaited.value;
+    noteAnswer(call.exchange, record, parts);
+    const output = record.outcome?.output ?? null;
+    return output === null
+      ? { end: 'failed', reason: outcomeFailure(record.outcome), record }
+      : { end: 'output', manifest, request, output, record };
   } finally {
     place?.release();
   }
 }
 
 async function receive(
-  c: GatewayContext,
+  call: InferCall,
   manifest: ModelManifest,
   memory: LentMemory,
   parts: GatewayParts,
 ): Promise<Result<Arrived, Failure>> {
   const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
-  const tenant = tenantOf(c.req.header(tenantHeader), parts.tenants);
+  const tenant = tenantOf(call.tenant, parts.tenants);
   if (!tenant.ok) return tenant;
-  const whenLate = whenLateOf(c, manifest);
+  const whenLate = whenLateOf(call, manifest);
   if (whenLate === 'refuse') {
-    const early = { manifest, tenant: tenant.value, deadlineMs: undefined };
-    const asked = await refuseEarly(c, early, parts);
+    const { bodyBytes, exchange } = call;
+    const early = { exchange, bodyBytes, manifest, tenant: tenant.value, deadlineMs: undefined };
+    const asked = await refuseEarly(early, parts);
     if (!asked.ok) return asked;
   }
-  // The media type is not looked at: the clients of this protocol send all kinds with their JSON.
-  const bytes = await readBody(c, memory, parts);
-  if (!bytes.ok) return bytes;
-  const request = parseInferRequest(bytes.value, manifest, {
-    hasPriorities: parts.tenants !== undefined,
-    allocate: memory.allocate,
-    jsonLength: c.req.header(jsonLengthHeader),
-  });
+  const request = await call.read(manifest, memory);
   if (!request.ok) return request;
   const { priority, timeoutMs } = request.value;
-  c.get('exchange').priority = priority;
+  call.exchange.priority = priority;
   if (timeoutMs !== undefined && timeoutMs > parts.limits.deadlineMsMax) {
     const detail = `Parameter "timeout" is ${timeoutMs} ms; it must be at most ${parts.limits.deadlineMsMax} ms.`;
     return err(failure('invalid_deadline', detail));
+  }
+  if (call.giveUpAtMs !== undefined && call.giveUpAtMs <= parts.clock.nowMs()) {
+    return err(
+      failure('deadline_exceeded', 'The deadline of the call had passed when it arrived.'),
+    );
   }
   return ok({ request: request.value, tenant: tenant.value, whenLate });
 }
 
 /** A caller that says nothing of coming back reads no job document: it waits, where the model lets it. */
-function whenLateOf(c: GatewayContext, { admission }: ModelManifest): WhenLate {
-  if (parsePrefer(c.req.header('prefer')).respondAsync) return 'defer';
+function whenLateOf({ prefersJob }: InferCall, { admission }: ModelManifest): WhenLate {
+  if (prefersJob) return 'defer';
   return admission.onInfeasible === 'accept' ? 'hold' : 'refuse';
 }
 
 function workOf(
-  c: GatewayContext,
+  { exchange, giveUpAtMs }: InferCall,
   manifest: ModelManifest,
   { request, tenant, whenLate }: Arrived,
   { clock, random, limits }: GatewayParts,
 ): Work {
-  const { requestId, startedAtMs, span } = c.get('exchange');
-  const { input, rows, timeoutMs, priority } = request;
-  const deadlineMs = timeoutMs ?? manifest.timeoutMs;
+  const { requestId, startedAtMs, span } = exchange;
+  const { input, rows, timeoutMs = manifest.timeoutMs, priority } = request;
+  const nowMs = clock.nowMs();
+  const leftMs = giveUpAtMs === undefined ? Infinity : Math.max(1, Math.ceil(giveUpAtMs - nowMs));
+  const deadlineMs = Math.min(timeoutMs, leftMs);
   return {
-    id: newJobId(clock.nowMs(), random),
+    id: newJobId(nowMs, random),
     requestId,
     startedAtMs,
     span,
@@ -164,17 +188,16 @@ function workOf(
 
 /** The terminal record. Errors: `deadline_exceeded`, `draining`, `canceled_by_user` (nobody reads it), `queue_unavailable`. */
 async function awaitRecord(
-  c: GatewayContext,
+  { onSent, signal }: InferCall,
   accepted: JobRecord,
   parts: GatewayParts,
 ): Promise<Result<JobRecord, Failure>> {
   const { id, deadlineMs } = accepted.job;
-  const { signal } = c.req.raw;
   const waitMs = deadlineMs + pastDeadlineMs;
   const waited = await parts.held.wait({ id, waitMs, signal, kind: 'needed' });
   switch (waited.end) {
     case 'outcome':
-      noteOutcome(c, waited.record, parts);
+      noteOutcome(waited.record, onSent, parts);
       return ok(waited.record);
     case 'disconnected':
       await abandon(id, 'The caller closed the connection.', parts);
@@ -204,48 +227,6 @@ async function abandon(id: JobId, why: string, { queue, telemetry }: GatewayPart
   telemetry.canceled(partsOf(record.job.class).model, record.job.priority);
 }
 
-function toComeBackFor(c: GatewayContext, record: JobRecord, parts: GatewayParts): Response {
-  const headers = {
-    Location: `/v1/jobs/${record.job.id}`,
-    'Preference-Applied': 'respond-async',
-  };
-  return jobAnswer(c, record, parts, { status: 202, headers });
-}
-
-async function respond(
-  c: GatewayContext,
-  manifest: ModelManifest,
-  record: JobRecord,
-  request: InferRequest,
-): Promise<Response> {
-  const headers = { 'Job-Id': record.job.id, ...resultHeaders(record) };
-  const timing = stageTiming(record);
-  const output = record.outcome?.output ?? null;
-  if (output === null) return problem(c, outcomeFailure(record.outcome), headers);
-  const form = formOf(inferResponse(manifest, output, request));
-  const { body, headers: coding } = await packed(c, form.body);
-  return answer(c, {
-    status: 200,
-    body,
-    headers: { ...headers, ...form.headers, ...coding },
-    ...(timing === undefined ? {} : { timing }),
-  });
-}
-
-/** JSON alone, or JSON and what its tensors say follows it. */
-function formOf({ binary, json }: InferAnswer): {
-  readonly body: string | Uint8Array;
-  readonly headers: Readonly<Record<string, string>>;
-} {
-  if (binary === undefined) return { body: json, headers: { 'Content-Type': 'application/json' } };
-  const text = Buffer.from(json);
-  const headers = {
-    'Content-Type': 'application/octet-stream',
-    [jsonLengthHeader]: String(text.length),
-  };
-  return { body: Buffer.concat([text, ...binary]), headers };
-}
-
 function outcomeFailure(outcome: Outcome | null): Failure {
   const error = outcome?.error ?? null;
   return error === null
@@ -259,13 +240,13 @@ function tooManyHeld({ limits }: GatewayParts): Failure {
 }
 
 function refuse(
-  c: GatewayContext,
+  { exchange }: InferCall,
   reason: Failure,
   manifest: ModelManifest | undefined,
   parts: GatewayParts,
-): Response {
-  const { elapsedMs, priority } = c.get('exchange');
+): InferEnd {
+  const { elapsedMs, priority } = exchange;
   const seconds = elapsedMs() / 1_000;
   parts.telemetry.rejected({ model: manifest, priority, code: reason.code, seconds });
-  return problem(c, reason);
+  return { end: 'failed', reason, record: undefined };
 }

@@ -26,7 +26,7 @@ import { refuseEarly } from './admission/early.ts';
 import { type Tenant, tenantHeader, tenantOf } from './admission/tenants.ts';
 import type { WhenLate } from './admission/terms.ts';
 import type { GatewayParts } from './deps.ts';
-import { type GatewayContext, problem } from './http/exchange.ts';
+import { bodyBytesOf, type GatewayContext, onSentOf, problem } from './http/exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
 import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
@@ -84,9 +84,10 @@ export async function submitJob(
     if (isHeld && !isTerminal(record.status)) {
       const { signal } = c.req.raw;
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
-      if (waited.end === 'outcome') noteOutcome(c, waited.record, parts);
+      if (waited.end === 'outcome') noteOutcome(waited.record, onSentOf(c), parts);
       record = waited.end === 'outcome' ? waited.record : await asOfNow(record, parts);
-      if (waited.end === 'outcome' && !placed.value.isReplay) noteAnswer(c, record, parts);
+      if (waited.end === 'outcome' && !placed.value.isReplay)
+        noteAnswer(c.get('exchange'), record, parts);
     }
 
     return jobAnswer(c, record, parts, {
@@ -141,7 +142,10 @@ async function checkEarly(
 ): Promise<Result<void, Failure>> {
   const isHeld = waitMs > 0 && parts.held.hasPlace && idempotencyKey === undefined;
   if (!isHeld || whenLate(preference, manifest) !== 'refuse') return ok(undefined);
-  return refuseEarly(c, { manifest, tenant, deadlineMs: cancelAfterMs }, parts);
+  const bodyBytes = bodyBytesOf(c);
+  const exchange = c.get('exchange');
+  const outline = { exchange, bodyBytes, manifest, tenant, deadlineMs: cancelAfterMs };
+  return refuseEarly(outline, parts);
 }
 
 function whenLate({ respondAsync }: Preference, { admission }: ModelManifest): WhenLate {

@@ -9,7 +9,7 @@ import { ok, type Result } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
 
 import type { GatewayParts } from '../deps.ts';
-import type { GatewayContext } from '../http/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Tenant } from './tenants.ts';
 import { termsOf } from './terms.ts';
 
@@ -21,21 +21,22 @@ const largeBodyBytes = 64 * 1024;
  * those of the queue, for normal priority; none of them would have been spared the request after its body.
  */
 export async function refuseEarly(
-  c: GatewayContext,
   request: {
+    readonly exchange: Exchange;
+    /** As the headers tell. */
+    readonly bodyBytes: number;
     readonly manifest: ModelManifest;
     readonly tenant: Tenant;
     readonly deadlineMs: number | undefined;
   },
   { queue, limits, tenants }: GatewayParts,
 ): Promise<Result<void, Failure>> {
-  const bodyBytes = Number(c.req.header('content-length') ?? 0);
+  const { bodyBytes, exchange, manifest, tenant } = request;
   // One that is too large is told that it need not come back.
   if (bodyBytes <= largeBodyBytes || bodyBytes > limits.bodyBytesMax) return ok(undefined);
-  const { manifest, tenant } = request;
   const hasTenants = tenants !== undefined;
   const held = {
-    usedMs: c.get('exchange').elapsedMs(),
+    usedMs: exchange.elapsedMs(),
     deadlineMs: request.deadlineMs ?? limits.deadlineMsMax,
   };
   const termsFor = (priority: Priority): EnqueueTerms =>

@@ -1,29 +1,10 @@
 /** One HTTP exchange as the handlers see it, and the two ways to end it: an answer or a problem. */
 import type { HttpBindings } from '@hono/node-server';
-import type { ErrorCode, Failure, ModelManifest, Priority } from '@inferry/contracts';
+import type { Failure } from '@inferry/contracts';
 import { problemDocument } from '@inferry/protocols';
-import type { RequestSpan } from '@inferry/telemetry';
 import type { Context } from 'hono';
 
-export interface Exchange {
-  readonly requestId: string;
-  /** Request headers read. */
-  readonly startedAtMs: number;
-  readonly surface: 'v1' | 'v2';
-  readonly elapsedMs: () => number;
-  /** The server is going: the connection is closed after this answer. */
-  readonly isLast: () => boolean;
-  /** Pattern of the route, for metrics and traces. */
-  route: string;
-  /** Of the problem it is answered with; null where it is answered with something else. */
-  code: ErrorCode | null;
-  /** Undefined where tracing is off. */
-  readonly span: RequestSpan | undefined;
-  /** Of the work that is submitted, once it was read; `normal` before, and where none is told. */
-  priority: Priority;
-  /** The model that a body named, once it was read. */
-  model?: Pick<ModelManifest, 'name' | 'version'>;
-}
+import type { Exchange } from '../exchange.ts';
 
 /** `incoming` is there on a real connection, and absent in tests that call the app directly. */
 export interface GatewayEnv {
@@ -79,4 +60,16 @@ export function problem(
   const instance = c.req.path;
   const { status, headers, body } = problemDocument(failure, { requestId, instance, surface });
   return answer(c, { status, body: JSON.stringify(body), headers: { ...headers, ...more } });
+}
+
+/** What the headers say of the body's size; 0 where they do not. */
+export function bodyBytesOf(c: GatewayContext): number {
+  return Number(c.req.header('content-length') ?? 0);
+}
+
+/** Calls back once the answer was handed to the socket; never where the caller went away. */
+export function onSentOf(c: GatewayContext): (callback: () => void) => void {
+  // Absent where the app is called without a server.
+  const env: GatewayEnv['Bindings'] | undefined = c.env;
+  return (callback) => void env?.outgoing?.once('finish', callback);
 }

@@ -4,7 +4,8 @@ import { jobDocument, type Preference, remainingMs } from '@inferry/protocols';
 import type { Clock } from '@inferry/runtime';
 
 import type { AnswerTime } from '../admission/answer-time.ts';
-import { answer, type GatewayContext, type GatewayEnv } from '../http/exchange.ts';
+import type { Exchange } from '../exchange.ts';
+import { answer, type GatewayContext } from '../http/exchange.ts';
 import type { GatewayTelemetry } from '../telemetry.ts';
 
 /** A look every minute costs nobody anything, and tells what became of an estimate that was too long. */
@@ -41,26 +42,23 @@ function retryAfter(record: JobRecord, nowMs: number): string {
 
 /** Learns from an answer that is about to go out what answers take beside their jobs. */
 export function noteAnswer(
-  c: GatewayContext,
+  { elapsedMs }: Exchange,
   { job, enqueuedAtMs, settledAtMs }: JobRecord,
   { answerTime }: { readonly answerTime: AnswerTime },
 ): void {
   if (settledAtMs === null) return;
   const jobMs = settledAtMs - enqueuedAtMs;
-  answerTime.observe(c.get('exchange').elapsedMs() - job.admissionMs - jobMs);
+  answerTime.observe(elapsedMs() - job.admissionMs - jobMs);
 }
 
 /** The outcome of a held request has just arrived: measures from now until its answer was handed to the socket. */
 export function noteOutcome(
-  c: GatewayContext,
   { job }: JobRecord,
+  onSent: (callback: () => void) => void,
   { clock, telemetry }: { readonly clock: Clock; readonly telemetry: GatewayTelemetry },
 ): void {
   const arrivedAtMs = clock.nowMs();
-  // Absent where the app is called without a server.
-  const env: GatewayEnv['Bindings'] | undefined = c.env;
-  // A caller that went away is not delivered to: the event does not come.
-  env?.outgoing?.once('finish', () => {
+  onSent(() => {
     telemetry.delivered(partsOf(job.class).model, (clock.nowMs() - arrivedAtMs) / 1_000);
   });
 }

@@ -6,7 +6,7 @@ import type { Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
-import { inferTensors } from '../infer.ts';
+import { inferOverHttp } from '../http/infer-http.ts';
 import { pathParameter, type Route } from './routes.ts';
 
 export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
@@ -26,7 +26,7 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
       {
         method: 'POST',
         path: `${path}/infer`,
-        answer: (c) => inferTensors(c, modelOf(c), parts),
+        answer: (c) => inferOverHttp(c, modelOf(c), parts),
       },
     ],
   );

@@ -13,7 +13,7 @@ import type { Lookup } from '@inferry/queue';
 import { err, ok, type Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
-import { answer, type GatewayContext, problem } from '../http/exchange.ts';
+import { answer, type GatewayContext, onSentOf, problem } from '../http/exchange.ts';
 import { readBody } from '../http/read-body.ts';
 import { requireJson } from '../http/submit-body.ts';
 import { jobAnswer, noteOutcome, preferenceApplied } from '../results/job-answer.ts';
@@ -50,7 +50,7 @@ async function readJob(c: GatewayContext, parts: GatewayParts): Promise<Response
     try {
       const { signal } = c.req.raw;
       const waited = await held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
-      if (waited.end === 'outcome') noteOutcome(c, waited.record, parts);
+      if (waited.end === 'outcome') noteOutcome(waited.record, onSentOf(c), parts);
       // The job may have changed (been claimed) without having ended.
       const now = waited.end === 'outcome' ? ok(waited.record) : await findJob(c, parts);
       if (!now.ok) return problem(c, now.error);
