@@ -128,6 +128,8 @@ describe('what is refused', () => {
       'http://h',
       'redis://',
       'redis://h/x',
+      'redis://user:p%zz@h',
+      'redis://user:12?3@h',
       'h:6379 secret',
       'unix:///',
       'unix://h/x',

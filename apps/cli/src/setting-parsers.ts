@@ -46,8 +46,8 @@ export function hostAddress(text: string): Result<string, string> {
 
 export function redisUrl(text: string): Result<string, string> {
   const wanted =
-    'must look like redis://[user:password@]host:port[/database] (or rediss://), or unix:///path/to/redis.sock[?db=0&username=...&password=...]';
-  if (!URL.canParse(text)) return err(wanted);
+    'must look like redis://[user:password@]host:port[/database] (or rediss://), or unix:///path/to/redis.sock[?db=0&username=...&password=...], with special characters percent-encoded';
+  if (!URL.canParse(text) || !isPercentEncoded(text)) return err(wanted);
   const url = new URL(text);
   if (url.protocol === 'unix:') {
     const database = url.searchParams.get('db') ?? '0';
@@ -55,9 +55,19 @@ export function redisUrl(text: string): Result<string, string> {
     return isPath && /^\d{1,6}$/u.test(database) ? ok(text) : err(wanted);
   }
   const isRedis = url.protocol === 'redis:' || url.protocol === 'rediss:';
-  return isRedis && url.hostname !== '' && /^(?:\/\d*)?$/u.test(url.pathname)
-    ? ok(text)
-    : err(wanted);
+  const isAddress = url.hostname !== '' && /^(?:\/\d{0,6})?$/u.test(url.pathname);
+  // Nothing is read from a query; it is the rest of a password more often than not.
+  const isAll = url.search === '' && url.hash === '';
+  return isRedis && isAddress && isAll ? ok(text) : err(wanted);
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function baseUrl(text: string): Result<string, string> {

@@ -46,4 +46,4 @@ export { type RuntimeMetricsOptions, startRuntimeMetrics } from './runtime-metri
 export { parseServerTiming } from './server-timing.ts';
 export { openTracing } from './tracing/open-tracing.ts';
 export type { JobSpan, RequestSpan, StageTime, Tracing } from './tracing/tracing.ts';
-export { tracingVariables } from './tracing/tracing-settings.ts';
+export { tracingSettings, tracingVariables } from './tracing/tracing-settings.ts';

@@ -1,6 +1,7 @@
 import { VirtualClock } from '@inferry/runtime';
 import { freePort, repositoryPath, startRedisServer } from '@inferry/testkit';
 import { createServer } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Environment } from '../config.ts';
 import type { Finding } from './check.ts';
@@ -105,6 +106,75 @@ test.each([
   const diagnosis = await diagnose({ PORT: port });
   expect(verdictOf(diagnosis, 'Port for callers')).toBe(verdict);
   await new Promise((resolve) => server.close(resolve));
+});
+
+test('one port for callers and operators is one too few', async () => {
+  const port = String(await freePort());
+  const diagnosis = await diagnose({ PORT: port, METRICS_PORT: port });
+  expect([verdictOf(diagnosis, 'Ports'), diagnosis.code]).toEqual(['bad', 1]);
+});
+
+test('a host that is not of this machine is told by HOST, and an IPv6 address is asked in brackets', async () => {
+  const away = await diagnose({ HOST: '203.0.113.7', PORT: String(await freePort()) });
+  const port = away.findings.find(({ name }) => name === 'Port for callers');
+  expect(port).toMatchObject({ verdict: 'bad', remedy: 'correct HOST' });
+  const server = createServer((_request, response) => response.end('{"live":true}'));
+  server.listen(0, '::1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  const taken = typeof address === 'object' ? String(address?.port) : '';
+  const diagnosis = await diagnose({ HOST: '::1', PORT: taken });
+  expect(verdictOf(diagnosis, 'Port for callers')).toBe('fine');
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('what ends a process at its start, or was meant as a setting, is told', async () => {
+  const { code, findings } = await diagnose({
+    INFERRY_DEVISE: 'cpu',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'no address',
+  });
+  expect(findings.slice(0, 2)).toMatchObject([
+    { name: 'Settings', verdict: 'doubtful', remedy: expect.stringContaining('INFERRY_DEVICE') },
+    { name: 'Tracing', verdict: 'bad' },
+  ]);
+  expect(code).toBe(1);
+});
+
+test.each([
+  ['is silent', () => '', 'does not answer', 'rediss://'],
+  [
+    'is loading',
+    (command: string) => {
+      const info = 'loading:1\r\nloading_eta_seconds:7\r\n';
+      if (/hello/iu.test(command)) return "-ERR unknown command 'HELLO'\r\n";
+      return /\binfo\b/iu.test(command) ? `$${info.length}\r\n${info}\r\n` : '-LOADING\r\n';
+    },
+    'for about 7 s more',
+    'wait',
+  ],
+])('a Redis that %s is told so, in seconds', async (_, replyTo, detail, remedy) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    // Commands of several parts may arrive together: each begins with a star.
+    socket.on('data', (bytes) => {
+      for (const command of bytes.toString().split('*').slice(1)) socket.write(replyTo(command));
+    });
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : 0;
+  const diagnosis = await diagnose({ REDIS_URL: `redis://127.0.0.1:${port}` });
+  const redis = diagnosis.findings.find(({ name }) => name === 'Redis');
+  expect(redis?.detail).toContain(detail);
+  expect(redis?.remedy).toContain(remedy);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test('a database that Redis does not have is told, and not left for the first one', async () => {
+  await using server = await startRedisServer(shipped);
+  const diagnosis = await diagnose({ REDIS_URL: `${server.url}/99` });
+  const redis = diagnosis.findings.find(({ name }) => name === 'Redis');
+  expect(redis).toMatchObject({ verdict: 'bad', remedy: expect.stringContaining('database') });
 });
 
 test('settings that cannot be used are refused by name', () => {

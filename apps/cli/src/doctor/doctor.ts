@@ -1,8 +1,15 @@
 /** `inferry doctor`: would Inferry work here, with these settings, and if not, what is to be done. */
 import { err, ok, type Result, type Clock } from '@inferry/runtime';
-import { type Config, type ConfigProblem, type ConfigSource, parseConfig } from '../config.ts';
+import {
+  type Config,
+  type ConfigProblem,
+  type ConfigSource,
+  type Environment,
+  parseConfig,
+} from '../config.ts';
 import { settings } from '../settings.ts';
 import { bad, type Finding } from './check.ts';
+import { checkEnvironment } from './environment.ts';
 import { checkMachine } from './machine.ts';
 import { checkRepository } from './models.ts';
 import { checkPorts } from './ports.ts';
@@ -18,7 +25,7 @@ export interface DoctorDeps {
 export interface DoctorOptions {
   readonly config: Omit<Config, 'modelsDir'> & { readonly modelsDir: string | null };
   readonly asJson: boolean;
-  readonly libraryPath: string;
+  readonly env: Environment;
 }
 
 /** Reads the settings as `serve` would; a repository may be left out. */
@@ -34,14 +41,15 @@ export function parseDoctorOptions(
   const parsed = parseConfig('serve', isNamed ? source : { ...source, directory: '.' });
   if (!parsed.ok) return err(parsed.error);
   const modelsDir = isNamed ? parsed.value.modelsDir : null;
-  const libraryPath = source.env['LD_LIBRARY_PATH'] ?? '';
-  return ok({ config: { ...parsed.value, modelsDir }, asJson, libraryPath });
+  return ok({ config: { ...parsed.value, modelsDir }, asJson, env: source.env });
 }
 
 /** Runs every check and prints what was found; 0 when nothing is bad, otherwise 1. */
 export async function doctor(options: DoctorOptions, deps: DoctorDeps): Promise<number> {
-  const { config, libraryPath } = options;
+  const { config, env } = options;
+  const libraryPath = env['LD_LIBRARY_PATH'] ?? '';
   const findings: readonly Finding[] = [
+    ...(await checked('Settings', () => checkEnvironment(env))),
     ...(await checked('Machine', () => checkMachine({ ...config, libraryPath }))),
     ...(await checked('Models', () => checkRepository(config))),
     ...(await checked('Redis', () => checkRedis(config, deps.clock))),

@@ -11,6 +11,10 @@ export async function checkPorts({
   metricsPort,
   port,
 }: Pick<Config, 'host' | 'port' | 'metricsPort'>): Promise<readonly Finding[]> {
+  if (port === metricsPort && port !== 0) {
+    const detail = `PORT and METRICS_PORT are both ${port}, and each needs its own`;
+    return [bad('Ports', detail, 'choose another for one of them')];
+  }
   return [await checkPort('PORT', host, port), await checkPort('METRICS_PORT', host, metricsPort)];
 }
 
@@ -22,12 +26,14 @@ async function checkPort(
   const name = setting === 'PORT' ? 'Port for callers' : 'Port for operators';
   if (port === 0) return fine(name, 'a free one will be picked');
   const tried = await listening(setting, { host, port }, () => listenOnce(host, port));
-  if (tried.ok) return fine(name, `${host}:${port} is free`);
+  const shown = `${inUrl(host)}:${port}`;
+  if (tried.ok) return fine(name, `${shown} is free`);
   const [reason = ''] = tried.error;
-  if (!reason.includes('EADDRINUSE')) return bad(name, reason, `choose another with ${setting}`);
-  if (await isInferry(host, port)) return fine(name, `Inferry answers on ${host}:${port}`);
+  if (reason.includes('EACCES')) return bad(name, reason, `choose another with ${setting}`);
+  if (!reason.includes('EADDRINUSE')) return bad(name, reason, 'correct HOST');
+  if (await isInferry(host, port)) return fine(name, `Inferry answers on ${shown}`);
   const remedy = `stop what listens there, or choose another with ${setting}`;
-  return bad(name, `something else listens on ${host}:${port}`, remedy);
+  return bad(name, `something else listens on ${shown}`, remedy);
 }
 
 function listenOnce(host: string, port: number): Promise<void> {
@@ -38,9 +44,14 @@ function listenOnce(host: string, port: number): Promise<void> {
   });
 }
 
+/** An IPv6 address stands in brackets before a port. */
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
 /** Both ports have a probe of liveness with the same answer. */
 async function isInferry(host: string, port: number): Promise<boolean> {
-  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host;
+  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : inUrl(host);
   try {
     const response = await fetch(`http://${address}:${port}/livez`, {
       signal: AbortSignal.timeout(probeMsMax),

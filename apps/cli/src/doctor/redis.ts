@@ -25,7 +25,7 @@ export async function checkRedis(
     return [leftOut('Redis', 'REDIS_URL is not set: serve queues in memory', remedy)];
   }
   const report = await inspectRedis({ url: redisUrl, prefix: redisPrefix }, clock);
-  if (!report.ok) return [bad('Redis', report.error, remedyFor(report.error))];
+  if (!report.ok) return [bad('Redis', report.error, remedyFor(report.error, redisUrl))];
   const checks = report.value.checks.map(({ name, ...found }): Finding => ({
     name: `Redis ${shownNames[name]}`,
     ...found,
@@ -33,15 +33,21 @@ export async function checkRedis(
   return [fine('Redis', `connected, ${withoutPassword(redisUrl)}`), ...checks];
 }
 
-function remedyFor(message: string): string {
+function remedyFor(message: string, url: string): string {
   if (/WRONGPASS|NOAUTH/u.test(message)) return 'correct the user and password in REDIS_URL';
   if (/NOPERM/u.test(message)) {
     return 'give the user of REDIS_URL the rights that infra/redis/make-users.mjs writes';
   }
+  if (/DB index/u.test(message)) return 'correct the database in REDIS_URL, or leave it out';
+  if (message.startsWith('LOADING')) return 'wait until it has; processes wait for it too';
   if (/ENOTFOUND|EAI_AGAIN/u.test(message)) return 'correct the host in REDIS_URL';
   if (/ENOENT|EACCES/u.test(message)) return 'correct the path in REDIS_URL, or its permissions';
   if (/certificate|SSL|TLS/iu.test(message)) return 'correct the certificates, or use redis://';
-  return 'start Redis there, or correct REDIS_URL';
+  if (/ECONNREFUSED/u.test(message)) return 'start Redis there, or correct REDIS_URL';
+  const other = url.startsWith('rediss:')
+    ? 'redis:// where it speaks no TLS'
+    : 'rediss:// where it speaks TLS';
+  return `see whether Redis answers there, or correct REDIS_URL: ${other}`;
 }
 
 function withoutPassword(text: string): string {

@@ -6,6 +6,7 @@ import { type Clock, err, ok, type Result } from '@inferry/runtime';
 import { Redis } from 'ioredis';
 import type { QueueCheck } from '../reports.ts';
 import { type ConnectionOptions, redisOptions } from './connection.ts';
+import { redisAddress } from './redis-address.ts';
 
 /** Oldest version that BullMQ works with. */
 const versionMin = [6, 2] as const;
@@ -32,8 +33,8 @@ export interface RedisReport {
 type Commands = Pick<Redis, 'info' | 'eval' | 'time'>;
 
 /**
- * Connects once, inspects, and disconnects again. The error says why there is no connection: nobody listens,
- * the name is unknown, the password or the rights of the user are wrong.
+ * Connects once, inspects, and disconnects again. The error says why that is not possible: nobody listens or
+ * answers, the name is unknown, the password, the rights of the user or the database are wrong, Redis is loading.
  */
 export async function inspectRedis(
   options: ConnectionOptions,
@@ -46,6 +47,8 @@ export async function inspectRedis(
     commandTimeout: connectMsMax,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
+    // It would wait for a Redis that is loading, and write to the console where INFO is not allowed.
+    enableReadyCheck: false,
   });
   let lastError: Error | undefined;
   redis.on('error', (cause: Error) => {
@@ -53,9 +56,14 @@ export async function inspectRedis(
   });
   try {
     await redis.connect();
+    // The client goes on in database 0 where the one of the URL does not exist.
+    const { database } = redisAddress(options.url);
+    if (database > 0) await redis.select(database);
     return ok(await report(redis, options.prefix, clock));
   } catch (cause) {
-    return err((lastError ?? (cause as Error)).message);
+    const { message } = lastError ?? (cause as Error);
+    if (message !== 'Command timed out') return err(message);
+    return err(`it takes connections, and does not answer within ${connectMsMax / 1_000} s`);
   } finally {
     redis.disconnect();
   }
@@ -72,6 +80,7 @@ export async function redisChecks(
 
 async function report(redis: Commands, prefix: string, clock: Clock): Promise<RedisReport> {
   const info = parseInfo(await redis.info());
+  if (info.get('loading') === '1') throw new Error(loadingText(info));
   const { clockOffsetMs, roundTripMs } = await measure(redis, clock);
   const product = info.get('valkey_version');
   const version = product === undefined ? text(info, 'redis_version') : `valkey ${product}`;
@@ -87,6 +96,12 @@ async function report(redis: Commands, prefix: string, clock: Clock): Promise<Re
     roundTripCheck(roundTripMs),
   ];
   return { version, clockOffsetMs, roundTripMs, checks };
+}
+
+/** Everything but INFO is refused meanwhile. */
+function loadingText(info: Info): string {
+  const seconds = info.get('loading_eta_seconds');
+  return `LOADING: it reads its data from disk${seconds === undefined ? '' : `, for about ${seconds} s more`}`;
 }
 
 /** Of a few round trips the shortest says most about the clock. */
@@ -183,8 +198,8 @@ function isReply(message: string): boolean {
 
 function remedyFor(message: string): string {
   if (message.startsWith('OOM')) return 'free memory or raise maxmemory: no job is accepted now';
-  if (message.startsWith('NOPERM')) {
-    return 'give the user of REDIS_URL the rights of infra/redis/users.acl';
+  if (/^NOPERM|user executing the script can't/u.test(message)) {
+    return 'give the user of REDIS_URL the rights that infra/redis/make-users.mjs writes';
   }
   if (message.startsWith('MISCONF')) return 'look at the disk of Redis: it is full or fails';
   return 'look at the log of Redis';
