@@ -1,7 +1,7 @@
 /**
  * Users of a Redis that others can reach: writes an ACL file and prints the connection strings.
  *
- *   node infra/redis/make-users.mjs --out infra/redis/users.acl > redis-users.env
+ *   node infra/redis/make-users.mjs --out infra/redis/users.acl >> redis-users.env
  *   redis-server infra/redis/redis.conf --dir /data --aclfile infra/redis/users.acl
  *
  * Passwords are made up here and printed once; the file holds their SHA-256 alone. Rules are for Redis 7;
@@ -11,16 +11,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({
-  options: {
-    out: { type: 'string' },
-    prefix: { type: 'string', default: 'inferry' },
-    host: { type: 'string', default: '127.0.0.1:6379' },
-  },
-});
+const values = given();
 if (values.out === undefined) fail('--out FILE must be given: where the ACL file goes');
 if (!/^[A-Za-z0-9_-]{1,32}$/u.test(values.prefix)) {
   fail('--prefix must be 1 to 32 letters, digits, - or _, as INFERRY_REDIS_PREFIX');
+}
+
+if (!URL.canParse(`redis://${values.host}/0`) || /[/@?#]/u.test(values.host)) {
+  fail('--host must be HOST:PORT, an IPv6 address in brackets');
 }
 
 /** Keys of ours, and the channels on which outcomes travel. */
@@ -38,18 +36,35 @@ const users = {
 };
 
 const lines = ['user default off'];
+const variables = [];
 for (const [name, rules] of Object.entries(users)) {
   const password = randomBytes(24).toString('base64url');
   const digest = createHash('sha256').update(password).digest('hex');
   lines.push(`user ${name} on #${digest} ${rules}`);
   const variable = name === 'inferry' ? 'REDIS_URL' : `REDIS_URL_${name.toUpperCase()}`;
-  console.log(`${variable}=redis://${name}:${password}@${values.host}/0`);
+  variables.push(`${variable}=redis://${name}:${password}@${values.host}/0`);
 }
 try {
   // Another run would lock out whoever holds the passwords of this one.
   writeFileSync(values.out, `${lines.join('\n')}\n`, { flag: 'wx', mode: 0o644 });
 } catch (cause) {
   fail(`${values.out} cannot be written: ${cause.message}`);
+}
+// Passwords of users that exist, and no others.
+console.log(variables.join('\n'));
+
+function given() {
+  try {
+    return parseArgs({
+      options: {
+        out: { type: 'string' },
+        prefix: { type: 'string', default: 'inferry' },
+        host: { type: 'string', default: '127.0.0.1:6379' },
+      },
+    }).values;
+  } catch (cause) {
+    return fail(cause.message);
+  }
 }
 
 function fail(message) {

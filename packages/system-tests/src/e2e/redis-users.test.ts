@@ -8,7 +8,10 @@ import {
   repositoryPath,
   startRedisServer,
 } from '@inferry/testkit';
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeRedisUsers, type RedisUsers } from '../redis-users.ts';
 import { call, demoModels, ended, postJson, System } from '../system.ts';
@@ -92,4 +95,13 @@ test('the user of the exporter may see how the server is, and no key', async () 
 
 test('nobody gets in without a name', async () => {
   expect(await ask({ username: 'default', password: 'x' }, ['PING'])).toMatch(/WRONGPASS|NOAUTH/u);
+});
+
+test('a second run changes nothing, and prints no password of users that do not exist', async () => {
+  const script = repositoryPath('infra/redis/make-users.mjs');
+  const [file = ''] = users.server.extraArguments?.slice(1) ?? [];
+  const before = await readFile(file, 'utf8');
+  const run = promisify(execFile)(process.execPath, [script, '--out', file]);
+  await expect(run).rejects.toMatchObject({ code: 2, stdout: '' });
+  expect(await readFile(file, 'utf8')).toBe(before);
 });
