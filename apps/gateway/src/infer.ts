@@ -8,13 +8,11 @@ import {
   type Failure,
   failure,
   isTerminal,
-  type JobId,
   type JobOutput,
   type JobRecord,
   type ModelManifest,
   newJobId,
   type Outcome,
-  partsOf,
 } from '@inferry/contracts';
 import type { InferRequest } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -28,7 +26,8 @@ import type { GatewayParts } from './deps.ts';
 import type { Exchange } from './exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { noteAnswer, noteOutcome } from './results/job-answer.ts';
-import { lookUp } from './results/look-up.ts';
+import { cancelCounted, lookUp } from './results/look-up.ts';
+import { orBug } from './telemetry.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
 const pastDeadlineMs = 100;
@@ -81,7 +80,8 @@ export async function infer(call: InferCall, parts: GatewayParts): Promise<Infer
   if (!resolved.ok) return refuse(call, resolved.error, undefined, parts);
   const manifest = resolved.value;
   const memory = parts.bodyMemory.lend();
-  const arrived = await receive(call, manifest, memory, parts); // 400 413 415 429 503
+  const onBug = (): void => void refuse(call, failure('internal', ''), manifest, parts);
+  const arrived = await orBug(receive(call, manifest, memory, parts), onBug); // 400 413 415 429 503
   if (!arrived.ok) {
     memory.giveBack();
     return refuse(call, arrived.error, manifest, parts);
@@ -96,7 +96,7 @@ export async function infer(call: InferCall, parts: GatewayParts): Promise<Infer
   }
   try {
     const placed = place === undefined ? deferredWork(work, parts.limits) : work;
-    const accepted = await accept(placed, parts); // 429 503
+    const accepted = await orBug(accept(placed, parts), onBug); // 429 503
     giveBackAfter(accepted, memory);
     if (!accepted.ok) return refuse(call, accepted.error, manifest, parts);
     const { record: queued, isDeferred } = accepted.value;
@@ -195,15 +195,18 @@ async function awaitRecord(
   const { id, deadlineMs } = accepted.job;
   const waitMs = deadlineMs + pastDeadlineMs;
   const waited = await parts.held.wait({ id, waitMs, signal, kind: 'needed' });
+  // Best effort: a job that cannot be canceled ends by its deadline.
+  const abandon = (by: 'caller' | 'server', detail: string): Promise<unknown> =>
+    cancelCounted(id, { by, detail }, parts);
   switch (waited.end) {
     case 'outcome':
       noteOutcome(waited.record, onSent, parts);
       return ok(waited.record);
     case 'disconnected':
-      await abandon(id, 'The caller closed the connection.', parts);
+      await abandon('caller', 'The caller closed the connection.');
       return err(failure('canceled_by_user', 'The connection was closed.'));
     case 'draining': {
-      await abandon(id, 'The server shut down before the answer was there.', parts);
+      await abandon('server', 'The server shut down before the answer was there.');
       const detail = 'This server shut down before the answer was there.';
       return err(failure('draining', detail, { retryAfterMs }));
     }
@@ -216,15 +219,6 @@ async function awaitRecord(
       return err(failure('deadline_exceeded', detail));
     }
   }
-}
-
-/** Best effort: a job that cannot be canceled ends by its deadline. */
-async function abandon(id: JobId, why: string, { queue, telemetry }: GatewayParts): Promise<void> {
-  const found = await queue.cancel(id, why);
-  if (!found.ok || found.value.found !== 'record') return;
-  const { record } = found.value;
-  if (record.status !== 'canceled') return;
-  telemetry.canceled(partsOf(record.job.class).model, record.job.priority);
 }
 
 function outcomeFailure(outcome: Outcome | null): Failure {

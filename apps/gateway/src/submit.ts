@@ -3,6 +3,7 @@
  * enqueue -> await -> respond. Every refusal has a code in the error registry.
  */
 import {
+  type ErrorCode,
   type Failure,
   failure,
   isTerminal,
@@ -34,6 +35,7 @@ import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
 import { resolveReference } from './model-reference.ts';
 import { jobAnswer, noteAnswer, noteOutcome, preferenceApplied } from './results/job-answer.ts';
 import { lookUp } from './results/look-up.ts';
+import { orBug } from './telemetry.ts';
 
 interface SubmitHeaders {
   readonly preference: Preference;
@@ -65,7 +67,8 @@ export async function submitJob(
   parts: GatewayParts,
 ): Promise<Response> {
   const memory = parts.bodyMemory.lend();
-  const arrived = await receive(c, reference, memory, parts); // 400 404 408 413 415 503
+  const onBug = (): void => countRefusal(c, 'internal', reference, parts);
+  const arrived = await orBug(receive(c, reference, memory, parts), onBug); // 400 404 408 413 415 503
   if (!arrived.ok) {
     memory.giveBack();
     return refuse(c, arrived.error, reference, parts);
@@ -75,7 +78,8 @@ export async function submitJob(
   // The place is taken before the job exists, so that it is known whether somebody will wait.
   const place = waitMs > 0 ? parts.held.reserve() : undefined;
   try {
-    const placed = await placeOnce(c, arrived.value, place !== undefined, parts); // 409 410 422 429 503
+    // 409 410 422 429 503
+    const placed = await orBug(placeOnce(c, arrived.value, place !== undefined, parts), onBug);
     giveBackAfter(placed, memory);
     if (!placed.ok) return refuse(c, placed.error, reference, parts);
     let { record } = placed.value;
@@ -254,14 +258,23 @@ function refuse(
   reference: string | undefined,
   parts: GatewayParts,
 ): Response {
+  countRefusal(c, reason.code, reference, parts);
+  const isMedia = reason.code === 'unsupported_media_type';
+  return problem(c, reason, isMedia ? { 'Accept-Post': submitMediaTypes } : {});
+}
+
+function countRefusal(
+  c: GatewayContext,
+  code: ErrorCode,
+  reference: string | undefined,
+  parts: GatewayParts,
+): void {
   const model = reference === undefined ? undefined : resolveReference(reference, parts.catalogue);
   const { elapsedMs, model: named, priority } = c.get('exchange');
   parts.telemetry.rejected({
     model: model?.ok === true ? model.value : named,
     priority,
-    code: reason.code,
+    code,
     seconds: elapsedMs() / 1_000,
   });
-  const isMedia = reason.code === 'unsupported_media_type';
-  return problem(c, reason, isMedia ? { 'Accept-Post': submitMediaTypes } : {});
 }

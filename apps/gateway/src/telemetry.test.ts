@@ -27,6 +27,10 @@ function submission(more: object = {}, headers: Record<string, string> = {}): Re
   };
 }
 
+const tensors = JSON.stringify({
+  inputs: [{ name: 'features', shape: [1, 2], datatype: 'FP32', data: [1, 2] }],
+});
+
 test('from outcome to answer is measured for each answer that an outcome was waited for, and for no other', async () => {
   open();
   const delivered = 'deliver_duration_seconds_count{model="iris"}';
@@ -103,4 +107,39 @@ test('a job whose time is over is counted when a look at it ends it, and once', 
   expect(await status()).toBe('expired');
   const expired = 'requests_total{model="iris",priority="low",outcome="expired"}';
   expect(await value(expired)).toBe(1);
+});
+
+test('a job that several cancel at once is counted once', async () => {
+  open();
+  const submitted = await gateway.request('/v1/models/iris/jobs', submission());
+  const { id } = (await submitted.json()) as { id: string };
+  const cancels = [1, 2, 3].map(() => gateway.request(`/v1/jobs/${id}/cancel`, { method: 'POST' }));
+  expect((await Promise.all(cancels)).map(({ status }) => status)).toEqual([200, 200, 200]);
+  const canceled = 'requests_total{model="iris",priority="normal",outcome="canceled"}';
+  expect(await value(canceled)).toBe(1);
+});
+
+test('a job that is given up because the server shuts down counts against the server', async () => {
+  open({ drainMs: 50 });
+  const asked = gateway.request('/v2/models/iris/infer', {
+    method: 'POST',
+    body: tensors,
+  });
+  await expect.poll(() => value('result_waiters')).toBe(1);
+  await gateway.gateway.drain();
+  expect((await asked).status).toBe(503);
+  const outcome = (name: string): Promise<number | undefined> =>
+    value(`requests_total{model="iris",priority="normal",outcome="${name}"}`);
+  expect([await outcome('rejected'), await outcome('canceled')]).toEqual([1, 0]);
+});
+
+test('work over which this gateway breaks is counted as refused', async () => {
+  open();
+  gateway.queue.enqueue = () => Promise.reject(new Error('a bug'));
+  const rejected = 'requests_total{model="iris",priority="normal",outcome="rejected"}';
+  expect((await gateway.request('/v1/models/iris/jobs', submission())).status).toBe(500);
+  expect(await value(rejected)).toBe(1);
+  const asked = { method: 'POST', body: tensors };
+  expect((await gateway.request('/v2/models/iris/infer', asked)).status).toBe(500);
+  expect(await value(rejected)).toBe(2);
 });

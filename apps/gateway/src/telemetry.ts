@@ -27,8 +27,8 @@ export interface GatewayTelemetry {
   held(change: 1 | -1): void;
   /** The answer was sent so long after the outcome of its job had reached this gateway. */
   delivered(model: string, seconds: number): void;
-  /** This gateway ended a live job, at the wish of its owner. */
-  canceled(model: string, priority: Priority): void;
+  /** This gateway ended a live job: at the wish of its owner, or because it shuts down itself. */
+  canceled(model: string, priority: Priority, by: 'caller' | 'server'): void;
   /** What a sweep of a class found: jobs that were returned, and the priorities of those that it ended. */
   swept(
     model: string,
@@ -73,7 +73,9 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
     },
     held: (change) => metrics.resultWaiters.add({}, change),
     delivered: (model, seconds) => metrics.deliverDuration.observe({ model }, seconds),
-    canceled: (model, priority) => metrics.requests.add({ model, priority, outcome: 'canceled' }),
+    // Who shuts down has not been canceled by its caller: that counts against the server.
+    canceled: (model, priority, by) =>
+      metrics.requests.add({ model, priority, outcome: by === 'caller' ? 'canceled' : 'rejected' }),
     swept(model, { returned, failed, expired }) {
       const stalled = returned + failed.length;
       if (stalled > 0) metrics.jobsStalled.add({ model }, stalled);
@@ -81,4 +83,14 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       for (const priority of expired) metrics.requests.add({ model, priority, outcome: 'expired' });
     },
   };
+}
+
+/** A bug that keeps work from being accepted is told to `onBug` before it goes on its way. */
+export async function orBug<T>(work: Promise<T>, onBug: () => void): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    onBug();
+    throw cause;
+  }
 }

@@ -473,6 +473,15 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(await take()).toEqual([]);
     });
 
+    test('of two that cancel a job at once, one is told that it did', async () => {
+      const job = await add();
+      const both = await Promise.all([queue.cancel(job.id, 'a'), queue.cancel(job.id, 'b')]);
+      expect(both).toMatchObject(
+        both.map(() => ({ ok: true, value: { record: { status: 'canceled' } } })),
+      );
+      expect(both.filter((answer) => answer.ok && 'endedNow' in answer.value)).toHaveLength(1);
+    });
+
     test('a running job can be canceled: its late result is dropped', async () => {
       const job = await add();
       const [claim] = await take();

@@ -195,7 +195,7 @@ export type Lookup =
   | {
       readonly found: 'record';
       readonly record: JobRecord;
-      /** Its time had run out, and this look ended it: no sweep will find it. */
+      /** This call ended it: its time had run out, or it was canceled. No other call says so of the job. */
       readonly endedNow?: true;
     }
   | { readonly found: 'gone'; readonly reason: 'expired' | 'deleted' }

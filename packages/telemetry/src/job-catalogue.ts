@@ -8,7 +8,7 @@ export const jobCatalogue = {
   requests: {
     name: 'requests_total',
     type: 'counter',
-    help: 'Final outcomes, each job once: its terminal status, invalid where its input could not be used, rejected where the server could not take it.',
+    help: 'Final outcomes, each job once: its terminal status, invalid where its input could not be used, rejected where the server could not take it, or gave it up as it shut down.',
     labels: { model: 'model', priority: priorities, outcome: outcomes },
     buckets: [],
     roles: both,
@@ -53,7 +53,7 @@ export const jobCatalogue = {
   overtakenJobs: {
     name: 'overtaken_jobs_total',
     type: 'counter',
-    help: 'Jobs claimed after a job of their class that arrived later. Stays 0 while no worker is lost.',
+    help: 'Jobs claimed after a job of their tenant and priority that arrived later. Stays 0 while no worker is lost.',
     labels: { model: 'model' },
     buckets: [],
     roles: worker,

@@ -1,18 +1,40 @@
-/** What has become of a job, for a caller that asks. A look that ends a job, because its time is over, is counted. */
+/**
+ * What has become of a job, for a caller that asks, and its end before its time. A call that ends a job is
+ * counted, as nobody else sees that end.
+ */
 import { type JobId, partsOf } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 
 import type { GatewayTelemetry } from '../telemetry.ts';
 
+interface LookUpDeps {
+  readonly queue: JobQueue;
+  readonly telemetry: GatewayTelemetry;
+}
+
 /** Like {@link JobQueue.find}. */
 export async function lookUp(
   id: JobId,
-  { queue, telemetry }: { readonly queue: JobQueue; readonly telemetry: GatewayTelemetry },
+  { queue, telemetry }: LookUpDeps,
 ): ReturnType<JobQueue['find']> {
   const found = await queue.find(id);
   if (found.ok && found.value.found === 'record' && found.value.endedNow === true) {
     const { class: cls, priority } = found.value.record.job;
     telemetry.swept(partsOf(cls).model, { returned: 0, failed: [], expired: [priority] });
+  }
+  return found;
+}
+
+/** Like {@link JobQueue.cancel}; `by`: whose wish it is. */
+export async function cancelCounted(
+  id: JobId,
+  { by, detail }: { readonly by: 'caller' | 'server'; readonly detail: string },
+  { queue, telemetry }: LookUpDeps,
+): ReturnType<JobQueue['cancel']> {
+  const found = await queue.cancel(id, detail);
+  if (found.ok && found.value.found === 'record' && found.value.endedNow === true) {
+    const { class: cls, priority } = found.value.record.job;
+    telemetry.canceled(partsOf(cls).model, priority, by);
   }
   return found;
 }

@@ -6,7 +6,6 @@ import {
   isTerminal,
   type JobId,
   type JobRecord,
-  partsOf,
 } from '@inferry/contracts';
 import { parseCancel, parsePrefer, parseWait, type Preference } from '@inferry/protocols';
 import type { Lookup } from '@inferry/queue';
@@ -17,7 +16,7 @@ import { answer, type GatewayContext, onSentOf, problem } from '../http/exchange
 import { readBody } from '../http/read-body.ts';
 import { requireJson } from '../http/submit-body.ts';
 import { jobAnswer, noteOutcome, preferenceApplied } from '../results/job-answer.ts';
-import { lookUp } from '../results/look-up.ts';
+import { cancelCounted, lookUp } from '../results/look-up.ts';
 import { submitJob } from '../submit.ts';
 import { pathParameter, type Route } from './routes.ts';
 
@@ -86,13 +85,11 @@ async function cancelJob(c: GatewayContext, parts: GatewayParts): Promise<Respon
   if (!before.ok) return problem(c, before.error);
   if (isTerminal(before.value.status)) return jobAnswer(c, before.value, parts, { status: 200 });
   const { job } = before.value;
-  const canceled = await parts.queue.cancel(job.id, reason.value ?? 'Canceled by its owner.');
+  const detail = reason.value ?? 'Canceled by its owner.';
+  const canceled = await cancelCounted(job.id, { by: 'caller', detail }, parts);
   if (!canceled.ok) return problem(c, canceled.error);
   const after = recordOf(canceled.value, job.id);
   if (!after.ok) return problem(c, after.error);
-  if (after.value.status === 'canceled') {
-    parts.telemetry.canceled(partsOf(job.class).model, job.priority);
-  }
   return jobAnswer(c, after.value, parts, { status: 200 });
 }
 

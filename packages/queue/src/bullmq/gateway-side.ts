@@ -225,8 +225,12 @@ export function gatewaySide(
             options.resultBytesPerClassMax,
             names.outcomeChannel,
           ]);
-          const [, nowUs, change] = asList(reply).map(asInteger);
+          const [code, nowUs, change] = asList(reply).map(asInteger);
           changed(cls, 'cancel', change, nowUs, [id]);
+          if (code === 1) {
+            const found = await findJob(id, '');
+            return found.found === 'record' ? { ...found, endedNow: true } : found;
+          }
         }
         return findJob(id, '');
       });

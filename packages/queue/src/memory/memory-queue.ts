@@ -142,8 +142,12 @@ class MemoryQueue implements JobQueue {
   }
 
   cancel(id: JobId, detail: string): Promise<Result<Lookup, Unavailable>> {
-    this.#classOf(id)?.cancel(id, detail);
-    return this.find(id);
+    const cls = this.#classOf(id);
+    const wasLive = cls?.isLive(id) === true;
+    cls?.cancel(id, detail);
+    const found = this.#find(id);
+    const endedNow = wasLive && found.found === 'record';
+    return Promise.resolve(ok(endedNow ? { ...found, endedNow } : found));
   }
 
   erase(id: JobId): Promise<Result<'erased' | 'live' | 'gone' | 'never', Unavailable>> {
