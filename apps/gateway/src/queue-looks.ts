@@ -72,11 +72,15 @@ export class QueueLooks {
     return sights;
   }
 
+  /** Since the last look that succeeded; infinite before the first. */
+  get ageMs(): number {
+    return this.#deps.clock.nowMs() - (this.#last?.atMs ?? -Infinity);
+  }
+
   /** As of a second ago at most. Throws when that takes a look and the queue cannot be reached. */
   async recent(): Promise<readonly QueueSight[]> {
     const last = this.#last;
-    const isFresh = last !== undefined && this.#deps.clock.nowMs() - last.atMs < freshMs;
-    return isFresh ? last.sights : this.look();
+    return last !== undefined && this.ageMs < freshMs ? last.sights : this.look();
   }
 
   #see(

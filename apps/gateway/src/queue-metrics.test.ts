@@ -46,7 +46,7 @@ function open(models: readonly ModelManifest[]): void {
     return stats(classes);
   };
   catalogue = new ModelCatalogue();
-  catalogue.replaceLocal({ directory: '', models, problems: [] });
+  catalogue.replaceLocal({ directory: '', models, problems: [], warnings: [] });
   looks = new QueueLooks({ queue, catalogue, clock, tenants });
   metrics = createMetrics('gateway', { version: '0', revision: '', onnxruntime: 'none' }, clock);
   collectQueueMetrics(metrics, { looks, limits: defaultLimits });
@@ -221,6 +221,25 @@ test('when the queue cannot be reached the scrape says so, and goes on', async (
   expect(await metrics.text()).toContain('inferry_queue_collect_errors_total 1');
 });
 
+test('how queues stand is told for a minute after the last look, and again after the next', async () => {
+  await add(3);
+  expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
+  const stats = queue.stats.bind(queue);
+  queue.stats = () => Promise.reject(new Error('away'));
+  await clock.advance(60_000);
+  expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
+  await clock.advance(1);
+  expect([...(await scrape()).keys()]).toEqual(['queue_arrived_rows_total{}']);
+  queue.stats = stats;
+  expect((await scrape()).get('queue_backlog_work_seconds{}')).toBeCloseTo(0.3);
+});
+
+test('before the first look nothing is said of a queue, also when its model was asked for', async () => {
+  queue.stats = () => Promise.reject(new Error('away'));
+  metrics.declareModel('iris', cls);
+  expect([...(await scrape()).keys()]).toEqual(['queue_arrived_rows_total{}']);
+});
+
 test('rows are shared as the weights of the tenants and priorities say', async () => {
   for (let i = 0; i < 300; i += 1) {
     await add(1, 'acme', 'high');
@@ -241,11 +260,11 @@ test('rows are shared as the weights of the tenants and priorities say', async (
 test('gauges of a class that is known no more go away', async () => {
   await add(1);
   expect((await scrape()).has('queue_jobs{state="waiting"}')).toBe(true);
-  catalogue.replaceLocal({ directory: '', models: [], problems: [] });
+  catalogue.replaceLocal({ directory: '', models: [], problems: [], warnings: [] });
   await clock.advance(1_000);
   const left = await scrape();
   expect([...left.keys()]).toEqual(['queue_arrived_rows_total{}']);
-  catalogue.replaceLocal({ directory: '', models: [iris], problems: [] });
+  catalogue.replaceLocal({ directory: '', models: [iris], problems: [], warnings: [] });
   await clock.advance(1_000);
   expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
 });

@@ -7,25 +7,35 @@ import type { GatewayMetrics } from '@inferry/telemetry';
 
 import type { QueueLooks, QueueSight } from './queue-looks.ts';
 
-/** Exports what `looks` see, as of a second before a scrape at most. */
+/**
+ * A look that lies further back says nothing of now. Longer than a failover of Redis takes, so that alerts do
+ * not begin anew with each.
+ */
+const staleMs = 60_000;
+
+/** Exports what `looks` see, as of a second before a scrape; while they fail, what they saw last, for a minute. */
 export function collectQueueMetrics(
   metrics: GatewayMetrics,
   { looks, limits }: { readonly looks: QueueLooks; readonly limits: Limits },
 ): void {
   const told = new Set<ClassId>();
-  looks.events.on('looked', (sights) => {
-    for (const sight of sights) {
-      told.add(sight.stats.class);
-      tell(metrics, sight, limits);
-    }
-    const known = new Set(sights.map(({ stats }) => stats.class));
+  const forgetAllBut = (known: ReadonlySet<ClassId>): void => {
     for (const queue of told) {
       if (known.has(queue)) continue;
       told.delete(queue);
       forget(metrics, queue);
     }
+  };
+  looks.events.on('looked', (sights) => {
+    for (const sight of sights) {
+      told.add(sight.stats.class);
+      tell(metrics, sight, limits);
+    }
+    forgetAllBut(new Set(sights.map(({ stats }) => stats.class)));
   });
   metrics.onCollect(async () => {
+    // Other gateways may see the queues, and of all the largest value counts.
+    if (looks.ageMs > staleMs) forgetAllBut(new Set());
     await looks.recent();
   });
 }
@@ -56,7 +66,7 @@ function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void 
   metrics.tenantShareMax.set({ queue }, fairness.shareMax);
 }
 
-/** The class is known no more: its last state must not look like its present one. */
+/** The class is known no more, or cannot be seen: its last state must not look like its present one. */
 function forget(metrics: GatewayMetrics, queue: ClassId): void {
   for (const state of ['waiting', 'active'] as const) metrics.queueJobs.remove({ queue, state });
   for (const kind of ['payload', 'result'] as const) metrics.queueBytes.remove({ queue, kind });

@@ -199,7 +199,7 @@ export const gatewayCatalogue = {
   queueCollectErrors: {
     name: 'queue_collect_errors_total',
     type: 'counter',
-    help: 'Times a scrape could not read the state behind some gauges; they kept their last value.',
+    help: 'Times a scrape could not read the state behind some gauges; they keep their last value for a minute, then go away.',
     labels: {},
     buckets: [],
     roles: gateway,

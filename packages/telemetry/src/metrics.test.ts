@@ -79,7 +79,9 @@ describe('a registry', () => {
       0,
     );
     expect(found.get('inferry_batch_releases_total{model="iris",reason="deadline"}')).toBe(0);
-    expect(found.get('inferry_queue_jobs{queue="iris@1",state="waiting"}')).toBe(0);
+    expect(found.get('inferry_queue_arrived_rows_total{queue="iris@1"}')).toBe(0);
+    // Known once the queue was looked at.
+    expect(found.has('inferry_queue_jobs{queue="iris@1",state="waiting"}')).toBe(false);
     const stage = 'inferry_stage_duration_seconds_count{model="iris",stage="queue_wait"}';
     expect(found.get(stage)).toBe(0);
     expect(found.get('inferry_worker_state{state="warming"}')).toBe(0);
@@ -97,7 +99,7 @@ describe('a registry', () => {
     metrics.declareModel('iris', 'iris@1');
     const found = await samples(metrics);
     expect(found.get('inferry_batch_size_count{model="iris"}')).toBe(1);
-    expect(found.get('inferry_queue_jobs{queue="iris@2",state="active"}')).toBe(0);
+    expect(found.get('inferry_queue_arrived_rows_total{queue="iris@2"}')).toBe(0);
   });
 
   test('counts, sets and observes in the unit of the name', async () => {

@@ -207,7 +207,10 @@ function register(
           add: (labels: LabelSet, by: number) => gauge.inc(labels, by),
           remove: (labels: LabelSet) => gauge.remove(labels),
         },
-        createKnown: (given) => known(given).forEach((labels) => gauge.inc(labels, 0)),
+        // How a queue stands is not known before it was looked at.
+        createKnown: (given) => {
+          if (!('queue' in given)) known(given).forEach((labels) => gauge.inc(labels, 0));
+        },
       };
     }
     case 'histogram': {

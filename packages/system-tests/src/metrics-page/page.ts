@@ -42,7 +42,8 @@ export async function metricsPage(): Promise<string> {
     [
       '- Durations are in seconds, sizes in bytes, shares from 0 to 1.',
       '- `model` is a name of the model repository, `queue` is `model@version`; no label can be filled by a caller, and there is',
-      '  none for tenants. Series with known labels exist at 0 from the start.',
+      '  none for tenants. Series with known labels exist at 0 from the start, those',
+      '  of queues once a gateway has looked at them.',
       '- Every gateway tells the same of a queue: use `max by (queue)`, never `sum`. All else is of one process: use `sum`.',
       `- A worker has ${worker.fixed} series of ours and ${worker.perModel} more for each model, a gateway ${gateway.fixed} and ${gateway.perModel}; routes, status codes and versions`,
       '  add some dozens. Beyond about eight models a worker, give models to several groups of workers (`INFERRY_ONLY`).',
@@ -85,8 +86,18 @@ function table([head = [], ...rows]: readonly (readonly string[])[]): string {
   return [line(head, ' '), rule, ...rows.map((cells) => line(cells, ' '))].join('\n');
 }
 
-/** Of our own metrics, at start. */
+/** Of our own metrics, once the queue of each model has been looked at. */
 async function seriesOf(role: MetricRole): Promise<{ fixed: number; perModel: number }> {
+  const ofQueue = Object.values(catalogue).filter(
+    ({ labels, roles, type }: MetricSpec) =>
+      'queue' in labels && type === 'gauge' && roles.includes(role),
+  );
+  const gauges = ofQueue.flatMap(({ labels }: MetricSpec) =>
+    Object.values(labels).reduce(
+      (sum, values) => sum * (Array.isArray(values) ? values.length : 1),
+      1,
+    ),
+  );
   const countWith = async (models: number): Promise<number> => {
     const metrics = createMetrics(role, { version: '', revision: '', onnxruntime: '' });
     for (let i = 0; i < models; i += 1) metrics.declareModel(`m${i}`, `m${i}@1`);
@@ -94,5 +105,6 @@ async function seriesOf(role: MetricRole): Promise<{ fixed: number; perModel: nu
     return series.filter((name) => name.startsWith(metricPrefix)).length;
   };
   const fixed = await countWith(0);
-  return { fixed, perModel: (await countWith(1)) - fixed };
+  const looked = gauges.reduce((sum, series) => sum + series, 0);
+  return { fixed, perModel: (await countWith(1)) - fixed + looked };
 }
