@@ -167,7 +167,7 @@ function envelopeOf(
     requestId: work.requestId,
     admissionMs,
     deadlineMs: work.deadlineMs,
-    queueTimeoutMs: work.queueTimeoutMs,
+    queueTimeoutMs: Math.min(work.queueTimeoutMs, work.manifest.queueTimeoutMs ?? Infinity),
     executionTimeoutMs: work.executionTimeoutMs,
     attemptsMax: work.attemptsMax,
     retentionMs: work.retentionMs,

@@ -38,7 +38,7 @@ export class BatchSize {
   readonly #limit: BatchLimit;
   #hasSaidInfeasible = false;
 
-  /** `rowsMax`: most rows the model takes. Warns when the latency target cannot be kept. */
+  /** `rowsMax`: most rows that jobs may have together. Warns when the latency target cannot be kept. */
   constructor(loaded: LoadedModel, rowsMax: number, deps: BatchSizeDeps) {
     const { cls, instances, manifest, warmupRuns } = loaded;
     this.#cls = cls;

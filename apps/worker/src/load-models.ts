@@ -62,7 +62,7 @@ export function planModels(
   return manifests.flatMap((manifest) => {
     const cls = classOf(manifest.name, manifest.version);
     const devices = manifest.instances
-      .filter((group) => kinds.includes(group.kind))
+      .filter(({ gpus, kind }) => kinds.includes(kind) && (gpus?.includes(device.index) ?? true))
       .flatMap(({ kind, count }) =>
         Array.from({ length: count }, () => ({ kind, index: device.index })),
       );

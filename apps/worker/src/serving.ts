@@ -74,7 +74,7 @@ export class Serving {
     const contexts = loaded.map((model): LaneContext => {
       const { cls, manifest } = model;
       const rowsMax = rowsMaxOf(manifest);
-      const batchSize = new BatchSize(model, rowsMax, {
+      const batchSize = new BatchSize(model, manifest.joinedRowsMax ?? rowsMax, {
         runs: device.runsOf(model.instances.length),
         telemetry,
         logger,

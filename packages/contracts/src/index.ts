@@ -64,6 +64,8 @@ export {
   type ModelManifest,
   type ProviderKind,
   type SimulatedSpec,
+  type WarmupInput,
+  type WarmupSample,
 } from './manifest.ts';
 export {
   decodeInput,

@@ -2,8 +2,9 @@
  * A model as the system knows it: what model.yaml says, completed by what the ONNX file says, with all
  * defaults filled in. Plain data: it travels to threads and through the registry.
  */
+import type { JsonObject } from './json.ts';
 import type { PostprocessSpec, PreprocessSpec } from './pipeline-spec.ts';
-import type { TensorSpec } from './tensor.ts';
+import type { Datatype, TensorSpec } from './tensor.ts';
 
 export type ProviderKind = 'cpu' | 'cuda' | 'tensorrt';
 
@@ -11,6 +12,26 @@ export interface InstanceGroup {
   readonly kind: ProviderKind;
   /** Sessions, each with a compute thread of its own, in every worker process. */
   readonly count: number;
+  /** Ordinals of the devices that have them; absent for all devices of the kind. */
+  readonly gpus?: readonly number[];
+}
+
+/** A run before the model is ready, with inputs that its operator chose. */
+export interface WarmupSample {
+  readonly rows: number;
+  /** So often, at least once. */
+  readonly count: number;
+  /** One for each input of the model. */
+  readonly inputs: readonly WarmupInput[];
+}
+
+export interface WarmupInput {
+  readonly name: string;
+  readonly datatype: Datatype;
+  /** Of all rows, as callers give it. */
+  readonly shape: readonly number[];
+  /** zero: zeros or empty texts; random: small numbers, the same each time; or a file with the raw bytes. */
+  readonly data: 'zero' | 'random' | { readonly file: string };
 }
 
 /**
@@ -60,6 +81,8 @@ export interface ModelManifest {
   readonly fileBytes: number;
   /** Largest number of rows in one run; 0 when the model has no batch dimension (one job a run). */
   readonly maxBatchSize: number;
+  /** Jobs share a run up to so many rows; one that has more runs alone. Absent: {@link maxBatchSize}. */
+  readonly joinedRowsMax?: number;
   readonly instances: readonly InstanceGroup[];
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
@@ -77,14 +100,29 @@ export interface ModelManifest {
   readonly weight: number;
   /** Default deadline of a job, in ms from acceptance. */
   readonly timeoutMs: number;
+  /** A job must have started within this time, in ms from acceptance; absent: within its deadline. */
+  readonly queueTimeoutMs?: number;
   readonly executionTimeoutMs: number;
   readonly session: {
     /** Threads inside one run; 0 lets ONNX Runtime choose. */
     readonly intraOpThreads: number;
     readonly graphOptimization: 'disabled' | 'basic' | 'extended' | 'all';
+    /** Threads across branches of the graph, where it runs in parallel; absent: 1. */
+    readonly interOpThreads?: number;
+    /** Absent: one branch after the other. */
+    readonly executionMode?: 'sequential' | 'parallel';
+    /** Absent: true, both. */
+    readonly hasMemoryArena?: boolean;
+    readonly hasMemoryPattern?: boolean;
   };
   /** Warm-up runs before the model counts as ready: for each row count one discarded, one timed. */
   readonly warmupRows: readonly number[];
+  /** Runs before those; they have the dimensions of the first. Absent: none. */
+  readonly warmupSamples?: readonly WarmupSample[];
+  /** By output: the names of its classes, for the classification extension. Absent: those of {@link postprocess}. */
+  readonly outputLabels?: Readonly<Record<string, readonly string[]>>;
+  /** What a Triton model repository says of the model, completed; absent for every other model. */
+  readonly modelConfig?: JsonObject;
 }
 
 /**

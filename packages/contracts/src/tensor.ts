@@ -38,6 +38,8 @@ export interface TensorSpec {
   readonly datatype: Datatype;
   /** -1 is a dimension that varies. Includes the batch dimension, where the model has one. */
   readonly shape: readonly number[];
+  /** What the model itself calls it: other dimensions, as many elements. Absent where they are the same. */
+  readonly runShape?: readonly number[];
 }
 
 /** What one row of a tensor is: its shape without the batch dimension, where the model has one. */

@@ -104,7 +104,9 @@ function compare(a: number | bigint, b: number | bigint): number {
   return a > b ? -1 : 1;
 }
 
-/** The labels of the output that the model's own postprocessing names. */
-function labelsOf(output: string, { postprocess }: ModelManifest): readonly string[] {
+/** The labels that the output has, or those of the model's own postprocessing where it reads this output. */
+function labelsOf(output: string, { outputLabels, postprocess }: ModelManifest): readonly string[] {
+  const own = outputLabels?.[output];
+  if (own !== undefined) return own;
   return postprocess.kind === 'classify' && postprocess.output === output ? postprocess.labels : [];
 }

@@ -13,6 +13,7 @@ import type { HeldBatch, Item, OpenThreadPreparation, RunItem } from '../port.ts
 import { split, Stacker } from './batch.ts';
 import { tensorOf } from './ort-tensor.ts';
 import { plainReason } from './reason.ts';
+import { asCalled, asRun } from './reshape.ts';
 import { openSession } from './session.ts';
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
 
@@ -22,6 +23,7 @@ type Prepare = Extract<ToThread, { kind: 'prepare' }>;
 
 const start = workerData as ThreadStart;
 const stacker = new Stacker();
+const allOutputs = start.outputs.map((output) => output.name);
 /** What was prepared here and waits for its run. */
 const held = new Map<number, HeldBatch>();
 
@@ -34,10 +36,10 @@ async function run(
   given: readonly RunItem[],
   names: readonly string[],
 ): Promise<void> {
-  const items = given.map(withTensors);
+  const items = given.map(withTensors).map((item) => asRun(item, start.inputs));
   invariant(start.isBatched || items.length === 1, 'without a batch dimension, one item a run');
   const feeds = stacker.stack(items);
-  const wanted = names.length === 0 ? start.outputs : names;
+  const wanted = names.length === 0 ? allOutputs : names;
   const startedMs = performance.now();
   let results: InferenceSession.OnnxValueMapType;
   try {
@@ -47,11 +49,12 @@ async function run(
     return;
   }
   const computeMs = performance.now() - startedMs;
-  const outputs = wanted.map((name) => tensorOf(name, results[name] as OrtTensor));
-  const shares = split(
-    outputs,
-    items.map((item) => item.rows),
+  const outputs = asCalled(
+    wanted.map((name) => tensorOf(name, results[name] as OrtTensor)),
+    start.outputs,
   );
+  const rows = items.map((item) => item.rows);
+  const shares = outputs.ok ? split(outputs.value, rows) : outputs;
   if (shares.ok) answer({ kind: 'ran', items: shares.value, computeMs }, buffersOf(shares.value));
   else answer({ kind: 'threw', reason: shares.error });
 }

@@ -69,9 +69,10 @@ function threadStart(
     device,
     session: manifest.session,
     inputs: fullInputs(manifest),
-    outputs: manifest.outputs.map((output) => output.name),
+    outputs: manifest.outputs,
     isBatched: manifest.maxBatchSize > 0,
     warmupRows: manifest.warmupRows,
+    warmupSamples: manifest.warmupSamples ?? [],
     preparation,
   };
 }

@@ -9,7 +9,9 @@ import type { Device, Item, WarmupRun } from '../port.ts';
 import { Stacker } from './batch.ts';
 import { datatypeOf } from './ort-tensor.ts';
 import { plainReason } from './reason.ts';
+import { asRun } from './reshape.ts';
 import type { ThreadStart } from './thread-messages.ts';
+import { sampledInputs, sampleTensors } from './warmup-samples.ts';
 import { zeros } from './zeros.ts';
 
 /** ONNX Runtime's severities: 3 is error. Its warnings about optimisation are nothing to act on. */
@@ -39,14 +41,17 @@ export async function openSession(start: ThreadStart): Promise<Result<WarmSessio
     const session = await InferenceSession.create(start.file, {
       executionProviders: executionProviders(start.device),
       intraOpNumThreads: start.session.intraOpThreads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
+      interOpNumThreads: start.session.interOpThreads ?? 1,
+      executionMode: start.session.executionMode ?? 'sequential',
+      enableCpuMemArena: start.session.hasMemoryArena ?? true,
+      enableMemPattern: start.session.hasMemoryPattern ?? true,
       graphOptimizationLevel: start.session.graphOptimization,
       logSeverityLevel: errorsOnly,
       ...(profile === null ? {} : profileOptions(profile)),
     });
     const sessionMs = performance.now() - startedMs;
-    const unknown = unknownOutput(session, start.outputs);
+    const outputs = start.outputs.map((output) => output.name);
+    const unknown = unknownOutput(session, outputs);
     if (unknown !== undefined) return err(unknown);
 
     const warmupRuns = await warm(session, start, profile !== null);
@@ -106,16 +111,25 @@ async function warm(
   const stacker = new Stacker();
   const timed: WarmupRun[] = [];
   let isProfiling = isProfiled;
-  for (const rows of start.isBatched ? start.warmupRows : [1]) {
-    const item: Item = { tensors: start.inputs.map((input) => zeros(input, rows)), rows };
-    await session.run(stacker.stack([item]), [...start.outputs]);
+  const outputs = start.outputs.map((output) => output.name);
+  const runOnce = async (item: Item): Promise<void> => {
+    await session.run(stacker.stack([asRun(item, start.inputs)]), outputs);
     if (isProfiling) session.endProfiling();
     isProfiling = false;
+  };
+  for (const sample of start.warmupSamples) {
+    const item: Item = { tensors: await sampleTensors(sample), rows: sample.rows };
+    for (let i = 0; i < sample.count; i += 1) await runOnce(item);
+  }
+  const inputs = sampledInputs(start);
+  for (const rows of start.isBatched ? start.warmupRows : [1]) {
+    const item: Item = { tensors: inputs.map((input) => zeros(input, rows)), rows };
+    await runOnce(item);
     let spentMs = 0;
     for (let i = 0; i < timedRunsMax && spentMs < timedMsMax; i += 1) {
-      const feeds = stacker.stack([item]);
+      const feeds = stacker.stack([asRun(item, start.inputs)]);
       const startedMs = performance.now();
-      await session.run(feeds, [...start.outputs]);
+      await session.run(feeds, outputs);
       const ms = performance.now() - startedMs;
       timed.push({ rows, ms });
       spentMs += ms;

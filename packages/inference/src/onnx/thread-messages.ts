@@ -1,5 +1,11 @@
 /** What the main thread and a compute thread say to each other. Tensor buffers are transferred both ways. */
-import type { ModelManifest, ProviderKind, Tensor, TensorSpec } from '@inferry/contracts';
+import type {
+  ModelManifest,
+  ProviderKind,
+  Tensor,
+  TensorSpec,
+  WarmupSample,
+} from '@inferry/contracts';
 import type { Device, PreparationModule, RunItem, WarmupRun } from '../port.ts';
 
 /** Given to the thread at its start. */
@@ -8,11 +14,12 @@ export interface ThreadStart {
   readonly device: Device;
   readonly session: ModelManifest['session'];
   readonly inputs: readonly TensorSpec[];
-  /** Names of the outputs to compute when a run names none. */
-  readonly outputs: readonly string[];
+  /** Those to compute when a run names none. */
+  readonly outputs: readonly TensorSpec[];
   /** False: the model has no batch dimension, one item a run. */
   readonly isBatched: boolean;
   readonly warmupRows: readonly number[];
+  readonly warmupSamples: readonly WarmupSample[];
   /** What prepares items here; null where they come as tensors. */
   readonly preparation: PreparationModule | null;
 }
