@@ -57,7 +57,7 @@ export function testGateway(
   const build = { version: '0', revision: '', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
-  catalogue.replaceLocal({ directory: '', models, problems: [] });
+  catalogue.replaceLocal({ directory: '', models, problems: [], warnings: [] });
   const named = tenants === undefined ? {} : { tenants };
   const gateway = createGateway({
     queue,

@@ -32,7 +32,7 @@ function worker(
 
 function localOf(...versions: string[]) {
   const models = versions.map((version) => manifestOf('iris', version));
-  return { directory: 'models', models, problems: [] };
+  return { directory: 'models', models, problems: [], warnings: [] };
 }
 
 describe('the catalogue', () => {

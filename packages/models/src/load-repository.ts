@@ -1,15 +1,13 @@
 /**
- * Reads a model repository from a directory: `<name>/model.yaml` (optional) and
+ * Reads a model repository from a directory: `<name>/model.yaml` (optional), or Triton's `config.pbtxt`, and
  * `<name>/<version>/model.onnx`. A model that is broken is a problem in the list and never hides the
  * others; nothing is half loaded.
  */
-import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isModelName, isModelVersion, type ModelManifest, reservedNames } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { buildManifest } from './build-manifest.ts';
-import { digestOf } from './digest.ts';
-import { fileErrorText, type FileProblem } from './file-problem.ts';
+import type { FileProblem } from './file-problem.ts';
 import {
   type Labels,
   type ModelFolder,
@@ -19,8 +17,9 @@ import {
   subfolders,
 } from './model-folder.ts';
 import { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
-import { readOnnxSignature } from './onnx-signature.ts';
 import { readTokenizerFile, type TokenizerFile } from './tokenizer-file.ts';
+import { loadTritonModel, type VersionedProblem } from './triton/load.ts';
+import { digestOfFiles, readable, readVersionFiles } from './version-files.ts';
 import { compareVersions } from './versions.ts';
 
 export interface RepositoryProblem extends FileProblem {
@@ -36,12 +35,15 @@ export interface Repository {
   /** By name, then from the oldest version to the latest. */
   readonly models: readonly ModelManifest[];
   readonly problems: readonly RepositoryProblem[];
+  /** What models are served without, though it was asked for. */
+  readonly warnings: readonly RepositoryProblem[];
 }
 
 /** Never rejects for what it finds on disk; a directory that is missing or empty is a problem. */
 export async function loadRepository(directory: string): Promise<Repository> {
   const models: ModelManifest[] = [];
   const problems: RepositoryProblem[] = [];
+  const warnings: RepositoryProblem[] = [];
   const whole = (message: string): RepositoryProblem => ({
     model: null,
     version: null,
@@ -50,21 +52,22 @@ export async function loadRepository(directory: string): Promise<Repository> {
     message,
   });
   const names = await readable(() => subfolders(directory));
-  if (!names.ok) return { directory, models, problems: [whole(names.error)] };
+  if (!names.ok) return { directory, models, problems: [whole(names.error)], warnings };
   for (const name of names.value) {
     const loaded = await loadModel(directory, name);
     models.push(...loaded.models);
     problems.push(...loaded.problems);
+    warnings.push(...loaded.warnings);
   }
   if (models.length === 0 && problems.length === 0) {
     problems.push(
       whole('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx'),
     );
   }
-  return { directory, models, problems };
+  return { directory, models, problems, warnings };
 }
 
-type LoadedModel = Pick<Repository, 'models' | 'problems'>;
+type LoadedModel = Omit<Repository, 'directory'>;
 
 async function loadModel(directory: string, name: string): Promise<LoadedModel> {
   const folder = join(directory, name);
@@ -73,18 +76,31 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     (problem: FileProblem): RepositoryProblem => ({ model: name, version, ...problem });
   const scanned = await readable(() => scanModelFolder(folder));
   if (!scanned.ok) {
-    const problem = { file: folder, line: null, message: scanned.error };
-    return { models: [], problems: [inModel(null)(problem)] };
+    return refused([inModel(null)({ file: folder, line: null, message: scanned.error })]);
   }
   const found = scanned.value;
-  const problems = found.misplaced.map(inModel(null));
-  if (!found.hasYaml && found.onnxVersions.length === 0) return { models: [], problems };
+  const problems = found.hasConfig ? [] : found.misplaced.map(inModel(null));
+  const isModel = found.hasYaml || found.hasConfig || found.onnxVersions.length > 0;
+  if (!isModel) return refused(problems);
   if (!isModelName(name)) {
     const problem = { file: folder, line: null, message: nameRule(name) };
-    return { models: [], problems: [...problems, inModel(null)(problem)] };
+    return refused([...problems, inModel(null)(problem)]);
+  }
+  if (found.hasConfig && found.hasYaml) {
+    return refused([inModel(null)({ file: found.configFile, line: null, message: twoConfigs })]);
+  }
+  if (found.hasConfig) {
+    const loaded = await loadTritonModel(folder, name, found);
+    const placed = (list: readonly VersionedProblem[]): RepositoryProblem[] =>
+      list.map(({ problem, version }) => inModel(version)(problem));
+    return {
+      models: loaded.models,
+      problems: placed(loaded.problems),
+      warnings: placed(loaded.warnings),
+    };
   }
   const about = await readAbout(folder, found);
-  if (!about.ok) return { models: [], problems: [...problems, ...about.error.map(inModel(null))] };
+  if (!about.ok) return refused([...problems, ...about.error.map(inModel(null))]);
   const versions = versionsOf(about.value.yaml, found);
   if (versions.length === 0 && problems.length === 0) {
     const file = join(folder, '1', 'model.onnx');
@@ -97,7 +113,13 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     if (loaded.ok) models.push(loaded.value);
     else problems.push(...loaded.error.map(inModel(version)));
   }
-  return { models, problems };
+  return { models, problems, warnings: [] };
+}
+
+const twoConfigs = 'is there beside model.yaml, and both describe the model: keep one of them';
+
+function refused(problems: readonly RepositoryProblem[]): LoadedModel {
+  return { models: [], problems, warnings: [] };
 }
 
 function nameRule(name: string): string {
@@ -187,42 +209,19 @@ async function loadVersion(
   }
   const shownFile = join(folder, version, 'model.onnx');
   const isSimulated = yaml.config.backend === 'simulated';
-  const signature = isSimulated ? ok(null) : await readOnnxSignature(shownFile);
-  if (!signature.ok) return signature;
-  const weights = signature.value?.dataFiles.map((file) => join(folder, version, file)) ?? [];
-  const unusable = await unusableFiles(weights);
-  if (unusable.length > 0) return err(unusable);
-  const files = [...(isSimulated ? [] : [shownFile]), ...weights, ...about.files];
-  const digest = await readable(() => digestOf(files));
-  if (!digest.ok) {
-    return err([{ file: join(folder, version), line: null, message: digest.error }]);
-  }
-  const onnx =
-    signature.value === null
-      ? null
-      : { file: resolve(shownFile), shownFile, signature: signature.value };
-  return buildManifest({ name, version, digest: digest.value, yaml, onnx, labels, tokenizer });
+  const files = isSimulated
+    ? await digestAlone(about.files, join(folder, version))
+    : await readVersionFiles(shownFile, about.files);
+  if (!files.ok) return files;
+  const { digest, signature } = files.value;
+  const onnx = signature === null ? null : { file: resolve(shownFile), shownFile, signature };
+  return buildManifest({ name, version, digest, yaml, onnx, labels, tokenizer });
 }
 
-/** Those that are missing, or no files. */
-async function unusableFiles(files: readonly string[]): Promise<readonly FileProblem[]> {
-  const problems: FileProblem[] = [];
-  for (const file of files) {
-    const found = await readable(() => stat(file));
-    const isFile = found.ok && found.value.isFile();
-    const message = found.ok ? 'is not a regular file' : found.error;
-    if (!isFile) problems.push({ file, line: null, message });
-  }
-  return problems;
-}
-
-/** The value, or why the operating system refused. */
-async function readable<T>(read: () => Promise<T>): Promise<Result<T, string>> {
-  try {
-    return ok(await read());
-  } catch (cause) {
-    const reason = fileErrorText(cause);
-    if (reason === undefined) throw cause;
-    return err(reason);
-  }
+async function digestAlone(
+  files: readonly string[],
+  folder: string,
+): Promise<Result<{ readonly digest: string; readonly signature: null }, readonly FileProblem[]>> {
+  const digest = await digestOfFiles(files, folder);
+  return digest.ok ? ok({ digest: digest.value, signature: null }) : digest;
 }

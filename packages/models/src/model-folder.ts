@@ -13,9 +13,12 @@ const textBytesMax = 1024 * 1024;
 export interface ModelFolder {
   readonly yamlFile: string;
   readonly hasYaml: boolean;
+  /** That of Triton, `config.pbtxt`. */
+  readonly configFile: string;
+  readonly hasConfig: boolean;
   /** Names of the sub-folders that hold a model.onnx. */
   readonly onnxVersions: readonly string[];
-  /** Names of the sub-folders that are positive integers: the versions of a simulated model. */
+  /** Names of the sub-folders that are positive integers: the versions of a simulated model, and of one of Triton. */
   readonly integerFolders: readonly string[];
   /** Files that look like a model in the wrong place, as a problem each. */
   readonly misplaced: readonly FileProblem[];
@@ -52,7 +55,9 @@ export async function scanModelFolder(folder: string): Promise<ModelFolder> {
   }
   const yamlFile = join(folder, 'model.yaml');
   const hasYaml = entries.includes('model.yaml');
-  return { yamlFile, hasYaml, onnxVersions, integerFolders, misplaced };
+  const configFile = join(folder, 'config.pbtxt');
+  const hasConfig = entries.includes('config.pbtxt');
+  return { yamlFile, hasYaml, configFile, hasConfig, onnxVersions, integerFolders, misplaced };
 }
 
 /** The text of a file of at most 1 MiB that is valid UTF-8; `err` says why not. */

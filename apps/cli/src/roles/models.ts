@@ -2,6 +2,7 @@
 import type { ModelManifest } from '@inferry/contracts';
 import { loadRepository, problemText, type Repository } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
+import type { Logger } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function readModels({
   modelsDir,
   only,
 }: Pick<Config, 'modelsDir' | 'only'>): Promise<Result<Repository, readonly string[]>> {
-  const { directory, models, problems } = await loadRepository(modelsDir);
+  const { directory, models, problems, warnings } = await loadRepository(modelsDir);
   const isWanted = (model: string | null): boolean =>
     only === null || model === null || only.includes(model);
   const wanted = models.filter(({ name }) => isWanted(name));
@@ -23,12 +24,19 @@ export async function readModels({
     ...wrong.map(problemText),
     ...missing.map((name) => `INFERRY_ONLY names "${name}", which is not in ${modelsDir}`),
   ];
-  return errors.length > 0 ? err(errors) : ok({ directory, models: wanted, problems: [] });
+  if (errors.length > 0) return err(errors);
+  const told = warnings.filter(({ model }) => isWanted(model));
+  return ok({ directory, models: wanted, problems: [], warnings: told });
 }
 
 /** It has instances for a device of that kind. */
 export function isServable({ instances }: ModelManifest, kind: 'cpu' | 'cuda'): boolean {
   return instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu'));
+}
+
+/** Says in the log what models are served without, though their configuration asks for it. */
+export function logWarnings({ warnings }: Repository, logger: Logger): void {
+  for (const warning of warnings) logger.warn({ model: warning.model }, problemText(warning));
 }
 
 /** Of models that have no session on the device, where no other process could serve them. */

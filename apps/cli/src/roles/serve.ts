@@ -8,9 +8,9 @@ import { greeting } from '../greeting.ts';
 import { layFoundation } from './foundation.ts';
 import { wireGateway } from './gateway.ts';
 import { watchGpu } from './gpu.ts';
-import { readModels, unservable } from './models.ts';
+import { logWarnings, readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
-import { listening } from './ports.ts';
+import { openToCallers } from './ports.ts';
 import { watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
@@ -22,6 +22,7 @@ const gatewayDrainShare = 0.25;
 export const startServe: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
+  logWarnings(models.value, deps.logger);
   const repository = models.value;
   const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
   if (nobodys.length > 0) return err(nobodys);
@@ -46,15 +47,14 @@ export const startServe: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
-  const http = await listening('PORT', config, () => gateway.listen(config));
+  const called = await openToCallers(gateway, config, deps.logger);
   parts.add('gateway', () => gateway.close());
-  if (!http.ok) {
+  if (!called.ok) {
     await parts.close();
-    return err(http.error);
+    return called;
   }
-  const ports = { httpPort: http.value.port, metricsPort: metricsPort.value };
+  const ports = { ...called.value, metricsPort: metricsPort.value };
   const { host, modelsDir } = config;
-  deps.logger.info({ host, http_port: ports.httpPort }, 'listening');
   const isQueueInMemory = config.redisUrl === null;
   deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
   return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });

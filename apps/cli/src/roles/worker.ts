@@ -9,7 +9,7 @@ import type { Config } from '../config.ts';
 import { layFoundation, type Readiness } from './foundation.ts';
 import { watchGpu } from './gpu.ts';
 import { hardwareName } from './hardware.ts';
-import { readModels } from './models.ts';
+import { logWarnings, readModels } from './models.ts';
 import type { OpenQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { createWorkerTelemetry } from './worker-telemetry.ts';
@@ -18,6 +18,7 @@ import { createWorkerTelemetry } from './worker-telemetry.ts';
 export const startWorker: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
+  logWarnings(models.value, deps.logger);
   const metrics = createMetrics('worker', buildInfo(deps), deps.clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('GPU metrics', watchGpu(config, deps, metrics));
@@ -36,6 +37,7 @@ export const startWorker: StartRole = async (config, deps) => {
   parts.add('worker', () => worker.close());
   return ok({
     httpPort: null,
+    grpcPort: null,
     metricsPort: metricsPort.value,
     async drain() {
       await worker.drain();

@@ -69,7 +69,7 @@ function print(wanted: readonly Field[], random: () => number): string {
 
 function quoted(text: string, oneOf: <T>(...ways: readonly [T, ...T[]]) => T): string {
   const quote = oneOf('"', "'");
-  const inner = [...text]
+  const inner = Array.from(text)
     .map((character) => {
       const code = character.codePointAt(0) ?? 0;
       const long = `\\U${code.toString(16).padStart(8, '0')}`;

@@ -1,0 +1,175 @@
+/** Fields of config.pbtxt that a model is served without: each is warned of with its line. */
+import { describe, expect, test } from 'vitest';
+import { writeOnnx } from '../onnx-writer.test.ts';
+import { batched, configOf, head, load, loadConfig, put } from './config-fixture.test.ts';
+
+describe('warned of, with the line', () => {
+  test.each<[string, string, string]>([
+    [
+      'optional',
+      'input { name: "x" data_type: TYPE_FP32 dims: 4 optional: true }',
+      'input[0].optional: has no effect',
+    ],
+    [
+      'allow_ragged_batch',
+      'input { name: "x" data_type: TYPE_FP32 dims: 4 allow_ragged_batch: true }',
+      'input[0].allow_ragged_batch: has no effect',
+    ],
+    [
+      'KIND_MODEL',
+      'instance_group { kind: KIND_MODEL }',
+      'instance_group[0].kind: KIND_MODEL is taken as KIND_AUTO',
+    ],
+    [
+      'passive',
+      'instance_group [ { kind: KIND_CPU }, { passive: true } ]',
+      'instance_group[1].passive: the group makes no instances',
+    ],
+    [
+      'rate_limiter',
+      'instance_group { rate_limiter { priority: 2 } }',
+      'instance_group[0].rate_limiter: has no effect',
+    ],
+    [
+      'host_policy',
+      'instance_group { host_policy: "p" }',
+      'instance_group[0].host_policy: has no effect',
+    ],
+    ['profile', 'instance_group { profile: "1" }', 'instance_group[0].profile: has no effect'],
+    [
+      'secondary_devices',
+      'instance_group { secondary_devices { device_id: 1 } }',
+      'instance_group[0].secondary_devices: has no effect',
+    ],
+    [
+      'preserve_ordering',
+      'dynamic_batching { preserve_ordering: true }',
+      'dynamic_batching.preserve_ordering: has no effect',
+    ],
+    [
+      'a long delay',
+      'dynamic_batching { max_queue_delay_microseconds: 60000000 }',
+      'dynamic_batching.max_queue_delay_microseconds: is taken as 10000 ms',
+    ],
+    [
+      'priority_levels',
+      'dynamic_batching { priority_levels: 3 default_priority_level: 2 }',
+      'dynamic_batching.priority_levels: 1, 2 and 3 share the model 8 : 4 : 1',
+    ],
+    [
+      'timeout_action',
+      'dynamic_batching { default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 } }',
+      'dynamic_batching.default_queue_policy.timeout_action: DELAY has no effect',
+    ],
+    [
+      'optimization.priority',
+      'optimization { priority: PRIORITY_MAX }',
+      'optimization.priority: has no effect',
+    ],
+    [
+      'optimization.cuda',
+      'optimization { cuda { graphs: true } }',
+      'optimization.cuda: has no effect',
+    ],
+    [
+      'pinned memory',
+      'optimization { input_pinned_memory { enable: true } }',
+      'optimization.input_pinned_memory.enable: has no effect',
+    ],
+    [
+      'gather_kernel_buffer_threshold',
+      'optimization { gather_kernel_buffer_threshold: 8 }',
+      'optimization.gather_kernel_buffer_threshold: has no effect',
+    ],
+    [
+      'eager_batching',
+      'optimization { eager_batching: true }',
+      'optimization.eager_batching: has no effect',
+    ],
+    [
+      'graph.level',
+      'optimization { graph { level: 7 } }',
+      'optimization.graph.level: is 7, which is taken as 0',
+    ],
+    [
+      'openvino',
+      'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }',
+      'optimization.execution_accelerators.cpu_execution_accelerator[0]: "openvino" has no effect',
+    ],
+    [
+      'precision_mode',
+      'optimization { execution_accelerators { gpu_execution_accelerator { name: "tensorrt" parameters { key: "precision_mode" value: "FP16" } } } }',
+      'optimization.execution_accelerators.gpu_execution_accelerator[0].parameters.precision_mode: has no effect: ONNX Runtime for Node takes no options of the tensorrt provider',
+    ],
+    [
+      'gpu_mem_limit',
+      'parameters { key: "gpu_mem_limit" value { string_value: "1" } }',
+      'parameters.gpu_mem_limit: has no effect: ONNX Runtime for Node',
+    ],
+    [
+      'cudnn_conv_algo_search',
+      'parameters: { key: "cudnn_conv_algo_search" value: { string_value: "0" } }',
+      'parameters.cudnn_conv_algo_search: has no effect',
+    ],
+    [
+      'a name with a dot',
+      'parameters { key: "memory.enable_memory_arena_shrinkage" value { string_value: "cpu:0" } }',
+      'parameters["memory.enable_memory_arena_shrinkage"]: has no effect',
+    ],
+    [
+      'a parameter of its own',
+      'parameters { key: "mine" value { string_value: "1" } }',
+      'parameters.mine: is not known here',
+    ],
+    [
+      'cc_model_filenames',
+      'cc_model_filenames { key: "7.5" value: "t4.onnx" }',
+      'cc_model_filenames: has no effect',
+    ],
+    ['metric_tags', 'metric_tags { key: "team" value: "a" }', 'metric_tags: has no effect'],
+    ['response_cache', 'response_cache { enable: true }', 'response_cache.enable: has no effect'],
+    [
+      'model_metrics',
+      'model_metrics { metric_control { histogram_options { buckets: [ 1, 2.5 ] } } }',
+      'model_metrics: has no effect',
+    ],
+    [
+      'model_repository_agents',
+      'model_repository_agents { agents { name: "checksum" } }',
+      'model_repository_agents: has no effect',
+    ],
+    [
+      'an unknown field',
+      'max_batch_sise: 4',
+      'max_batch_sise: is not a known field and is ignored; did you mean "max_batch_size"?',
+    ],
+    [
+      'an unknown message',
+      'new_thing { a: [ 1 ] }',
+      'new_thing: is not a known field and is ignored',
+    ],
+    [
+      'an unknown field inside',
+      'dynamic_batching { wish: 1 }',
+      'dynamic_batching.wish: is not a known field',
+    ],
+  ])('%s', async (_what, more, expected) => {
+    const replaced = /^(?:input|dynamic_batching)/u.exec(more)?.[0] ?? '';
+    const config = configOf(`# one more line\n${more}\n`, replaced);
+    const line = config.split('\n').indexOf(more) + 1;
+    const { models, problems, warnings } = await loadConfig(config);
+    expect(problems).toEqual([]);
+    expect(models).toHaveLength(1);
+    expect(warnings).toEqual([expect.stringContaining(`m/config.pbtxt:${line}: ${expected}`)]);
+  });
+
+  test('each once, though several versions have it', async () => {
+    await put('m/1/model.onnx', writeOnnx(batched));
+    await put('m/2/model.onnx', writeOnnx(batched));
+    await put(
+      'm/config.pbtxt',
+      `${head}instance_group { kind: KIND_MODEL }\nversion_policy { all { } }`,
+    );
+    expect((await load()).warnings).toHaveLength(1);
+  });
+});
