@@ -153,7 +153,7 @@ export const processCatalogue = {
   eventLoopLag: {
     name: 'event_loop_lag_seconds',
     type: 'histogram',
-    help: 'Lateness of a timer that is due every 20 ms.',
+    help: 'Lateness of a timer that is due every 20 ms, each time it was due: also while the loop was held up.',
     labels: {},
     buckets: buckets.lag,
     roles: both,

@@ -1,4 +1,4 @@
-import { VirtualClock } from '@inferry/runtime';
+import { type Clock, VirtualClock } from '@inferry/runtime';
 import { expect, test } from 'vitest';
 import { parseExposition } from './exposition.ts';
 import { createMetrics } from './metrics.ts';
@@ -34,4 +34,29 @@ test('a ping that fails is not an observation and does not end the asking', asyn
   await clock.advance(10_000);
   stop();
   expect(parseExposition(await metrics.text()).get('inferry_redis_rtt_seconds_count')).toBe(1);
+});
+
+test('of a loop that was held up, all timers that were due meanwhile are late', async () => {
+  const virtual = new VirtualClock();
+  let heldUpMs = 0;
+  const clock: Clock = {
+    nowMs: () => virtual.nowMs() + heldUpMs,
+    after: (delayMs, fire) => virtual.after(delayMs, fire),
+  };
+  const metrics = createMetrics('worker', build, clock);
+  const stop = startRuntimeMetrics({ clock, metrics, ping: async () => undefined });
+  await virtual.advance(50_000);
+  heldUpMs = 10_000;
+  await virtual.advance(1_000);
+  const lag = async (name: string): Promise<number> =>
+    parseExposition(await metrics.text()).get(`inferry_event_loop_lag_seconds_${name}`) ?? -1;
+  const timers = await lag('count');
+  expect(timers).toBe((50_000 + 1_000 + 10_000) / 20);
+  // A sixth of the time, as it was.
+  expect((timers - (await lag('bucket{le="0.25"}'))) / timers).toBeCloseTo(1 / 6, 1);
+  // A process that was stopped for a night does not pay for it.
+  heldUpMs = 36_000_000;
+  await virtual.advance(1_000);
+  stop();
+  expect((await lag('count')) - timers).toBeLessThan(3_100);
 });

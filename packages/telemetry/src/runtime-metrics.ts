@@ -13,6 +13,8 @@ export interface RuntimeMetricsOptions {
 }
 
 const lagPeriodMs = 20;
+/** A minute of timers. */
+const missedMax = 3_000;
 const utilizationPeriodMs = 1_000;
 const pingPeriodMs = 5_000;
 
@@ -36,16 +38,21 @@ export function startRuntimeMetrics(options: RuntimeMetricsOptions): () => void 
   return () => stops.forEach((stop) => stop());
 }
 
-/** Tells how late each of a row of timers fired, in ms. */
+/**
+ * Tells how late each of a row of timers is, in ms: those too that were due while the loop was held up, or one
+ * hold-up of ten seconds would count as one timer of hundreds.
+ */
 function observeLag(clock: Clock, observe: (lagMs: number) => void): () => void {
   let cancel: (() => void) | undefined;
-  const arm = (): void => {
-    const dueAtMs = clock.nowMs() + lagPeriodMs;
-    cancel = clock.after(lagPeriodMs, () => {
-      observe(Math.max(0, clock.nowMs() - dueAtMs));
-      arm();
+  const arm = (dueAtMs: number): void => {
+    cancel = clock.after(Math.max(0, dueAtMs - clock.nowMs()), () => {
+      const lagMs = Math.max(0, clock.nowMs() - dueAtMs);
+      // Of a process that was stopped for long, the last of them are enough.
+      const missed = Math.min(Math.floor(lagMs / lagPeriodMs), missedMax);
+      for (let i = 0; i <= missed; i += 1) observe(lagMs - i * lagPeriodMs);
+      arm(Math.max(dueAtMs + (missed + 1) * lagPeriodMs, clock.nowMs()));
     });
   };
-  arm();
+  arm(clock.nowMs() + lagPeriodMs);
   return () => cancel?.();
 }

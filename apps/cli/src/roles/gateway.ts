@@ -21,6 +21,7 @@ export const startGateway: StartRole = async (config, deps) => {
   const models = await readModels({ modelsDir: config.modelsDir, only: null });
   if (!models.ok) return models;
   logWarnings(models.value, deps.logger);
+  logWarnings(models.value, deps.logger);
   const { clock, logger, version } = deps;
   const build = { version, revision: 'unknown', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build, clock, config.metricsFormat);

@@ -23,6 +23,7 @@ export const startServe: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
   logWarnings(models.value, deps.logger);
+  logWarnings(models.value, deps.logger);
   const repository = models.value;
   const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
   if (nobodys.length > 0) return err(nobodys);
