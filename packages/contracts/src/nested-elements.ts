@@ -39,19 +39,40 @@ export function readNested(
   datatype: NestedDatatype,
   shape: readonly number[],
 ): Result<NestedTensor, string> {
-  const concrete = concreteShape(value, shape);
-  const at: number[] = [];
-  const leaves: unknown[] = [];
-  const problem = collect(value, concrete, 0, at, leaves);
-  if (problem !== undefined) {
-    return err(`is ${datatype} [${shape.join(', ')}]: ${placeText(at)}${problem}`);
-  }
+  const told = `is ${datatype} [${shape.join(', ')}]: `;
+  const nested = nestedLeaves(value, shape);
+  if (!nested.ok) return err(`${told}${placeText(nested.error.at)}${nested.error.text}`);
+  const { leaves, shape: concrete } = nested.value;
   const read = datatype === 'BYTES' ? textBytes(leaves) : numberBytes(leaves, datatype);
   if (read.ok) return ok({ shape: concrete, bytes: read.value });
   const { index, text } = read.error;
-  return err(
-    `is ${datatype} [${shape.join(', ')}]: ${placeText(positionOf(index, concrete))}${text}`,
-  );
+  return err(`${told}${placeText(positionOf(index, concrete))}${text}`);
+}
+
+export interface NestedLeaves {
+  /** Concrete. */
+  readonly shape: readonly number[];
+  /** Row-major, as they were given. */
+  readonly leaves: readonly unknown[];
+}
+
+export interface NestedProblem {
+  /** Index by index. */
+  readonly at: readonly number[];
+  /** To follow the place. */
+  readonly text: string;
+}
+
+/** The entries of arrays nested as `shape` says, -1 as in {@link readNested}; none is looked at. */
+export function nestedLeaves(
+  value: unknown,
+  shape: readonly number[],
+): Result<NestedLeaves, NestedProblem> {
+  const concrete = concreteShape(value, shape);
+  const at: number[] = [];
+  const leaves: unknown[] = [];
+  const text = collect(value, concrete, 0, at, leaves);
+  return text === undefined ? ok({ shape: concrete, leaves }) : err({ at, text });
 }
 
 /** The tensor as nested arrays; a number by itself for a scalar. Its bytes must be complete. */
@@ -112,7 +133,8 @@ function placeText(at: readonly number[]): string {
   return at.length === 0 ? 'it ' : `${at.map((index) => `[${index}]`).join('')} `;
 }
 
-function positionOf(index: number, shape: readonly number[]): number[] {
+/** Where the entry with this row-major index is. */
+export function positionOf(index: number, shape: readonly number[]): number[] {
   let rest = index;
   return shape
     .toReversed()

@@ -80,36 +80,61 @@ export function encodeElements(
   count: number,
   decode: DecodeBase64 = decodeBase64,
 ): Result<Uint8Array, string> {
-  if (datatype === 'BYTES') {
-    const elements = bytesElements(data, count, decode);
-    return elements.ok ? ok(joinBytes(elements.value)) : elements;
-  }
   const leaves = flatten(data, count);
   if (!leaves.ok) return leaves;
+  const bytes = encodeLeaves(leaves.value, datatype, decode);
+  return bytes.ok ? bytes : err(`element ${bytes.error.index} ${bytes.error.text}`);
+}
+
+interface LeafProblem {
+  readonly index: number;
+  /** To follow the name of the element. */
+  readonly text: string;
+}
+
+/** What {@link encodeElements} makes of the elements in their order. The error is the first that does not fit. */
+export function encodeLeaves(
+  leaves: readonly unknown[],
+  datatype: Datatype,
+  decode: DecodeBase64,
+): Result<Uint8Array, LeafProblem> {
+  if (datatype === 'BYTES') {
+    const elements = bytesLeaves(leaves, decode);
+    return elements.ok ? ok(joinBytes(elements.value)) : elements;
+  }
   const size = datatypeBytes[datatype];
-  const bytes = new Uint8Array(count * size);
+  const bytes = new Uint8Array(leaves.length * size);
   const view = new DataView(bytes.buffer);
   const codec = codecs[datatype];
-  for (let i = 0; i < count; i += 1) {
-    const complaint = codec.put(view, i * size, leaves.value[i]);
-    if (complaint !== undefined) return err(`element ${i} ${complaint}`);
+  for (const [index, leaf] of leaves.entries()) {
+    const text = codec.put(view, index * size, leaf);
+    if (text !== undefined) return err({ index, text });
   }
   return ok(bytes);
 }
 
 /** The elements as a flat JSON array. `bytes` is what {@link encodeElements} makes. */
 export function writeElements(bytes: Uint8Array, datatype: Datatype, count: number): string {
+  return `[${elementTexts(bytes, datatype, count).join(',')}]`;
+}
+
+/** Each element as JSON. BYTES are text where they are UTF-8, unless `isBase64`. */
+export function elementTexts(
+  bytes: Uint8Array,
+  datatype: Datatype,
+  count: number,
+  isBase64 = false,
+): string[] {
   if (datatype === 'BYTES') {
     const elements = splitBytes(bytes, count);
     invariant(elements !== undefined, 'the lengths in a BYTES tensor add up');
-    return `[${elements.map(writeString).join(',')}]`;
+    return elements.map(isBase64 ? writeBase64 : writeString);
   }
   const size = datatypeBytes[datatype];
   invariant(bytes.length === count * size, 'a tensor has the bytes its shape says');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const codec = codecs[datatype];
-  const texts = Array.from({ length: count }, (_, i) => codec.text(view, i * size));
-  return `[${texts.join(',')}]`;
+  return Array.from({ length: count }, (_, i) => codec.text(view, i * size));
 }
 
 /** The leaves of nested arrays in order; a loop with its own stack, that stops at `count` leaves. */
@@ -147,19 +172,31 @@ export function bytesElements(
 ): Result<readonly Uint8Array[], string> {
   const leaves = flatten(data, count);
   if (!leaves.ok) return leaves;
+  const elements = bytesLeaves(leaves.value, decode);
+  return elements.ok ? elements : err(`element ${elements.error.index} ${elements.error.text}`);
+}
+
+function bytesLeaves(
+  leaves: readonly unknown[],
+  decode: DecodeBase64,
+): Result<readonly Uint8Array[], LeafProblem> {
   const elements: Uint8Array[] = [];
-  for (const [i, leaf] of leaves.value.entries()) {
-    // UTF-8 has no bytes for it, and an encoder would put another character in its place.
-    if (typeof leaf === 'string' && loneSurrogate.test(leaf)) {
-      return err(`element ${i} holds half of a surrogate pair, which is no character`);
-    }
-    const element = typeof leaf === 'string' ? encoder.encode(leaf) : wrappedBytes(leaf, decode);
-    if (element === undefined) {
-      return err(`element ${i} must be a string or {"b64": "<base64>"}`);
-    }
-    elements.push(element);
+  for (const [index, leaf] of leaves.entries()) {
+    const element = bytesOf(leaf, decode);
+    if (!element.ok) return err({ index, text: element.error });
+    elements.push(element.value);
   }
   return ok(elements);
+}
+
+/** The bytes of one BYTES element. The error follows its name. */
+export function bytesOf(leaf: unknown, decode: DecodeBase64): Result<Uint8Array, string> {
+  // UTF-8 has no bytes for it, and an encoder would put another character in its place.
+  if (typeof leaf === 'string' && loneSurrogate.test(leaf)) {
+    return err('holds half of a surrogate pair, which is no character');
+  }
+  const element = typeof leaf === 'string' ? encoder.encode(leaf) : wrappedBytes(leaf, decode);
+  return element === undefined ? err('must be a string or {"b64": "<base64>"}') : ok(element);
 }
 
 function wrappedBytes(leaf: unknown, decode: DecodeBase64): Uint8Array | undefined {
@@ -172,8 +209,12 @@ function writeString(element: Uint8Array): string {
   try {
     return JSON.stringify(strictDecoder.decode(element));
   } catch {
-    return JSON.stringify({ b64: Buffer.from(element).toString('base64') });
+    return writeBase64(element);
   }
+}
+
+function writeBase64(element: Uint8Array): string {
+  return JSON.stringify({ b64: Buffer.from(element).toString('base64') });
 }
 
 function integer(

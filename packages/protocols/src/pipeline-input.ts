@@ -1,4 +1,4 @@
-/** One row of a pipeline's input in the job API, checked against the model before it is queued. */
+/** One row of a pipeline's input, checked against the model before it is queued. */
 import {
   columnProblem,
   type Failure,
@@ -15,7 +15,7 @@ import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 import type { DecodeBase64 } from './base64.ts';
 import { isJsonObject } from './json.ts';
-import { invalidInput, pointerTo, type Problem, refusal } from './refusals.ts';
+import { pointerTo, refusal } from './refusals.ts';
 
 /** The bytes of the multipart parts of a request, by name. */
 export type Parts = ReadonlyMap<string, Uint8Array>;
@@ -26,19 +26,45 @@ export interface BytesSources {
   readonly decode: DecodeBase64;
 }
 
+/** What is wrong with a row. */
+export interface RowProblem {
+  /** Undefined where it is the row as a whole. */
+  readonly field: string | undefined;
+  readonly code: string;
+  readonly detail: string;
+}
+
+type BoundRow = Result<PipelineRow, readonly RowProblem[]>;
+
 const base = '#/input';
 /** What an object that stands for bytes may have. */
 const binaryMembers: readonly string[] = ['$b64', '$part', 'media_type'];
 
-/**
- * The row in `input`, an object with the fields the model's pipeline names. Bytes are given as
- * `{"$b64": ...}` or `{"$part": ...}`. Error: `invalid_input`, all problems at once.
- */
+/** The row in the member `input` of the job API. Error: `invalid_input`, all problems at once. */
 export function bindPipelineInput(
   input: Readonly<Record<string, JsonValue>>,
   sources: BytesSources,
   manifest: ModelManifest,
 ): Result<PipelineRow, Failure> {
+  const row = bindPipelineRow(input, sources, manifest);
+  if (row.ok) return row;
+  const problems = row.error.map(({ code, detail, field }) => ({
+    pointer: field === undefined ? base : pointerTo(base, field),
+    code,
+    detail,
+  }));
+  return err(refusal('invalid_input', problems));
+}
+
+/**
+ * A row from an object with the fields the model's pipeline names. Bytes are given as `{"$b64": ...}` or
+ * `{"$part": ...}`. The error has all problems, at least one.
+ */
+export function bindPipelineRow(
+  input: Readonly<Record<string, JsonValue>>,
+  sources: BytesSources,
+  manifest: ModelManifest,
+): BoundRow {
   switch (manifest.preprocess.kind) {
     case 'image':
       return bindImage(input, sources, manifest.preprocess.input);
@@ -51,7 +77,7 @@ export function bindPipelineInput(
     case 'none': {
       const names = manifest.inputs.map((spec) => `"${spec.name}"`).join(', ');
       const detail = `Model "${manifest.name}" takes tensors: give "input": {"inputs": [...]} with ${names}.`;
-      return err(invalidInput(base, 'tensors_expected', detail));
+      return err([{ field: undefined, code: 'tensors_expected', detail }]);
     }
   }
 }
@@ -60,19 +86,18 @@ function bindImage(
   input: Readonly<Record<string, JsonValue>>,
   sources: BytesSources,
   field: string,
-): Result<PipelineRow, Failure> {
+): BoundRow {
   const unknown = unknownField(input, field);
-  if (unknown !== undefined) return err(unknown);
-  const pointer = pointerTo(base, field);
+  if (unknown !== undefined) return err([unknown]);
   const value = input[field];
   if (value === undefined) {
     const detail = `"${field}" is missing: give {"$b64": "<base64 of a PNG, JPEG...>"}.`;
-    return err(invalidInput(pointer, 'missing', detail));
+    return err([{ field, code: 'missing', detail }]);
   }
   const bytes = readBinary(value, sources);
-  if (!bytes.ok) return err(invalidInput(pointer, 'binary', `"${field}" ${bytes.error}.`));
+  if (!bytes.ok) return err([{ field, code: 'binary', detail: `"${field}" ${bytes.error}.` }]);
   if (bytes.value.length === 0) {
-    return err(invalidInput(pointer, 'empty', `"${field}" is empty.`));
+    return err([{ field, code: 'empty', detail: `"${field}" is empty.` }]);
   }
   return ok({ [field]: bytes.value });
 }
@@ -104,70 +129,64 @@ function readBinary(value: JsonValue, { parts, decode }: BytesSources): Result<U
 function unknownField(
   input: Readonly<Record<string, JsonValue>>,
   field: string,
-): Failure | undefined {
+): RowProblem | undefined {
   const name = Object.keys(input).find((key) => key !== field);
   if (name === undefined) return undefined;
   const detail = `"${name}" is not known; the model takes "${field}".`;
-  return invalidInput(pointerTo(base, name), 'unknown_input', detail);
+  return { field: name, code: 'unknown_input', detail };
 }
 
-function bindText(
-  input: Readonly<Record<string, JsonValue>>,
-  spec: TextSpec,
-): Result<PipelineRow, Failure> {
+function bindText(input: Readonly<Record<string, JsonValue>>, spec: TextSpec): BoundRow {
   const unknown = unknownField(input, spec.input);
-  if (unknown !== undefined) return err(unknown);
-  const value = Object.hasOwn(input, spec.input) ? input[spec.input] : undefined;
+  if (unknown !== undefined) return err([unknown]);
+  const field = spec.input;
+  const value = Object.hasOwn(input, field) ? input[field] : undefined;
   const problem = textProblem(spec, value);
-  if (problem === undefined && value !== undefined) return ok({ [spec.input]: value });
+  if (problem === undefined && value !== undefined) return ok({ [field]: value });
   const code = value === undefined ? 'missing' : 'text';
-  const detail = `"${spec.input}" ${problem}.`;
-  return err(invalidInput(pointerTo(base, spec.input), code, detail));
+  return err([{ field, code, detail: `"${field}" ${problem}.` }]);
 }
 
 /** Each field is one of the model's inputs as nested arrays, without the batch dimension. */
 function bindFields(
   input: Readonly<Record<string, JsonValue>>,
   { inputs, maxBatchSize }: ModelManifest,
-): Result<PipelineRow, Failure> {
-  const problems: Problem[] = [];
+): BoundRow {
+  const problems: RowProblem[] = [];
   for (const spec of inputs) {
-    const pointer = pointerTo(base, spec.name);
+    const field = spec.name;
     const value = Object.hasOwn(input, spec.name) ? input[spec.name] : undefined;
     const shape = fieldShape(spec, maxBatchSize);
     if (value === undefined) {
       const detail = `"${spec.name}" is missing; it is ${spec.datatype} [${shape.join(', ')}].`;
-      problems.push({ pointer, code: 'missing', detail });
+      problems.push({ field, code: 'missing', detail });
       continue;
     }
     invariant(spec.datatype !== 'BF16', 'a model that takes BF16 is not loaded');
     const read = readNested(value, spec.datatype, shape);
-    if (!read.ok) problems.push({ pointer, code: 'data', detail: `"${spec.name}" ${read.error}.` });
+    if (!read.ok) problems.push({ field, code: 'data', detail: `"${spec.name}" ${read.error}.` });
   }
   const names = inputs.map(({ name }) => name);
   problems.push(...unknownNames(input, names, ['an input', 'inputs']));
-  return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(input);
+  return problems.length > 0 ? err(problems) : ok(input);
 }
 
-function bindColumns(
-  input: Readonly<Record<string, JsonValue>>,
-  spec: TabularSpec,
-): Result<PipelineRow, Failure> {
-  const problems: Problem[] = [];
+function bindColumns(input: Readonly<Record<string, JsonValue>>, spec: TabularSpec): BoundRow {
+  const problems: RowProblem[] = [];
   const row: Record<string, JsonValue> = {};
   for (const column of spec.columns) {
     const value = Object.hasOwn(input, column.name) ? input[column.name] : undefined;
     const problem = columnProblem(column, value);
     if (problem !== undefined) {
       const detail = `"${column.name}" ${problem.text}.`;
-      problems.push({ pointer: pointerTo(base, column.name), code: problem.code, detail });
+      problems.push({ field: column.name, code: problem.code, detail });
     } else if (value !== undefined) {
       row[column.name] = typeof value === 'bigint' ? Number(value) : value;
     }
   }
   const names = spec.columns.map((column) => column.name);
   problems.push(...unknownNames(input, names, ['a column', 'columns']));
-  return problems.length > 0 ? err(refusal('invalid_input', problems)) : ok(row);
+  return problems.length > 0 ? err(problems) : ok(row);
 }
 
 /** A problem for each member that is none of `names`. */
@@ -175,13 +194,13 @@ function unknownNames(
   input: Readonly<Record<string, JsonValue>>,
   names: readonly string[],
   [one, many]: readonly [string, string],
-): readonly Problem[] {
+): readonly RowProblem[] {
   const known = new Set(names);
   const told = names.join(', ');
   return Object.keys(input)
     .filter((name) => !known.has(name))
     .map((name) => ({
-      pointer: pointerTo(base, name),
+      field: name,
       code: 'unknown_input',
       detail: `"${name}" is not ${one} of the model; the ${many} are ${told}.`,
     }));
