@@ -1,4 +1,4 @@
-/** The side of the callers alone, on the queue in Redis. Loads no native code. */
+/** The HTTP side alone, on the queue in Redis. Loads no native code. */
 import {
   collectQueueMetrics,
   createGateway,
@@ -7,12 +7,12 @@ import {
   QueueLooks,
 } from '@inferry/gateway';
 import { ModelCatalogue, type Repository } from '@inferry/models';
-import { ok } from '@inferry/runtime';
+import { err, ok } from '@inferry/runtime';
 import { createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import { layFoundation } from './foundation.ts';
 import { logWarnings, readModels } from './models.ts';
-import { openToCallers } from './ports.ts';
+import { listening } from './ports.ts';
 import { type OpenQueue, watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 
@@ -20,7 +20,6 @@ import type { RoleDeps, StartRole } from './role.ts';
 export const startGateway: StartRole = async (config, deps) => {
   const models = await readModels({ modelsDir: config.modelsDir, only: null });
   if (!models.ok) return models;
-  logWarnings(models.value, deps.logger);
   logWarnings(models.value, deps.logger);
   const { clock, logger, version } = deps;
   const build = { version, revision: 'unknown', onnxruntime: 'none' };
@@ -34,13 +33,14 @@ export const startGateway: StartRole = async (config, deps) => {
     await parts.close();
     return metricsPort;
   }
-  const ports = await openToCallers(gateway, config, logger);
-  if (!ports.ok) {
+  const http = await listening('PORT', config, () => gateway.listen(config));
+  if (!http.ok) {
     await parts.close();
-    return ports;
+    return err(http.error);
   }
+  logger.info({ host: config.host, http_port: http.value.port }, 'listening');
   return ok({
-    ...ports.value,
+    httpPort: http.value.port,
     metricsPort: metricsPort.value,
     async drain() {
       await gateway.drain();

@@ -10,7 +10,7 @@ import { wireGateway } from './gateway.ts';
 import { watchGpu } from './gpu.ts';
 import { logWarnings, readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
-import { openToCallers } from './ports.ts';
+import { listening } from './ports.ts';
 import { watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
@@ -22,7 +22,6 @@ const gatewayDrainShare = 0.25;
 export const startServe: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
-  logWarnings(models.value, deps.logger);
   logWarnings(models.value, deps.logger);
   const repository = models.value;
   const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
@@ -48,14 +47,15 @@ export const startServe: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
-  const called = await openToCallers(gateway, config, deps.logger);
+  const http = await listening('PORT', config, () => gateway.listen(config));
   parts.add('gateway', () => gateway.close());
-  if (!called.ok) {
+  if (!http.ok) {
     await parts.close();
-    return called;
+    return err(http.error);
   }
-  const ports = { ...called.value, metricsPort: metricsPort.value };
+  const ports = { httpPort: http.value.port, metricsPort: metricsPort.value };
   const { host, modelsDir } = config;
+  deps.logger.info({ host, http_port: ports.httpPort }, 'listening');
   const isQueueInMemory = config.redisUrl === null;
   deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
   return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });

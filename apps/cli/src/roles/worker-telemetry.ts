@@ -62,11 +62,10 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
     resultDropped: (model) => metrics.duplicateResults.add({ model }),
 
     leasesNotRenewed: (model, leases) => metrics.lockRenewalFailures.add({ model }, leases),
-    jobsStalled: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
-    jobsSwept(model, jobs) {
-      for (const { priority, status } of jobs) {
-        metrics.requests.add({ model, priority, outcome: status });
-      }
+    jobsReturned: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
+    jobsSwept(model, status, jobs) {
+      for (const priority of jobs) metrics.requests.add({ model, priority, outcome: status });
+      if (status === 'failed') metrics.jobsStalled.add({ model }, jobs.length);
     },
     clockClamped: (stage) => metrics.clockClamped.add({ stage }),
     clockOffset: (seconds) => metrics.clockOffset.set({}, seconds),
