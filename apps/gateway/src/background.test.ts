@@ -16,6 +16,7 @@ import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import { BodyMemory } from './http/body-memory.ts';
 import { ArrivingBytes } from './http/read-body.ts';
+import { claimRequest } from './gateway-fixture.test.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { QueueLooks } from './queue-looks.ts';
 import { collectQueueMetrics } from './queue-metrics.ts';
@@ -102,6 +103,23 @@ test('a round learns the models from the workers, and sees the load', async () =
   const text = await metrics.text();
   expect(text).toContain('inferry_queue_jobs{queue="iris@1",state="waiting"} 1');
   expect(text).toContain('inferry_queue_limit_jobs{queue="iris@1"} 3');
+});
+
+test('a job that ran when its time ran out has failed, and is counted so', async () => {
+  const { background, queue, clock, metrics } = setUp();
+  await queue.announce(worker);
+  const late = job(clock.nowMs(), 700);
+  await queue.enqueue(late, Uint8Array.of(1), terms);
+  await queue.claim(late.class, claimRequest);
+  await background.round();
+  background.start();
+  await clock.advance(2_000);
+  background.stop();
+  expect(await queue.find(late.id)).toMatchObject({ value: { record: { status: 'failed' } } });
+  const text = await metrics.text();
+  expect(text).toContain('requests_total{model="iris",priority="normal",outcome="failed"} 1');
+  expect(text).not.toContain('outcome="expired"} 1');
+  expect(text).not.toMatch(/jobs_stalled_total\{[^}]*\} [1-9]/u);
 });
 
 test('jobs whose time ran out are ended and counted without anyone asking for them', async () => {

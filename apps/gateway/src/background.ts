@@ -56,12 +56,9 @@ async function sweepAll(parts: GatewayParts): Promise<void> {
   const { queue, telemetry, log } = parts;
   for (const { cls, model } of classesOf(parts)) {
     const { returned, failed, expired } = await queue.sweep(cls);
-    telemetry.swept(model, {
-      returned: returned.length,
-      failed: failed.map(({ priority }) => priority),
-      expired: expired.map(({ priority }) => priority),
-    });
+    telemetry.swept(model, [...failed, ...expired]);
     if (returned.length + failed.length > 0) {
+      telemetry.stalled(model, returned.length + failed.length);
       const lost = { returned, failed: failed.map(({ id }) => id) };
       log.warn({ model, ...lost }, 'jobs of lost workers were returned or failed');
     }

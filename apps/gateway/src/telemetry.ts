@@ -2,8 +2,19 @@
  * What the gateway tells the operators, in its own words; the metrics behind it are those of the
  * catalogue in packages/telemetry. A model's series exist before its first event.
  */
-import { classOf, type ErrorCode, errorRegistry, type Priority } from '@inferry/contracts';
+import {
+  classOf,
+  type ErrorCode,
+  errorRegistry,
+  type Priority,
+  type TerminalStatus,
+} from '@inferry/contracts';
 import { admissionReason, type GatewayMetrics, refusalReason } from '@inferry/telemetry';
+
+interface EndedJob {
+  readonly priority: Priority;
+  readonly status: TerminalStatus;
+}
 
 export interface GatewayTelemetry {
   requestOpened(): void;
@@ -29,15 +40,10 @@ export interface GatewayTelemetry {
   delivered(model: string, seconds: number): void;
   /** This gateway ended a live job: at the wish of its owner, or because it shuts down itself. */
   canceled(model: string, priority: Priority, by: 'caller' | 'server'): void;
-  /** What a sweep of a class found: jobs that were returned, and the priorities of those that it ended. */
-  swept(
-    model: string,
-    found: {
-      readonly returned: number;
-      readonly failed: readonly Priority[];
-      readonly expired: readonly Priority[];
-    },
-  ): void;
+  /** Jobs of lost workers were found. */
+  stalled(model: string, jobs: number): void;
+  /** A sweep or a look ended these jobs, and no worker. */
+  swept(model: string, jobs: readonly EndedJob[]): void;
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']);
@@ -76,11 +82,11 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
     // Who shuts down has not been canceled by its caller: that counts against the server.
     canceled: (model, priority, by) =>
       metrics.requests.add({ model, priority, outcome: by === 'caller' ? 'canceled' : 'rejected' }),
-    swept(model, { returned, failed, expired }) {
-      const stalled = returned + failed.length;
-      if (stalled > 0) metrics.jobsStalled.add({ model }, stalled);
-      for (const priority of failed) metrics.requests.add({ model, priority, outcome: 'failed' });
-      for (const priority of expired) metrics.requests.add({ model, priority, outcome: 'expired' });
+    stalled: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
+    swept(model, jobs) {
+      for (const { priority, status } of jobs) {
+        metrics.requests.add({ model, priority, outcome: status });
+      }
     },
   };
 }

@@ -80,10 +80,7 @@ async function ask(lane: LaneContext, request: Asked): Promise<Claimed> {
   const claimed = await queue.claim(cls, { ...request, workerId, agingMs });
   queueClock.sample(sentAtMs, claimed.nowMs);
   telemetry.clockOffset(-queueClock.offsetMs / 1_000);
-  if (claimed.expired.length > 0) {
-    const expired = claimed.expired.map(({ priority }) => priority);
-    telemetry.jobsSwept(manifest.name, 'expired', expired);
-  }
+  if (claimed.expired.length > 0) telemetry.jobsSwept(manifest.name, claimed.expired);
   return claimed;
 }
 

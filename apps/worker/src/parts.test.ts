@@ -87,7 +87,7 @@ describe('leases', () => {
     await advance(fixture.clock, 8_000);
     const record = await fixture.record(id);
     expect([record.status, record.attempt]).toEqual(['succeeded', 2]);
-    expect(fixture.events).toContainEqual({ name: 'jobsReturned', args: ['echo', 1] });
+    expect(fixture.events).toContainEqual({ name: 'jobsStalled', args: ['echo', 1] });
     await fixture.worker.close();
   });
 });

@@ -4,6 +4,7 @@
  * `model` is a model's name.
  */
 import type { Priority, ProviderKind, TerminalStatus } from '@inferry/contracts';
+import type { SweptJob } from '@inferry/queue';
 import type { IsolationKind, ReleaseReason } from '@inferry/scheduling';
 import type { WorkerState } from './lifecycle.ts';
 
@@ -85,9 +86,10 @@ export interface WorkerTelemetry {
   resultDropped(model: string): void;
 
   leasesNotRenewed(model: string, leases: number): void;
-  jobsReturned(model: string, jobs: number): void;
-  /** The sweep ended jobs of these priorities in this state, without a worker. */
-  jobsSwept(model: string, status: TerminalStatus, jobs: readonly Priority[]): void;
+  /** Jobs of lost workers were found: returned, or failed for good. */
+  jobsStalled(model: string, jobs: number): void;
+  /** A sweep or a claim ended these jobs, and no worker that ran them. */
+  jobsSwept(model: string, jobs: readonly SweptJob[]): void;
   /** A duration between this process and the queue came out negative: the offset of the clocks is an estimate. */
   clockClamped(stage: 'fetch' | 'publish'): void;
   /** This process's clock minus the queue's. */

@@ -58,7 +58,9 @@ describe('batches', () => {
     await advance(fixture.clock, 60);
     expect((await fixture.record(id)).status).toBe('expired');
     const counted = fixture.events.filter(({ name }) => name === 'jobsSwept');
-    expect(counted.map(({ args }) => args)).toEqual([['echo', 'expired', ['high']]]);
+    expect(counted.map(({ args }) => args)).toEqual([
+      ['echo', [{ id, priority: 'high', status: 'expired' }]],
+    ]);
     await fixture.worker.close();
   });
 

@@ -412,7 +412,9 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       await take();
       expect((await subject.lapse(cls)).returned).toEqual([job.id]);
       await take({ takeSuspect: true });
-      expect((await subject.lapse(cls)).failed).toEqual([{ id: job.id, priority: 'low' }]);
+      expect((await subject.lapse(cls)).failed).toEqual([
+        { id: job.id, priority: 'low', status: 'failed' },
+      ]);
       expect(await waiting).toMatchObject({
         status: 'failed',
         outcome: { error: { code: 'worker_lost' } },
@@ -554,16 +556,25 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       const queued = await add({ deadlineMs: 50, queueTimeoutMs: 50, priority: 'high' });
       await subject.pass(80);
       const report = await queue.sweep(cls);
-      expect(new Map(report.expired.map(({ id, priority }) => [id, priority]))).toEqual(
-        new Map([
-          [running.id, 'normal'],
-          [queued.id, 'high'],
+      expect(new Set(report.expired)).toEqual(
+        new Set([
+          { id: running.id, priority: 'normal', status: 'failed' },
+          { id: queued.id, priority: 'high', status: 'expired' },
         ]),
       );
       expect(await queue.find(running.id)).toMatchObject({
         value: { record: { status: 'failed', outcome: { error: { code: 'deadline_exceeded' } } } },
       });
       expect(await statusOf(queued.id)).toBe('expired');
+    });
+
+    test('a job that came back and whose deadline passed is told as failed by the claim that ends it', async () => {
+      const job = await add({ deadlineMs: 50, queueTimeoutMs: 50 });
+      await queue.giveBack(cls, await take(), true);
+      await subject.pass(80);
+      const { claims, expired } = await queue.claim(cls, anyRows);
+      expect(claims).toEqual([]);
+      expect(expired).toEqual([{ id: job.id, priority: 'normal', status: 'failed' }]);
     });
 
     test('an ended job can be erased and is known to have existed; a live one cannot', async () => {

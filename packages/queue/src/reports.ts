@@ -11,7 +11,10 @@ export interface SweepReport {
 }
 
 /** A job that was ended by whoever looked after the class. */
-export type SweptJob = Pick<JobEnvelope, 'id' | 'priority'>;
+export interface SweptJob extends Pick<JobEnvelope, 'id' | 'priority'> {
+  /** What it ended as. */
+  readonly status: 'expired' | 'failed';
+}
 
 export interface ClassStats {
   readonly class: ClassId;

@@ -62,10 +62,11 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
     resultDropped: (model) => metrics.duplicateResults.add({ model }),
 
     leasesNotRenewed: (model, leases) => metrics.lockRenewalFailures.add({ model }, leases),
-    jobsReturned: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
-    jobsSwept(model, status, jobs) {
-      for (const priority of jobs) metrics.requests.add({ model, priority, outcome: status });
-      if (status === 'failed') metrics.jobsStalled.add({ model }, jobs.length);
+    jobsStalled: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
+    jobsSwept(model, jobs) {
+      for (const { priority, status } of jobs) {
+        metrics.requests.add({ model, priority, outcome: status });
+      }
     },
     clockClamped: (stage) => metrics.clockClamped.add({ stage }),
     clockOffset: (seconds) => metrics.clockOffset.set({}, seconds),

@@ -19,8 +19,10 @@ export async function lookUp(
 ): ReturnType<JobQueue['find']> {
   const found = await queue.find(id);
   if (found.ok && found.value.found === 'record' && found.value.endedNow === true) {
-    const { class: cls, priority } = found.value.record.job;
-    telemetry.swept(partsOf(cls).model, { returned: 0, failed: [], expired: [priority] });
+    const { job, outcome } = found.value.record;
+    const { class: cls, priority } = job;
+    if (outcome !== null)
+      telemetry.swept(partsOf(cls).model, [{ priority, status: outcome.status }]);
   }
   return found;
 }

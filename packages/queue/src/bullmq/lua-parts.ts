@@ -253,7 +253,7 @@ local function endJob(id, status, code, detail, resultBytesMax)
   return finishActive(id, '0', false, struct.pack('<I4', #head) .. head, resultBytesMax) == 0
 end
 
--- A job whose time has run out: expired when it never ran, else failed. Returns true when it was ended.
+-- A job whose time has run out: expired when it never ran, else failed. Returns which, where it was ended.
 local function endIfLate(id, resultBytesMax)
   local f = C('HMGET', P..id, 'xq', 'xd', 'ats')
   if not f[1] then return false end
@@ -262,9 +262,11 @@ local function endIfLate(id, resultBytesMax)
   if started or not waiting then
     if nowMs < tonumber(f[2]) then return false end
     return endJob(id, 'failed', 'deadline_exceeded', 'The job did not end before its deadline.', resultBytesMax)
+      and 'failed'
   end
   if nowMs < tonumber(f[1]) then return false end
   return endJob(id, 'expired', 'queue_timeout', 'The job was not started in time; it never ran.', resultBytesMax)
+    and 'expired'
 end
 `;
 

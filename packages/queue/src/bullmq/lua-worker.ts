@@ -14,7 +14,7 @@ import { bullTake, ending, evenWhenFull, prelude, returning, waitingJobs } from 
  * same jobs again: otherwise they would stay claimed by a worker that does not know them.
  *
  * ->   {nowUs, waiting, rowsWaiting, next in turn enqueued us, suspectAhead, us between rows | -1,
- *       last arrival us, others free in us | -1, change | 0, workers, ids of those that ran out of time, their flows,
+ *       last arrival us, others free in us | -1, change | 0, workers, ids of those that ran out of time, for each `<status>/<flow>`,
  *       {id, data, attempt, suspect, seq, enqueuedUs, deadlineMs, overtaken, inline|false, ready us, latest start us, due us},
  *       ...}
  */
@@ -24,8 +24,8 @@ local resultBytesMax, agingUs = tonumber(ARGV[8]), tonumber(ARGV[10]) * 1000
 local packed = cmsgpack.pack({token = fence, lockDuration = tonumber(ARGV[5]), name = worker})
 local headLength = 12
 readStat({'vt', 'taken', 'every', 'last', 'rows', 'bytes', 'ev'})
-local late, lateFlows, firstTaken = {}, {}, {}
-local out, rows, suspectAhead = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0, late, lateFlows}, 0, 0
+local late, lateEnds, firstTaken = {}, {}, {}
+local out, rows, suspectAhead = {nowUs, 0, 0, 0, 0, -1, 0, -1, 0, 0, late, lateEnds}, 0, 0
 
 -- What this worker's slots have before them, with the rows it takes now.
 local function keepServing(rowsTaken)
@@ -111,13 +111,15 @@ while true do
   local id, aged = inTurn()
   if not id then break end
   local f = C('HMGET', P..id, 'xr', 'stc', 'xv', 'xs', 'xq', 'xd', 'ats', 'xz', 'xl')
+  local isLate = f[4] and nowMs >= tonumber(tonumber(f[7] or 0) > 0 and f[6] or f[5])
+  local status = isLate and #late < 100 and endIfLate(id, resultBytesMax)
   if not f[4] then
     C('ZREM', P..'prioritized', id)            -- its hash is gone: nothing to run, nobody to tell
-  elseif #late == 100 then
+  elseif #late == 100 and not status then
     break                                      -- enough for one call; the next one goes on from here
-  elseif nowMs >= tonumber(tonumber(f[7] or 0) > 0 and f[6] or f[5]) and endIfLate(id, resultBytesMax) then
+  elseif status then
     late[#late + 1] = id
-    lateFlows[#lateFlows + 1] = f[9]
+    lateEnds[#lateEnds + 1] = status .. '/' .. f[9]
   else
     if tonumber(f[3]) > tonumber(ARGV[7]) then break end
     local suspect, itemRows = tonumber(f[2] or 0) > 0, tonumber(f[1])
@@ -216,7 +218,7 @@ return {nowUs, change, ids}
 
 /**
  * ARGV periodMs, leaseMs, resultBytesMax, channel
- * ->   {returned ids, failed ids, expired ids, nowUs, change | 0, flows of the failed, of the expired}; empty
+ * ->   {returned ids, failed ids, expired ids, nowUs, change | 0, `<status>/<flow>` of each of the failed, of the expired}; empty
  *      when another process swept within the period
  *
  * A lock that is missing once proves nothing: after an outage its owner needs a moment to renew it. The
@@ -224,17 +226,18 @@ return {nowUs, change, ids}
  * itself has been up for a lease.
  */
 export const sweepScript = `${prelude}${evenWhenFull}${ending}${returning}
-local returned, failed, expired, failedFlows, expiredFlows = {}, {}, {}, {}, {}
+local returned, failed, expired, failedEnds, expiredEnds = {}, {}, {}, {}, {}
 if not C('SET', P..'x:sweeping', 1, 'NX', 'PX', ARGV[1]) then
-  return {returned, failed, expired, nowUs, 0, failedFlows, expiredFlows}
+  return {returned, failed, expired, nowUs, 0, failedEnds, expiredEnds}
 end
 local leaseMs, resultBytesMax = tonumber(ARGV[2]), tonumber(ARGV[3])
 for _, id in ipairs(C('ZRANGEBYSCORE', P..'x:dl', '-inf', nowMs, 'LIMIT', 0, 200)) do
   local flow = C('HGET', P..id, 'xl')
+  local status = flow and endIfLate(id, resultBytesMax)
   if not flow then C('ZREM', P..'x:dl', id)
-  elseif endIfLate(id, resultBytesMax) then
+  elseif status then
     expired[#expired + 1] = id
-    expiredFlows[#expiredFlows + 1] = flow
+    expiredEnds[#expiredEnds + 1] = status .. '/' .. flow
   end
 end
 local up
@@ -250,7 +253,7 @@ for _, id in ipairs(C('LRANGE', P..'active', 0, -1)) do
         if tonumber(f[3]) >= tonumber(f[4]) then
           endJob(id, 'failed', 'worker_lost', 'Every worker that ran this job was lost (' .. f[3] .. ' starts).', resultBytesMax)
           failed[#failed + 1] = id
-          failedFlows[#failedFlows + 1] = f[5]
+          failedEnds[#failedEnds + 1] = 'failed/' .. f[5]
         else
           C('HINCRBY', P..id, 'stc', 1)
           returned[#returned + 1] = id
@@ -280,7 +283,7 @@ for i = 1, #offers, 2 do
   if cmsgpack.unpack(offers[i + 1]).till <= nowMs then C('HDEL', P..'x:serve', offers[i]) end
 end
 flush(ARGV[4])
-return {returned, failed, expired, nowUs, change, failedFlows, expiredFlows}
+return {returned, failed, expired, nowUs, change, failedEnds, expiredEnds}
 `;
 
 /**

@@ -113,10 +113,14 @@ export function jobIds(reply: Reply): readonly JobId[] {
   return asList(reply).map((id) => asBytes(id).toString() as JobId);
 }
 
-/** Jobs that a sweep ended, by their ids and flows. */
-export function sweptJobs(ids: readonly JobId[], flows: Reply | undefined): readonly SweptJob[] {
-  const names = asList(flows).map((flow) => asBytes(flow).toString());
-  return ids.map((id, i) => ({ id, priority: flowOf(names[i] ?? '').priority }));
+/** Jobs that a sweep or a claim ended, by their ids and, of each, `<status>/<flow>`. */
+export function sweptJobs(ids: readonly JobId[], ends: Reply | undefined): readonly SweptJob[] {
+  const texts = asList(ends).map((end) => asBytes(end).toString());
+  return ids.map((id, i) => {
+    const text = texts[i] ?? '';
+    const status = text.startsWith('expired/') ? 'expired' : 'failed';
+    return { id, priority: flowOf(text).priority, status };
+  });
 }
 
 /** What the stats script says of a class. */

@@ -111,7 +111,10 @@ export function idsOf(jobs: readonly Job[]): readonly JobId[] {
 }
 
 export function sweptJobs(jobs: readonly Job[]): readonly SweptJob[] {
-  return jobs.map(({ envelope: { id, priority } }) => ({ id, priority }));
+  return jobs.map(({ attempt, envelope: { id, priority } }) => {
+    // As in lateOutcome; whose workers were all lost has run.
+    return { id, priority, status: attempt === 0 ? 'expired' : 'failed' };
+  });
 }
 
 /** The answer to an enqueue whose id exists already; `job` is undefined when it has ended. */
