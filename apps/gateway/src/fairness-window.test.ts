@@ -36,6 +36,26 @@ describe('a window', () => {
     expect(window.fairness).toEqual({ index: 0.5, shareMax: 1 });
   });
 
+  test('does not judge by fewer rows than make a share for each', () => {
+    const window = opened();
+    const tenants = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    window.add(
+      0,
+      tenants.map((tenant) => flow(tenant, 0)),
+    );
+    // A model that takes 20 s for a row: three had their turn within the minute.
+    window.add(
+      55_000,
+      tenants.map((tenant, i) => flow(tenant, i < 3 ? 1 : 0)),
+    );
+    expect(window.fairness.index).toBe(1);
+    window.add(
+      55_500,
+      tenants.map((tenant, i) => flow(tenant, i < 3 ? 6 : 0)),
+    );
+    expect(window.fairness.index).toBeCloseTo(3 / 8);
+  });
+
   test('compares those alone that had jobs waiting at every look', () => {
     const window = opened();
     window.add(0, [flow('a', 0), flow('b', 0), flow('c', 0)]);

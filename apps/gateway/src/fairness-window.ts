@@ -11,12 +11,18 @@ import type { FlowStats } from '@inferry/queue';
 
 export interface Fairness {
   /**
-   * 1 where rows by weight are even, down to 1/n where one of n flows got all, of those that had jobs waiting
-   * at every look; 1 with fewer than two of them, and while nothing is served.
+   * 1 where rows by weight are even, down to 1/n where one of n flows got all. Of those that had jobs waiting
+   * at every look, and were due {@link dueRowsMin} rows at least; 1 with fewer than two of them.
    */
   readonly index: number;
   /** Largest share of all rows that one tenant got; 0 when none ran. */
   readonly shareMax: number;
+}
+
+/** What a flow got in the window. */
+interface Share {
+  readonly rows: number;
+  readonly weight: number;
 }
 
 interface Mark {
@@ -26,6 +32,8 @@ interface Mark {
 
 const windowMs = 60_000;
 const markEveryMs = 5_000;
+/** Shares come in whole rows: of fewer, whose turn it happens to be decides, and slow models would look unfair. */
+const dueRowsMin = 2;
 
 export class FairnessWindow {
   readonly #weightOf: (flow: FlowStats) => number;
@@ -61,18 +69,20 @@ export class FairnessWindow {
   get fairness(): Fairness {
     const [start] = this.#marks;
     const rowsOf = new Map<string, number>();
-    const shares: number[] = [];
+    const waiting: Share[] = [];
     let rowsTotal = 0;
     for (const [name, flow] of this.#flows) {
       const rows = flow.takenRows - (start?.takenRows.get(name) ?? 0);
       rowsTotal += rows;
       rowsOf.set(flow.tenant, (rowsOf.get(flow.tenant) ?? 0) + rows);
       const sinceMs = this.#waitingSinceMs.get(name) ?? Infinity;
-      if (start !== undefined && sinceMs <= start.atMs) shares.push(rows / this.#weightOf(flow));
+      if (start !== undefined && sinceMs <= start.atMs) {
+        waiting.push({ rows, weight: this.#weightOf(flow) });
+      }
     }
     const most = Math.max(0, ...rowsOf.values());
     return {
-      index: jainIndex(shares),
+      index: jainIndex(waiting),
       shareMax: rowsTotal === 0 ? 0 : most / rowsTotal,
     };
   }
@@ -85,8 +95,13 @@ export class FairnessWindow {
   }
 }
 
-function jainIndex(shares: readonly number[]): number {
-  const sum = shares.reduce((total, share) => total + share, 0);
-  const squares = shares.reduce((total, share) => total + share * share, 0);
-  return shares.length < 2 || squares === 0 ? 1 : sum ** 2 / (shares.length * squares);
+function jainIndex(shares: readonly Share[]): number {
+  const rows = shares.reduce((sum, share) => sum + share.rows, 0);
+  const weights = shares.reduce((sum, { weight }) => sum + weight, 0);
+  const parts = shares
+    .filter(({ weight }) => (rows * weight) / weights >= dueRowsMin)
+    .map((share) => share.rows / share.weight);
+  const sum = parts.reduce((total, part) => total + part, 0);
+  const squares = parts.reduce((total, part) => total + part * part, 0);
+  return parts.length < 2 || squares === 0 ? 1 : sum ** 2 / (parts.length * squares);
 }

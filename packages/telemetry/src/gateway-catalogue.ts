@@ -163,7 +163,7 @@ export const gatewayCatalogue = {
   fairnessIndex: {
     name: 'fairness_index',
     type: 'gauge',
-    help: 'Jain index (1 is even) of the rows by weight that tenants got in the last minute, each priority apart, of those that had jobs waiting all through it; 1 with fewer than two.',
+    help: 'Jain index (1 is even) of the rows by weight that tenants got in the last minute, each priority apart, of those that had jobs waiting all through it and were due two rows; 1 with fewer than two.',
     labels: { queue: 'queue' },
     buckets: [],
     roles: gateway,
