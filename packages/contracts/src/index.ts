@@ -80,8 +80,10 @@ export {
 } from './payload.ts';
 export type { ClassifySpec, ImageSpec, PostprocessSpec, PreprocessSpec } from './pipeline-spec.ts';
 export {
+  nestedLeaves,
   type NestedDatatype,
   type NestedTensor,
+  positionOf,
   readNested,
   writeNested,
 } from './nested-elements.ts';
