@@ -18,7 +18,7 @@ export interface AdviceDeps {
   readonly complain: (text: string) => void;
 }
 
-const redisMsMax = 5_000;
+const redisMsMax = 3_000;
 
 /** 0: told; 1: the queue or Prometheus did not tell; 2: the model repository is not usable. */
 export async function scaleAdvice(options: AdviceOptions, deps: AdviceDeps): Promise<0 | 1 | 2> {
