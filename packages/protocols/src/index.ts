@@ -1,6 +1,7 @@
 export { jsonLengthHeader } from './binary-parts.ts';
 export { parseCancel } from './cancel.ts';
 export { jobDocument, remainingMs } from './job-document.ts';
+export { modelConfiguration } from './model-config.ts';
 export { modelDocument } from './model-document.ts';
 export {
   type InferAnswer,

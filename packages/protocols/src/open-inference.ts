@@ -212,7 +212,12 @@ export function modelMetadata(manifest: ModelManifest, versions: readonly string
 }
 
 /** Extensions of the protocol that are spoken, by the names that Triton gives them. */
-const extensions = ['binary_tensor_data', 'classification', 'parameters'] as const;
+const extensions = [
+  'binary_tensor_data',
+  'classification',
+  'model_configuration',
+  'parameters',
+] as const;
 
 export function serverMetadata(version: string): JsonObject {
   return { name: 'inferry', version, extensions: [...extensions] };

@@ -108,6 +108,14 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       parameters,
       'v2',
     );
+    paths[`${base}/config`] = get(
+      'inference',
+      'Model configuration',
+      success("The configuration in Triton's words.", { [json]: schema('ModelConfig') }),
+      modelCodes,
+      parameters,
+      'v2',
+    );
     paths[`${base}/infer`] = { post: inferOperation(models, parameters) };
   }
   return paths;

@@ -51,6 +51,9 @@ const components = {
       .optional()
       .describe('Names of the pipeline form, where the model has one.'),
   }),
+  ModelConfig: z
+    .record(z.string(), z.unknown())
+    .describe("A ModelConfig in Triton's words: names in snake_case, defaults included."),
   ServerMetadata: z.strictObject({
     name: z.string(),
     version: z.string(),

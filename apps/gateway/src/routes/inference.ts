@@ -1,7 +1,7 @@
 /** Open Inference Protocol v2: metadata, readiness of models, infer. */
 import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
 import type { CatalogueModel } from '@inferry/models';
-import { modelMetadata, serverMetadata } from '@inferry/protocols';
+import { modelMetadata, modelConfiguration, serverMetadata } from '@inferry/protocols';
 import type { Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
@@ -23,6 +23,7 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
     (path): readonly Route[] => [
       { method: 'GET', path, answer: (c) => metadata(c, parts) },
       { method: 'GET', path: `${path}/ready`, answer: (c) => ready(c, parts) },
+      { method: 'GET', path: `${path}/config`, answer: (c) => configuration(c, parts) },
       {
         method: 'POST',
         path: `${path}/infer`,
@@ -63,6 +64,14 @@ function resolve(c: GatewayContext, { catalogue }: GatewayParts): Result<ModelMa
 
 function entryOf(manifest: ModelManifest, { catalogue }: GatewayParts): CatalogueModel | undefined {
   return catalogue.list().find(({ name }) => name === manifest.name);
+}
+
+function configuration(c: GatewayContext, { catalogue }: GatewayParts): Response {
+  const { name, version } = modelOf(c);
+  const manifest = catalogue.resolve(name, version);
+  return manifest.ok
+    ? answerJson(c, modelConfiguration(manifest.value))
+    : problem(c, manifest.error);
 }
 
 function modelOf(c: GatewayContext): { name: string; version: string | undefined } {
