@@ -25,7 +25,7 @@ export async function runRole(start: StartRole, options: RunRoleOptions): Promis
   const { config, deps, stop } = options;
   const { logger } = deps;
   logger.info({ config: describeConfig(config), version: deps.version }, 'configuration');
-  const starting = start(config, deps);
+  const starting = start(config, { ...deps, stopping: stop.requested });
   const first = await Promise.race([starting, stop.requested]);
   if (typeof first !== 'string') {
     if (!first.ok) {

@@ -14,6 +14,8 @@ export interface RoleDeps {
   readonly hostName: string;
   /** `CUDA_VISIBLE_DEVICES`; null where it is not set. */
   readonly visibleGpus: string | null;
+  /** Resolves when this process is asked to stop; absent where it cannot be. */
+  readonly stopping?: Promise<unknown>;
   /** Ends this process at once, whatever it is doing. */
   readonly kill: () => void;
   /** Ends this process the way a crash in native code does: what a simulated model may be told to do. */

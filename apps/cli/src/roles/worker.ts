@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Limits } from '@inferry/contracts';
 import type { Repository } from '@inferry/models';
-import { err, ok } from '@inferry/runtime';
+import { err, ok, sleep } from '@inferry/runtime';
 import { createMetrics, type WorkerMetrics } from '@inferry/telemetry';
 import { availableProviders, createBackend, createWorker, type Worker } from '@inferry/worker';
 import type { Config } from '../config.ts';
@@ -31,6 +31,7 @@ export const startWorker: StartRole = async (config, deps) => {
   }
   const started = await worker.start();
   if (!started.ok) {
+    await untilScraped(started.error.detail, config, deps);
     await parts.close();
     return err([started.error.detail]);
   }
@@ -45,6 +46,27 @@ export const startWorker: StartRole = async (config, deps) => {
     },
   });
 };
+
+/** Longer than metrics are usually scraped apart. */
+const farewellScrapeMs = 20_000;
+
+/** A process that ended at once would tell no scrape that its models cannot be loaded, however often it is restarted. */
+async function untilScraped(
+  problem: string,
+  { metricsPort }: Config,
+  { clock, logger, stopping }: RoleDeps,
+): Promise<void> {
+  // Nobody scrapes a port that is another one each time.
+  if (metricsPort === 0) return;
+  const seconds = farewellScrapeMs / 1_000;
+  logger.error(
+    { problem },
+    `the worker cannot start; it ends in ${seconds} s, for a scrape to see why`,
+  );
+  const stopped = new AbortController();
+  void stopping?.then(() => stopped.abort());
+  await sleep(clock, farewellScrapeMs, stopped.signal);
+}
 
 export function workerReadiness(worker: Worker): Readiness {
   return worker.isReady
