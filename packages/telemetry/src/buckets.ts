@@ -1,11 +1,13 @@
 /**
  * Upper bounds of the histograms, in the unit of the metric. Where an objective may be set on a
  * latency (`endToEnd`), no bound below 2.5 is a whole number: Prometheus 2 and 3 print those
- * differently, and a rule that names one would match in only one of them.
+ * differently, and a rule that names one would match in only one of them. A quantile beyond the last bound
+ * is told as that bound: jobs that nobody holds open may wait for minutes until a worker was started.
  */
 export const buckets = {
-  stage: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
-  endToEnd: [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.5, 2.5, 5, 10, 30, 60, 120],
+  stage: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 1_800],
+  endToEnd: [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.5, 2.5, 5, 10, 30, 120, 1_800],
+  run: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120],
   http: [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   roundTrip: [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5],
   lag: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],

@@ -158,7 +158,7 @@ export const jobCatalogue = {
     type: 'histogram',
     help: 'Time of one run of the model, per batch.',
     labels: { model: 'model' },
-    buckets: buckets.stage,
+    buckets: buckets.run,
     roles: worker,
     movedBy: 'traffic',
   },
