@@ -530,6 +530,17 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect((await queue.sweep(cls)).expired).toEqual([]);
     });
 
+    test('whoever waits for a job whose time is over leaves its end to the sweep, which counts it', async () => {
+      const late = await add({ queueTimeoutMs: 50 });
+      await subject.pass(80);
+      const waiting = queue.outcome(late.id, never);
+      // An answer of the queue, so that the wait has begun.
+      await queue.stats([cls]);
+      const { expired } = await queue.sweep(cls);
+      expect(expired).toEqual([{ id: late.id, priority: 'normal', status: 'expired' }]);
+      expect(await waiting).toMatchObject({ status: 'expired' });
+    });
+
     test('however many jobs ran out of time, none of them is claimed, and all of them are told', async () => {
       const late = await Promise.all(
         Array.from({ length: 150 }, (_, i) =>

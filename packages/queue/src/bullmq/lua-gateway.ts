@@ -132,7 +132,8 @@ return {1, seq, nowUs, ahead, deadline, flows, ready and us(ready) or -1, bound 
  */
 export const findScript = `${prelude}${evenWhenFull}${estimating}${ending}
 local id, change = ARGV[1], 0
-if C('EXISTS', P..id) == 1 and endIfLate(id, tonumber(ARGV[3])) then
+-- Who will hear of the end leaves it to a sweep, which tells how many it ended.
+if ARGV[2] == '' and C('EXISTS', P..id) == 1 and endIfLate(id, tonumber(ARGV[3])) then
   change = changeNumber()
   saveWaiting()
   flush(ARGV[4])

@@ -128,6 +128,11 @@ export class ClassQueue {
     return this.#live.has(id);
   }
 
+  /** How the job ended; unlike a look, it ends nothing. */
+  ended(id: JobId): JobRecord | undefined {
+    return this.#outcomes.get(id);
+  }
+
   /** The job as it is now, or undefined when nothing of it is left. */
   find(id: JobId): JobRecord | undefined {
     const job = this.#live.get(id);

@@ -123,9 +123,11 @@ class MemoryQueue implements JobQueue {
   }
 
   outcome(id: JobId, signal: AbortSignal): Promise<JobRecord | undefined> {
-    const lookup = this.#find(id);
-    if (lookup.found !== 'record' || signal.aborted) return Promise.resolve(undefined);
-    if (isTerminal(lookup.record.status)) return Promise.resolve(lookup.record);
+    const cls = this.#classOf(id);
+    const ended = cls?.ended(id);
+    if (signal.aborted || ended !== undefined || cls?.isLive(id) !== true) {
+      return Promise.resolve(signal.aborted ? undefined : ended);
+    }
     return new Promise((resolve) => {
       const listeners = this.#endListeners.get(id) ?? new Set();
       this.#endListeners.set(id, listeners);
