@@ -69,9 +69,7 @@ describe('scale-advice', () => {
     [
       '--prometheus p:9090',
       redis,
-      [
-        '--prometheus must be a URL like http://127.0.0.1:9090, without a user and a query, not "p:9090"',
-      ],
+      ['--prometheus must be a URL like http://127.0.0.1:9090, without a user and a query'],
     ],
     [
       '--prometheus http://p --window 5 --redis-url redis://h',
@@ -85,9 +83,12 @@ describe('scale-advice', () => {
     expect(advice(flags, env)).toEqual({ ok: false, error: problems });
   });
 
-  test('a Redis URL with a password is not repeated', () => {
-    const options = advice('--redis-url http://user:secret@host');
-    expect(JSON.stringify(options)).toContain('--redis-url must look like');
+  test.each([
+    ['--redis-url http://user:secret@host', '--redis-url must look like'],
+    ['--prometheus http://user:secret@host:9090', '--prometheus must be a URL like'],
+  ])('the password in %s is not repeated', (flags, problem) => {
+    const options = advice(flags);
+    expect(JSON.stringify(options)).toContain(problem);
     expect(JSON.stringify(options)).not.toContain('secret');
   });
 });

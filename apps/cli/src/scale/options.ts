@@ -75,12 +75,18 @@ class Reader {
   #parsed<T, F>(name: string, text: string, parse: Parse<T>, fallback: F): T | F {
     const value = parse(text);
     if (value.ok) return value.value;
-    const isSecret = name === settings.redisUrl.env || name === `--${settings.redisUrl.flag}`;
-    const shown = isSecret ? '' : `, not ${JSON.stringify(text.slice(0, 80))}`;
+    const shown = urls.has(name) ? '' : `, not ${JSON.stringify(text.slice(0, 80))}`;
     this.problems.push(`${name} ${value.error}${shown}`);
     return fallback;
   }
 }
+
+/** Not shown where they are wrong: they may hold a password. */
+const urls: ReadonlySet<string> = new Set([
+  settings.redisUrl.env,
+  `--${settings.redisUrl.flag}`,
+  '--prometheus',
+]);
 
 interface Setting<T> {
   readonly flag: string;

@@ -37,6 +37,15 @@ const both = {
   [loadSeries]: vector({ 'iris@1': '2.25', 'digits@2': '0.5' }),
 };
 
+const ofTwo = JSON.stringify({
+  data: {
+    result: [
+      { metric: { queue: 'iris@1', namespace: 'busy' }, value: [1, '600'] },
+      { metric: { queue: 'iris@1', namespace: 'idle' }, value: [1, '0'] },
+    ],
+  },
+});
+
 test('both series of all queues are read, below the path of the URL', async () => {
   const { http, requests } = prometheus(both);
   expect(await readPrometheus(url, everything, http)).toEqual({
@@ -95,6 +104,24 @@ test.each([
     everything,
     { ...both, [backlogSeries]: vector({ 'iris@1': 'NaN' }) },
     'has the value NaN for the queue iris@1',
+  ],
+  [
+    'less than nothing',
+    everything,
+    { ...both, [backlogSeries]: vector({ 'iris@1': '-1' }) },
+    'has the value -1 for the queue iris@1',
+  ],
+  [
+    'a sample that is none',
+    everything,
+    { ...both, [backlogSeries]: '{"data":{"result":[null]}}' },
+    'has the value undefined for the queue undefined',
+  ],
+  [
+    'a queue of two installations',
+    everything,
+    { ...both, [backlogSeries]: ofTwo },
+    'has several series of the queue iris@1',
   ],
   [
     'a refusal',

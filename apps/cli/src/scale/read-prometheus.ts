@@ -83,11 +83,16 @@ function valuesOf(text: string): Result<ReadonlyMap<string, number>, string> {
   if (typeof error === 'string') return err(`says: ${error.slice(0, 500)}`);
   if (!Array.isArray(data?.result)) return err('not as Prometheus does');
   const values = new Map<string, number>();
-  for (const { metric, value } of data.result as readonly Sample[]) {
-    const queue = metric?.['queue'];
-    const number = Number(value?.[1]);
-    if (queue === undefined || !Number.isFinite(number)) {
-      return err(`has the value ${value?.[1]} for the queue ${queue}`);
+  for (const sample of data.result as readonly (Sample | null)[]) {
+    const queue = sample?.metric?.['queue'];
+    const told = sample?.value?.[1];
+    const number = Number(told);
+    if (queue === undefined || !(number >= 0 && number < Infinity)) {
+      return err(`has the value ${told} for the queue ${queue}`);
+    }
+    // Of two installations in one Prometheus: whichever came last would hide the work of the other.
+    if (values.has(queue)) {
+      return err(`has several series of the queue ${queue}, of which nothing tells the right one`);
     }
     values.set(queue, number);
   }
