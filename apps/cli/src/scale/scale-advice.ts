@@ -66,7 +66,10 @@ async function demandOf(
     await firstConnection(queue, clock, redisMsMax);
     if ((await queue.ping()) === undefined) {
       const { host, pathname } = new URL(url);
-      return err(`Redis does not answer at ${host || pathname}, for ${redisMsMax / 1_000} s`);
+      // Here a wrong password looks like a Redis that is away.
+      return err(
+        `Redis does not answer at ${host || pathname}, for ${redisMsMax / 1_000} s; inferry doctor says why`,
+      );
     }
     const group = classes === null ? await announced(queue, only) : ok(classes);
     return group.ok ? ok(await lookTwice(queue, group.value, windowMs, clock)) : group;
