@@ -16,7 +16,10 @@ function refused(line: string): string {
 describe('commands', () => {
   test('one and two words name a command', () => {
     expect(parsed('serve models')).toMatchObject({ name: 'serve', operands: ['models'] });
-    expect(parsed('models check dir')).toMatchObject({ name: 'models check', operands: ['dir'] });
+    expect(parsed('models doctor dir')).toMatchObject({
+      name: 'models doctor',
+      operands: ['dir'],
+    });
     expect(parsed('setup cuda').name).toBe('setup cuda');
   });
 
@@ -28,7 +31,7 @@ describe('commands', () => {
 
   test('a wrong word is named with the one that was meant', () => {
     expect(refused('gatway')).toBe('unknown command "gatway"; did you mean gateway?');
-    expect(refused('models chekc')).toContain('"models check"');
+    expect(refused('models dotcor')).toContain('"models doctor"');
     expect(refused('constructor')).toBe('unknown command "constructor"');
   });
 });
@@ -73,13 +76,13 @@ describe('flags', () => {
   test('a missing, a superfluous and a repeated value are refused', () => {
     expect(refused('serve --port')).toBe('--port needs a value');
     expect(refused('serve --port --host 1')).toBe('--port needs a value');
-    expect(refused('models check d --json=1')).toBe('--json takes no value');
+    expect(refused('models doctor d --json=1')).toBe('--json takes no value');
     expect(refused('serve --port 1 --port 2')).toBe('--port is given twice');
   });
 
   test('arguments are counted', () => {
     expect(refused('serve a b')).toBe('"serve" does not take the argument "b"');
-    expect(refused('models check')).toBe('"models check" needs DIR');
+    expect(refused('models doctor')).toBe('"models doctor" needs DIR');
     expect(refused('gateway models')).toContain('does not take the argument');
   });
 });

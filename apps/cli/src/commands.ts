@@ -109,16 +109,17 @@ export const commands = [
     ],
   },
   {
-    name: 'models check',
+    name: 'models doctor',
     operands: ['DIR'],
-    summary: 'Lists what a repository would serve and every problem in it.',
+    summary: 'Says what a repository would serve and how, what not, and why.',
     details: [
-      'Prints one line for each model version on stdout and one for each problem, with its file and line,',
-      'on stderr. Exits 2 when there is a problem. Loads no model.',
+      'For each model version: its file, inputs and outputs, batches, instances and what it is served without;',
+      'for what is not served the reason, with file and line. Reads model.yaml and the config.pbtxt of Triton.',
+      'Exits 2 when something is not served. Loads no model.',
     ],
     role: null,
     options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
-    examples: ['inferry models check models', 'inferry models check models --json'],
+    examples: ['inferry models doctor models', 'inferry models doctor models --json'],
   },
   {
     name: 'models optimize',

@@ -47,8 +47,8 @@ async function main(): Promise<number> {
     case 'version':
       print(`${ownVersion()}\n`);
       return 0;
-    case 'models check':
-      return modelsCheck(parsed.value);
+    case 'models doctor':
+      return modelsDoctor(parsed.value);
     case 'models optimize':
       return optimize(parsed.value);
     case 'tune':
@@ -81,9 +81,9 @@ function help(operands: readonly string[]): number {
   return 0;
 }
 
-async function modelsCheck({ operands, flags }: Invocation): Promise<number> {
-  const { checkModels } = await import('./models-check.ts');
-  const report = await checkModels(operands[0] ?? '', flags.has('json'));
+async function modelsDoctor({ operands, flags }: Invocation): Promise<number> {
+  const { examineModels } = await import('./models-doctor.ts');
+  const report = await examineModels(operands[0] ?? '', flags.has('json'));
   print(report.data);
   complain(report.remarks);
   return report.exitCode;

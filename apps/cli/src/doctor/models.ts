@@ -14,12 +14,15 @@ export async function checkRepository({
   if (modelsDir === null) {
     return [leftOut('Models', 'no repository was given', 'name one: inferry doctor models')];
   }
-  const { models, problems } = await loadRepository(modelsDir);
+  const { models, problems, warnings } = await loadRepository(modelsDir);
   const wanted = models.filter(({ name }) => only === null || only.includes(name));
   const missing = (only ?? []).filter((name) => !models.some((model) => model.name === name));
   const findings: Finding[] = [
     ...problems.map((problem) =>
-      bad('Models', problemText(problem), 'correct it; "inferry models check" shows all of them'),
+      bad('Models', problemText(problem), 'correct it; "inferry models doctor" shows all of them'),
+    ),
+    ...warnings.map((warning) =>
+      doubtful('Models', problemText(warning), 'the model is served without it'),
     ),
     ...missing.map((name) =>
       bad('Models', `${name} is not in ${modelsDir}`, 'correct INFERRY_ONLY or the repository'),

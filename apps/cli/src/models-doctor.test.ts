@@ -1,0 +1,79 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { repositoryPath } from '@inferry/testkit';
+import { expect, test } from 'vitest';
+import { examineModels } from './models-doctor.ts';
+
+test('a good repository is told, one block a version', async () => {
+  const directory = repositoryPath('models');
+  const report = await examineModels(directory, false);
+  expect(report).toMatchObject({ remarks: '', exitCode: 0 });
+  expect(report.data.split('\n\n')[1]).toBe(`iris 1
+  file       ${directory}/iris/1/model.onnx
+  takes      tabular input, or input FP32[-1,4]
+  gives      classify, or label INT64[-1], probabilities FP32[-1,3]
+  batches    at most 64 rows a run; a free slot waits at most 20 ms, where that pays
+  instances  1 x cpu
+  waiting    at most 50000 jobs, each ended within 3600000 ms
+`);
+});
+
+test('a Triton model is told as it is served, with what it is served without', async () => {
+  const directory = repositoryPath('packages/testkit/fixtures/triton');
+  const report = await examineModels(directory, false);
+  expect(report).toMatchObject({ remarks: '1 warning\n', exitCode: 0 });
+  expect(report.data).toContain(`scores 1
+  file       ${directory}/scores/1/model.onnx, as config.pbtxt says
+  takes      image FP32[-1,2,3] (to the model [-1,6])
+  gives      scores FP32[-1,3] with 3 labels
+  batches    requests share a run up to 4 rows; a larger one, of at most 8, runs alone; a free slot waits at most 50 ms for a full batch
+  instances  1 x cpu
+  waiting    at most 100 jobs, each ended within 3600000 ms, begun within 10000 ms
+  warm-up    2 samples
+  warning    ${directory}/scores/config.pbtxt:38: parameters.gpu_mem_limit: has no effect`);
+  expect(report.data).toContain(
+    'one request a run, of at most 8 rows: there is no dynamic_batching',
+  );
+});
+
+test('what is not served is told with file, line and reason, and the command fails', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
+  await mkdir(join(directory, 'talk', '1'), { recursive: true });
+  await writeFile(join(directory, 'talk', 'config.pbtxt'), 'name: "talk"\nbackend: "python"\n');
+  const report = await examineModels(directory, false);
+  await rm(directory, { recursive: true });
+  expect(report).toEqual({
+    data: `talk: not served
+  because    ${directory}/talk/config.pbtxt:2: backend: "python" is not served: models are run by ONNX Runtime
+`,
+    remarks: '1 problem\n',
+    exitCode: 2,
+  });
+});
+
+test('every problem is told with its file, and the command fails', async () => {
+  const report = await examineModels(repositoryPath('packages/testkit/fixtures/broken'), false);
+  expect(report.exitCode).toBe(2);
+  expect(report.data).toMatch(/truncated 1: not served\n {2}because.*truncated\/1\/model\.onnx: /u);
+  expect(report.remarks).toMatch(/^\d problems\n$/u);
+});
+
+test('as JSON it is one document, with files as the directory was given', async () => {
+  const report = await examineModels(repositoryPath('models'), true);
+  const document = JSON.parse(report.data) as Record<'models' | 'problems' | 'warnings', object[]>;
+  expect([document.problems, document.warnings]).toEqual([[], []]);
+  expect(document.models).toMatchObject([
+    { name: 'digits', file: repositoryPath('models/digits/1/model.onnx'), maxBatchSize: 64 },
+    { name: 'iris' },
+  ]);
+});
+
+test('a directory that does not exist is a problem and not a crash', async () => {
+  const report = await examineModels('/nonexistent/models', false);
+  expect(report).toEqual({
+    data: 'the repository: not served\n  because    /nonexistent/models: does not exist\n',
+    remarks: '1 problem\n',
+    exitCode: 2,
+  });
+});

@@ -1,0 +1,165 @@
+/** `inferry models doctor DIR`: what would be served and how, what not, and why. */
+import { join, relative, resolve } from 'node:path';
+import type { InstanceGroup, ModelManifest, TensorSpec } from '@inferry/contracts';
+import {
+  loadRepository,
+  problemText,
+  type Repository,
+  type RepositoryProblem,
+} from '@inferry/models';
+
+export interface DoctorReport {
+  /** For standard output. */
+  readonly data: string;
+  /** For standard error. */
+  readonly remarks: string;
+  readonly exitCode: 0 | 2;
+}
+
+/** Reads the repository without loading a model. With a problem the exit code is 2; a warning is none. */
+export async function examineModels(directory: string, asJson: boolean): Promise<DoctorReport> {
+  const repository = await loadRepository(directory);
+  const { models, problems, warnings } = repository;
+  const exitCode = problems.length === 0 ? 0 : 2;
+  if (asJson) {
+    const shown = models.map((manifest) => ({ ...manifest, file: fileOf(manifest, directory) }));
+    const document = { directory, models: shown, problems, warnings };
+    return { data: `${JSON.stringify(document, null, 2)}\n`, remarks: '', exitCode };
+  }
+  const counts = [
+    ...(problems.length === 0 ? [] : [counted(problems.length, 'problem')]),
+    ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')]),
+  ];
+  return {
+    data: blocks(repository).join('\n'),
+    remarks: counts.length === 0 ? '' : `${counts.join(', ')}\n`,
+    exitCode,
+  };
+}
+
+function counted(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
+}
+
+/** One for each version that is served, then one for each that is not, by name. */
+function blocks({ directory, models, problems, warnings }: Repository): readonly string[] {
+  const names = [
+    ...new Set([...models.map(({ name }) => name), ...problems.map(({ model }) => model)]),
+  ];
+  return names
+    .toSorted((a, b) => (a ?? '').localeCompare(b ?? '', 'en'))
+    .flatMap((name) => {
+      const served = models.filter((manifest) => manifest.name === name);
+      const about = warnings.filter(({ model }) => model === name);
+      const versions = new Set(
+        problems.filter(({ model }) => model === name).map((p) => p.version),
+      );
+      return [
+        ...served.map((manifest) =>
+          block(`${manifest.name} ${manifest.version}`, [
+            ...facts(manifest, directory),
+            ...about
+              .filter(({ version }) => version === null || version === manifest.version)
+              .map((warning): Line => ['warning', problemText(warning)]),
+          ]),
+        ),
+        ...[...versions].map((version) => {
+          const own = problems.filter((p) => p.model === name && p.version === version);
+          const unserved = about.filter((p) => p.version === version && served.length === 0);
+          return block(`${titleOf(name, version)}: not served`, [
+            ...reasons(own, 'because'),
+            ...reasons(unserved, 'warning'),
+          ]);
+        }),
+      ];
+    });
+}
+
+function titleOf(name: string | null, version: string | null): string {
+  if (name === null) return 'the repository';
+  return version === null ? name : `${name} ${version}`;
+}
+
+function reasons(problems: readonly RepositoryProblem[], label: string): readonly Line[] {
+  return problems.map((problem) => [label, problemText(problem)]);
+}
+
+type Line = readonly [label: string, text: string];
+const labelWidth = 11;
+
+function block(title: string, lines: readonly Line[]): string {
+  const body = lines.map(([label, text]) => `  ${label.padEnd(labelWidth)}${text}\n`);
+  return `${title}\n${body.join('')}`;
+}
+
+function facts(manifest: ModelManifest, directory: string): readonly Line[] {
+  const { instances, modelConfig, postprocess, preprocess } = manifest;
+  const file = fileOf(manifest, directory) ?? 'none, the model is simulated';
+  const taken = manifest.inputs.map((spec) => tensorText(spec, manifest));
+  const given = manifest.outputs.map((spec) => tensorText(spec, manifest));
+  return [
+    ['file', modelConfig === undefined ? file : `${file}, as config.pbtxt says`],
+    [
+      'takes',
+      preprocess.kind === 'none'
+        ? taken.join(', ')
+        : `${preprocess.kind} input, or ${taken.join(', ')}`,
+    ],
+    [
+      'gives',
+      postprocess.kind === 'none'
+        ? given.join(', ')
+        : `${postprocess.kind}, or ${given.join(', ')}`,
+    ],
+    ['batches', batchesText(manifest)],
+    ['instances', instances.map(instanceText).join(', ')],
+    ['waiting', waitingText(manifest)],
+    ...(manifest.warmupSamples === undefined
+      ? []
+      : [['warm-up', counted(manifest.warmupSamples.length, 'sample')] as const]),
+  ];
+}
+
+/** As the directory was given; null for a simulated model. */
+function fileOf({ file }: ModelManifest, directory: string): string | null {
+  return file === null ? null : join(directory, relative(resolve(directory), file));
+}
+
+/** `x FP32[-1,2,2], to the model [-1,4]`. */
+function tensorText(
+  { datatype, name, runShape, shape }: TensorSpec,
+  { outputLabels }: ModelManifest,
+): string {
+  const inner = runShape === undefined ? '' : ` (to the model [${runShape.join(',')}])`;
+  const labels = outputLabels?.[name];
+  const named = labels === undefined ? '' : ` with ${counted(labels.length, 'label')}`;
+  return `${name} ${datatype}[${shape.join(',')}]${inner}${named}`;
+}
+
+function batchesText({ joinedRowsMax, linger, maxBatchSize }: ModelManifest): string {
+  if (maxBatchSize === 0) return 'one request a run: the model has no batch dimension';
+  const rows = counted(maxBatchSize, 'row');
+  if (joinedRowsMax === 1)
+    return `one request a run, of at most ${rows}: there is no dynamic_batching`;
+  const size =
+    joinedRowsMax === undefined
+      ? `at most ${rows} a run`
+      : `requests share a run up to ${counted(joinedRowsMax, 'row')}; a larger one, of at most ${maxBatchSize}, runs alone`;
+  switch (linger.mode) {
+    case 'none':
+      return `${size}; a free slot waits for no company`;
+    case 'auto':
+      return `${size}; a free slot waits at most ${linger.maxMs} ms, where that pays`;
+    case 'defer':
+      return `${size}; a free slot waits at most ${linger.maxMs} ms for a full batch`;
+  }
+}
+
+function waitingText({ queueDepthMax, queueTimeoutMs, timeoutMs }: ModelManifest): string {
+  const start = queueTimeoutMs === undefined ? '' : `, begun within ${queueTimeoutMs} ms`;
+  return `at most ${counted(queueDepthMax, 'job')}, each ended within ${timeoutMs} ms${start}`;
+}
+
+function instanceText({ count, gpus, kind }: InstanceGroup): string {
+  return `${count} x ${kind}${gpus === undefined ? '' : ` (device ${gpus.join(', ')})`}`;
+}
