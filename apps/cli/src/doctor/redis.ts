@@ -42,7 +42,9 @@ function remedyFor(message: string, url: string): string {
   if (message.startsWith('LOADING')) return 'wait until it has; processes wait for it too';
   if (/ENOTFOUND|EAI_AGAIN/u.test(message)) return 'correct the host in REDIS_URL';
   if (/ENOENT|EACCES/u.test(message)) return 'correct the path in REDIS_URL, or its permissions';
-  if (/certificate|SSL|TLS/iu.test(message)) return 'correct the certificates, or use redis://';
+  if (/certificate|SSL|TLS/iu.test(message)) {
+    return 'name the authority of its certificate in NODE_EXTRA_CA_CERTS (a file), or use redis://';
+  }
   if (/ECONNREFUSED/u.test(message)) return 'start Redis there, or correct REDIS_URL';
   const other = url.startsWith('rediss:')
     ? 'redis:// where it speaks no TLS'
