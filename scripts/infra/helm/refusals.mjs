@@ -13,6 +13,16 @@ export const accepted = { redis: { url: 'redis://redis:6379' } };
 /** `says` is part of the message. */
 export const refusals = [
   {
+    name: "a port for operators that is the gateway's",
+    values: { metrics: { port: 8000 } },
+    says: 'metrics.port 8000 is a port of the gateway',
+  },
+  {
+    name: 'scrapes that may take longer than there is between them',
+    values: { metrics: { podMonitor: { interval: '2s' } } },
+    says: 'interval',
+  },
+  {
     name: 'no Redis',
     values: { redis: { url: '' } },
     says: 'exactly one of redis.url, redis.existingSecret.name and redis.bundled.enabled; none is set',

@@ -184,6 +184,26 @@ test('workers are reached by scrapes only', () => {
   }
 });
 
+test('alerts on targets see the jobs that the chart has scraped', () => {
+  const rules = text('infra/prometheus/rules/inferry.yml');
+  const wanted = [...rules.matchAll(/job=~"([^"]+)"/gu)].map(([, job]) => new RegExp(`^${job}$`));
+  expect(wanted.length).toBeGreaterThan(0);
+  const monitors = cases.flatMap((one) => ofKind(one, 'PodMonitor'));
+  expect(monitors.length).toBeGreaterThan(0);
+  for (const { spec } of monitors) {
+    const [endpoint] = spec.podMetricsEndpoints ?? [];
+    const [toJob] = endpoint?.relabelings ?? [];
+    expect(toJob).toMatchObject({
+      sourceLabels: ['__meta_kubernetes_pod_label_app_kubernetes_io_component'],
+      targetLabel: 'job',
+    });
+    for (const component of ['gateway', 'worker']) {
+      const job = toJob?.replacement.replace('$1', component) ?? '';
+      for (const pattern of wanted) expect(job).toMatch(pattern);
+    }
+  }
+});
+
 test('every variable that the chart sets is a setting of the processes', () => {
   const settings = [
     ...text('apps/cli/src/settings.ts').matchAll(/^ {4}env: '(\w+)',$/gmu),

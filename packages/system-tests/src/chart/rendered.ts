@@ -64,6 +64,13 @@ export interface Rendered {
     readonly podSelector?: { readonly matchLabels: Labels };
     readonly policyTypes?: readonly string[];
     readonly ingress?: readonly { readonly ports: readonly { readonly port: string }[] }[];
+    readonly podMetricsEndpoints?: readonly {
+      readonly relabelings: readonly {
+        readonly sourceLabels: readonly string[];
+        readonly targetLabel: string;
+        readonly replacement: string;
+      }[];
+    }[];
     readonly secretTargetRef?: readonly { readonly parameter: string }[];
   };
 }
