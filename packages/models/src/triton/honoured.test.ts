@@ -50,7 +50,7 @@ describe('honoured', () => {
       'preferred_batch_size',
       'dynamic_batching { preferred_batch_size: [ 2, 4 ] }',
       'dynamic_batching',
-      { joinedRowsMax: 4 },
+      { joinedRowsMax: 4, warmupRows: [1, 4] },
     ],
     [
       'max_queue_delay_microseconds',
@@ -163,6 +163,28 @@ output { name: "y" data_type: TYPE_FP32 dims: 1 reshape { shape: [ ] } }`,
     expect(models[0]?.outputs).toEqual([
       { name: 'y', datatype: 'FP32', shape: [-1, 1], runShape: [-1] },
     ]);
+  });
+
+  test('a model of one picture at a time, as in the examples of Triton', async () => {
+    await put('m/names.txt', 'a\nb\n');
+    const model: WrittenModel = {
+      inputs: [{ name: 'data_0', type: 1, shape: [1, 3, 8, 8] }],
+      outputs: [{ name: 'fc6_1', type: 1, shape: [1, 2, 1, 1] }],
+    };
+    const { models, problems, warnings } = await loadConfig(
+      `platform: "onnxruntime_onnx"
+max_batch_size : 0
+input [ { name: "data_0" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 8, 8 ] reshape { shape: [ 1, 3, 8, 8 ] } } ]
+output [ { name: "fc6_1" data_type: TYPE_FP32 dims: [ 2 ] reshape { shape: [ 1, 2, 1, 1 ] } label_filename: "names.txt" } ]`,
+      model,
+    );
+    expect({ problems, warnings }).toEqual({ problems: [], warnings: [] });
+    expect(models[0]).toMatchObject({
+      maxBatchSize: 0,
+      inputs: [{ shape: [3, 8, 8], runShape: [1, 3, 8, 8] }],
+      outputs: [{ shape: [2], runShape: [1, 2, 1, 1] }],
+      outputLabels: { fc6_1: ['a', 'b'] },
+    });
   });
 
   test('label_filename: labels of an output, which count for the digest', async () => {

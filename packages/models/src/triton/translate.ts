@@ -90,7 +90,7 @@ function inWordsOfYaml(
   { batching, config, inputs, outputs, session }: Said,
   read: ReadConfig,
 ): Result<ParsedModelYaml, readonly FileProblem[]> {
-  const { depthMax, lingerMs, queueTimeoutMs } = batching;
+  const { depthMax, joinedRowsMax, lingerMs, queueTimeoutMs } = batching;
   const { deadlineMsDefault, deadlineMsMax } = defaultLimits;
   const isLong = queueTimeoutMs !== null && queueTimeoutMs > deadlineMsDefault;
   const tensors = (specs: readonly TensorSpec[]): object[] =>
@@ -105,6 +105,8 @@ function inWordsOfYaml(
     max_batch_size: config.max_batch_size,
     ...(inputs.length > 0 ? { inputs: tensors(inputs) } : {}),
     outputs: tensors(outputs),
+    // Runs of more rows than jobs share are rare, and their warm-up may take long.
+    warmup: { rows: [1, joinedRowsMax] },
     queue: {
       linger: lingerMs > 0 ? 'defer' : 'none',
       max_linger_ms: lingerMs,

@@ -20,7 +20,7 @@ export interface TritonInstanceGroup {
   readonly passive?: boolean;
 }
 
-export interface TritonQueuePolicy {
+interface TritonQueuePolicy {
   readonly timeout_action?: 'REJECT' | 'DELAY';
   readonly default_timeout_microseconds?: number;
   readonly allow_timeout_override?: boolean;
