@@ -74,7 +74,7 @@ describe('a compressed request', () => {
     expect(await response.json()).toMatchObject({ limit_bytes: bodyBytesMax });
   });
 
-  test('counts as arriving while it is unpacked: many small ones do not take more memory than large ones', async () => {
+  test('is unpacked in its turn, and refused where too many wait', async () => {
     const few = testGateway({ bodyBytesMax: 1024 * 1024, arrivingBodiesMax: 1 });
     const body = new Uint8Array(gzipSync(Buffer.alloc(1_000_000, 'x')));
     const headers = { 'Content-Encoding': 'gzip' };

@@ -12,11 +12,17 @@ import { BodyBuffer } from './body-buffer.ts';
 import type { LentMemory } from './body-memory.ts';
 import { codingOf, unpacked } from './content-coding.ts';
 import type { GatewayContext, GatewayEnv } from './exchange.ts';
+import { Turns } from './turns.ts';
 
 const retryAfterMs = 1_000;
 
+/** Bodies that are unpacked at a time: each keeps a thread of the pool busy, which others need too. */
+const unpackedTogether = 2;
+
 /** Bytes of the bodies that one gateway has begun to receive and has not completely received. */
 export class ArrivingBytes {
+  /** What is unpacked takes memory that nobody has sent. */
+  readonly unpacking = new Turns(unpackedTogether);
   #bytes = 0;
 
   get bytes(): number {
@@ -36,7 +42,7 @@ interface Bounds {
 /**
  * The body, in `memory` where it is large; unpacked where it is compressed, within the same limit. Errors:
  * `unsupported_content_encoding`, `invalid_header`, `payload_too_large` (extras `limit_bytes`),
- * `request_timeout`, `queue_full` (too many bytes of all requests are on their way).
+ * `request_timeout`, `queue_full` (too many bytes of all requests are on their way, or to be unpacked).
  */
 export async function readBody(
   c: GatewayContext,
@@ -58,8 +64,12 @@ export async function readBody(
       ? await readStream(c.req.raw.body, body, bytesMax)
       : await readIncoming(incoming, body, { limits, arriving });
   if (!read.ok || coding.value === undefined) return read;
+  const packed = unpacked(read.value, coding.value);
   const whole = new BodyBuffer(bytesMax, NaN, memory);
-  return readUnpacked(unpacked(read.value, coding.value), whole, { limits, arriving });
+  const taken = await arriving.unpacking.take(limits.arrivingBodiesMax, () =>
+    readUnpacked(packed, whole, bytesMax),
+  );
+  return taken ?? err(tooManyCompressed());
 }
 
 /** Node's messages under the request; reading them directly costs less than a web stream around them. */
@@ -109,27 +119,21 @@ async function readStream(
   return ok(body.bytes());
 }
 
-/** What is unpacked has not been sent by anybody, and takes its memory all the same. */
 async function readUnpacked(
   pieces: AsyncIterable<Result<Uint8Array, Failure>>,
   body: BodyBuffer,
-  { limits, arriving }: Bounds,
+  bytesMax: number,
 ): Promise<Result<Uint8Array, Failure>> {
-  const { bodyBytesMax: bytesMax, arrivingBodiesMax } = limits;
-  const arrivingBytesMax = bytesMax * arrivingBodiesMax;
-  let size = 0;
-  try {
-    for await (const piece of pieces) {
-      if (!piece.ok) return piece;
-      size += piece.value.length;
-      arriving.add(piece.value.length);
-      if (arriving.bytes > arrivingBytesMax) return err(tooManyArriving(arrivingBytesMax));
-      if (!body.add(piece.value)) return err(tooLargeUnpacked(bytesMax));
-    }
-    return ok(body.bytes());
-  } finally {
-    arriving.add(-size);
+  for await (const piece of pieces) {
+    if (!piece.ok) return piece;
+    if (!body.add(piece.value)) return err(tooLargeUnpacked(bytesMax));
   }
+  return ok(body.bytes());
+}
+
+function tooManyCompressed(): Failure {
+  const detail = 'Too many compressed bodies wait to be unpacked.';
+  return failure('queue_full', detail, { retryAfterMs });
 }
 
 function tooManyArriving(bytesMax: number): Failure {
