@@ -16,6 +16,8 @@ export interface QueueSight {
   readonly stats: ClassStats;
   /** Rows that arrived since the look before, at whichever gateway; 0 at the first. */
   readonly newRows: number;
+  /** Jobs that workers gave back since then, likewise. */
+  readonly newGivenBack: number;
   /** Of the last minute, or since this gateway began to look. */
   readonly fairness: Fairness;
 }
@@ -23,6 +25,7 @@ export interface QueueSight {
 interface Known {
   readonly window: FairnessWindow;
   arrivedRows: number;
+  givenBackJobs: number;
 }
 
 /** A look serves for so long. */
@@ -89,22 +92,28 @@ export class QueueLooks {
     flows: readonly FlowStats[] | undefined,
     atMs: number,
   ): QueueSight {
-    const { arrivedRows } = stats;
+    const { arrivedRows, givenBackJobs } = stats;
     const known = this.#known.get(stats.class) ?? {
       window: new FairnessWindow((flow) => this.#weightOf(flow)),
       arrivedRows,
+      givenBackJobs,
     };
     this.#known.set(stats.class, known);
-    // A number that fell was begun anew: the queue lost its memory.
-    const newRows =
-      arrivedRows >= known.arrivedRows ? arrivedRows - known.arrivedRows : arrivedRows;
+    const newRows = since(known.arrivedRows, arrivedRows);
+    const newGivenBack = since(known.givenBackJobs, givenBackJobs);
     known.arrivedRows = arrivedRows;
+    known.givenBackJobs = givenBackJobs;
     if (flows !== undefined) known.window.add(atMs, flows);
-    return { manifest, stats, newRows, fairness: known.window.fairness };
+    return { manifest, stats, newRows, newGivenBack, fairness: known.window.fairness };
   }
 
   /** A tenant that is configured no more, or at another gateway alone, counts as one of weight 1. */
   #weightOf({ priority, tenant }: FlowStats): number {
     return flowWeight(this.#deps.tenants?.get(tenant) ?? 1, priority);
   }
+}
+
+/** A number that fell was begun anew: the queue lost its memory. */
+function since(before: number, now: number): number {
+  return now >= before ? now - before : now;
 }

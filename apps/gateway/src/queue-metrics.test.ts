@@ -25,6 +25,9 @@ const tenants = new Map([
   ['beta', 1],
 ]);
 
+/** These stay when the queue cannot be seen. */
+const counters = ['queue_arrived_rows_total{}', 'queue_given_back_jobs_total{}'];
+
 let clock: VirtualClock;
 let queue: JobQueue;
 let catalogue: ModelCatalogue;
@@ -179,6 +182,16 @@ test('rows that arrived before the first look are not counted, nor is anything t
   expect((await scrape()).get('queue_arrived_rows_total{}')).toBe(7);
 });
 
+test('jobs that workers gave back are counted', async () => {
+  await add(1);
+  await add(1);
+  await scrape();
+  const { claims } = await queue.claim(cls, claimRequest);
+  await queue.giveBack(cls, claims, false);
+  await clock.advance(1_000);
+  expect((await scrape()).get('queue_given_back_jobs_total{}')).toBe(2);
+});
+
 test('arrivals go on from what is there when the queue has lost its memory', async () => {
   await looks.look();
   await add(9);
@@ -229,7 +242,7 @@ test('how queues stand is told for a minute after the last look, and again after
   await clock.advance(60_000);
   expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
   await clock.advance(1);
-  expect([...(await scrape()).keys()]).toEqual(['queue_arrived_rows_total{}']);
+  expect([...(await scrape()).keys()]).toEqual(counters);
   queue.stats = stats;
   expect((await scrape()).get('queue_backlog_work_seconds{}')).toBeCloseTo(0.3);
 });
@@ -237,7 +250,7 @@ test('how queues stand is told for a minute after the last look, and again after
 test('before the first look nothing is said of a queue, also when its model was asked for', async () => {
   queue.stats = () => Promise.reject(new Error('away'));
   metrics.declareModel('iris', cls);
-  expect([...(await scrape()).keys()]).toEqual(['queue_arrived_rows_total{}']);
+  expect([...(await scrape()).keys()]).toEqual(counters);
 });
 
 test('rows are shared as the weights of the tenants and priorities say', async () => {
@@ -263,7 +276,7 @@ test('gauges of a class that is known no more go away', async () => {
   catalogue.replaceLocal({ directory: '', models: [], problems: [], warnings: [] });
   await clock.advance(1_000);
   const left = await scrape();
-  expect([...left.keys()]).toEqual(['queue_arrived_rows_total{}']);
+  expect([...left.keys()]).toEqual(counters);
   catalogue.replaceLocal({ directory: '', models: [iris], problems: [], warnings: [] });
   await clock.advance(1_000);
   expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);

@@ -41,7 +41,7 @@ export function collectQueueMetrics(
 }
 
 function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void {
-  const { fairness, manifest, newRows, stats } = sight;
+  const { fairness, manifest, newGivenBack, newRows, stats } = sight;
   const queue = stats.class;
   metrics.declareModel(manifest.name, queue);
   const depthMax = Math.min(manifest.queueDepthMax, limits.queueDepthPerClassMax);
@@ -61,6 +61,7 @@ function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void 
   metrics.queueBacklogWork.set({ queue }, stats.waitingRows * rowWorkSeconds);
   metrics.queueWorkers.set({ queue }, stats.workers);
   metrics.queueArrivedRows.add({ queue }, newRows);
+  metrics.queueGivenBackJobs.add({ queue }, newGivenBack);
   metrics.tenantsActive.set({ queue }, stats.tenantsWaiting);
   metrics.fairnessIndex.set({ queue }, fairness.index);
   metrics.tenantShareMax.set({ queue }, fairness.shareMax);

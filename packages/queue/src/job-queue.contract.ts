@@ -434,6 +434,16 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(again.map(({ overtakenBy }) => overtakenBy)).toEqual([0, 0, 0, 0, 0, 0]);
     });
 
+    test('claims given back unfinished are counted, those of a run that hung are not', async () => {
+      for (let i = 0; i < 3; i += 1) await add();
+      await queue.giveBack(cls, await take({ rowsMax: 2 }), false);
+      const claims = await take({ rowsMax: 2 });
+      await queue.giveBack(cls, claims, true);
+      // Nobody's any more.
+      await queue.giveBack(cls, claims, false);
+      expect(await statistics()).toMatchObject({ givenBackJobs: 2 });
+    });
+
     test('claims given back as suspects run alone the next time', async () => {
       await add();
       await add();
@@ -681,6 +691,7 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
           workers: 0,
           rowWorkMs: null,
           tenantsWaiting: 0,
+          givenBackJobs: 0,
         },
       ]);
       expect(await queue.flows([cls, classOf('other', '1')])).toEqual([[], []]);

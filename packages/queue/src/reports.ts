@@ -38,6 +38,8 @@ export interface ClassStats {
   readonly rowWorkMs: number | null;
   /** Tenants with jobs waiting. */
   readonly tenantsWaiting: number;
+  /** Claims that workers gave back unfinished, not as suspects; falls only when the queue's memory is lost. */
+  readonly givenBackJobs: number;
 }
 
 /** The jobs of one tenant and priority in a class. */

@@ -124,6 +124,15 @@ export const gatewayCatalogue = {
     roles: gateway,
     movedBy: 'traffic',
   },
+  queueGivenBackJobs: {
+    name: 'queue_given_back_jobs_total',
+    type: 'counter',
+    help: 'Jobs that workers gave back unfinished, because their time to drain was over or their process had to be replaced.',
+    labels: { queue: 'queue' },
+    buckets: [],
+    roles: gateway,
+    movedBy: 'forced_exit',
+  },
   queueRowWork: {
     name: 'queue_row_work_seconds',
     type: 'gauge',

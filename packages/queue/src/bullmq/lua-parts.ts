@@ -15,7 +15,7 @@
  *   x:dl           zset    id -> instant (ms) at which the job's time runs out
  *   x:stat         hash    seq: last sequence number given · ev: number of the last change · vt: virtual time · taken: first claims ·
  *                          rows, bytes: waiting rows and payload bytes · resbytes: stored outcome bytes ·
- *                          arrived: rows that were accepted · work: ms of one worker that a row takes ·
+ *                          arrived: rows that were accepted · left: jobs given back as they were · work: ms of one worker that a row takes ·
  *                          every, last: mean time between two rows (us), last arrival (us) · e:<flow>, l:<flow> those of a flow ·
  *                          q:<tenant> waiting jobs · n:<flow> jobs that arrived · d:<flow> jobs that left the
  *                          wait (returned ones subtracted) · c:<flow> earliest tag

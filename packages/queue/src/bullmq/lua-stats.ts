@@ -5,10 +5,10 @@ import { prelude } from './lua-parts.ts';
  * Looks at the flows that have work, and at no job but the oldest of each priority.
  * ->   {waiting, active, waiting bytes, outcome bytes, waiting rows, rows that arrived, live workers, ms of a worker
  *       that a row takes | null, us since the oldest waiting job of high, of normal and of low priority arrived,
- *       tenants with jobs waiting}
+ *       tenants with jobs waiting, jobs given back}
  */
 export const statsScript = `${prelude}
-readStat({'bytes', 'resbytes', 'rows', 'arrived'})
+readStat({'bytes', 'resbytes', 'rows', 'arrived', 'left'})
 local ages, tenants, tenantsWaiting = {}, {}, 0
 -- In order of arrival: the first flow of a priority has the oldest of its jobs.
 for _, flow in ipairs(C('ZRANGE', P..'x:heads', 0, -1)) do
@@ -28,7 +28,7 @@ for _, offer in ipairs(C('HVALS', P..'x:serve')) do
 end
 return {C('ZCARD', P..'prioritized'), C('LLEN', P..'active'), stat('bytes'), stat('resbytes'), stat('rows'),
   stat('arrived'), workers, C('HGET', P..'x:stat', 'work'), ages.high or 0, ages.normal or 0, ages.low or 0,
-  tenantsWaiting}
+  tenantsWaiting, stat('left')}
 `;
 
 /** -> {{flow, jobs that wait, ...}, {flow, rows taken, ...}} */

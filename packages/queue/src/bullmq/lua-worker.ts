@@ -211,6 +211,7 @@ for i = 2, #ARGV, 2 do
   end
 end
 returnJobs(ids)
+if ARGV[1] ~= '1' and #ids > 0 then C('HINCRBY', P..'x:stat', 'left', #ids) end
 local change = #ids > 0 and changeNumber() or 0
 saveWaiting()
 return {nowUs, change, ids}

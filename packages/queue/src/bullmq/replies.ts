@@ -145,6 +145,7 @@ export function classStatsOf(cls: ClassId, reply: Reply): ClassStats {
     workers,
     rowWorkMs: work === null ? null : Number(asBytes(work)),
     tenantsWaiting: asInteger(parts[11]),
+    givenBackJobs: asInteger(parts[12]),
   };
 }
 

@@ -62,6 +62,7 @@ export class ClassQueue {
   readonly #live = new Map<JobId, Job>();
   readonly #line: WaitLine;
   readonly #arrivals = new Arrivals();
+  #givenBackJobs = 0;
   readonly #servers: Servers;
   readonly #outcomes: Outcomes;
   readonly #view: ClassView;
@@ -275,6 +276,7 @@ export class ClassQueue {
         if (job.attempt === 0) job.startedAtMs = null;
       }
     }
+    if (!asSuspects) this.#givenBackJobs += jobs.length;
     this.#return(jobs);
     this.#changed('giveBack', idsOf(jobs));
   }
@@ -303,6 +305,7 @@ export class ClassQueue {
       ...this.#view,
       outcomes: this.#outcomes,
       active: this.#live.size - this.#line.jobs,
+      givenBackJobs: this.#givenBackJobs,
       nowMs: this.#nowMs(),
     });
   }

@@ -7,11 +7,12 @@ import type { Outcomes } from './outcomes.ts';
 interface ClassState extends Pick<ClassView, 'arrivals' | 'line' | 'servers'> {
   readonly outcomes: Outcomes;
   readonly active: number;
+  readonly givenBackJobs: number;
   readonly nowMs: number;
 }
 
 export function classStatsOf(cls: ClassId, state: ClassState): ClassStats {
-  const { active, arrivals, line, nowMs, outcomes, servers } = state;
+  const { active, arrivals, givenBackJobs, line, nowMs, outcomes, servers } = state;
   const ageMs = (priority: Priority): number =>
     nowMs - (line.oldestOf(priority)?.enqueuedAtMs ?? nowMs);
   const oldestAgeMsByPriority = { high: ageMs('high'), normal: ageMs('normal'), low: ageMs('low') };
@@ -28,5 +29,6 @@ export function classStatsOf(cls: ClassId, state: ClassState): ClassStats {
     workers: servers.count,
     rowWorkMs: servers.rowWorkMs,
     tenantsWaiting: line.tenants,
+    givenBackJobs,
   };
 }

@@ -320,8 +320,13 @@ test('forced_exit: a job is still running when the time to drain is over', async
   const hasty = await System.open({}, { INFERRY_DRAIN_MS: '100' });
   try {
     const gateway = await hasty.start('gateway', models);
-    const worker = await hasty.start('worker', models);
+    const first = await hasty.start('worker', models);
     const [id = ''] = await queueSlow(gateway, 1);
+    await untilRunning(gateway, id);
+    first.process.kill('SIGTERM');
+    await expectToMove('gateway', gateway.metricsUrl, movedBy('forced_exit', 'gateway'));
+    await first.process.exit;
+    const worker = await hasty.start('worker', models);
     await untilRunning(gateway, id);
     // While Redis does not answer, the worker still tries to give its job back: time for a scrape.
     process.kill(hasty.redis.pid, 'SIGSTOP');
