@@ -7,7 +7,6 @@ import {
   type JobInput,
   type JobOutput,
   type JsonObject,
-  type JsonValue,
   type ModelManifest,
   type Priority,
   type Tensor,
@@ -92,8 +91,9 @@ export function parseInferRequest(
   );
 }
 
-function bindInferRequest(
-  value: JsonValue,
+/** The request in the shape that the protocol has in JSON, also where its data came as something else. */
+export function bindInferRequest(
+  value: unknown,
   manifest: ModelManifest,
   {
     binary,
@@ -162,19 +162,32 @@ export function inferResponse(
     model_version: manifest.version,
     ...(id === undefined ? {} : { id }),
   };
-  const given = output.form === 'tensors' ? output.tensors : [rowsTensor(output.rows)];
   const binary: Uint8Array[] = [];
-  const texts = given.map((tensor) => {
-    const { classes, isBinary = answer.isBinary } = answer.outputs.get(tensor.name) ?? {};
-    const wanted = classes === undefined ? tensor : classify(tensor, classes, manifest);
-    if (!isBinary) return writeTensor(wanted);
-    binary.push(wanted.bytes);
-    const { datatype, name, shape } = wanted;
-    const parameters = { binary_data_size: wanted.bytes.length };
+  const texts = answerTensors(manifest, output, answer).map(({ isBinary, tensor }) => {
+    if (!isBinary) return writeTensor(tensor);
+    binary.push(tensor.bytes);
+    const { datatype, name, shape } = tensor;
+    const parameters = { binary_data_size: tensor.bytes.length };
     return JSON.stringify({ name, datatype, shape, parameters });
   });
   const json = `${JSON.stringify(head).slice(0, -1)},"outputs":[${texts.join(',')}]}`;
   return { json, binary: binary.length === 0 ? undefined : binary };
+}
+
+/** The outputs as they are wanted: classified where that was asked for. */
+export function answerTensors(
+  manifest: ModelManifest,
+  output: JobOutput,
+  answer: AnswerForm,
+): readonly { readonly tensor: Tensor; readonly isBinary: boolean }[] {
+  const given = output.form === 'tensors' ? output.tensors : [rowsTensor(output.rows)];
+  return given.map((tensor) => {
+    const { classes, isBinary = answer.isBinary } = answer.outputs.get(tensor.name) ?? {};
+    return {
+      tensor: classes === undefined ? tensor : classify(tensor, classes, manifest),
+      isBinary,
+    };
+  });
 }
 
 /** A JSON array of `{name, datatype, shape, data}`. */

@@ -7,7 +7,7 @@ import { boundedRecord } from './bounded-schemas.ts';
 import { classesMax, isClassifiable } from './classification.ts';
 import { invalidInput, pointerTo } from './refusals.ts';
 
-const parametersMax = 64;
+export const parametersMax = 64;
 
 export const parametersSchema = boundedRecord(
   z.union([z.string(), z.number(), z.bigint(), z.boolean()]),

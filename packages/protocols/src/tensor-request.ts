@@ -36,8 +36,8 @@ import {
 } from './requested-outputs.ts';
 
 /** As many as an ONNX file may have of inputs and outputs, and as many dimensions as a tensor may have. */
-const tensorsMax = 4_096;
-const dimensionsMax = 32;
+export const tensorsMax = 4_096;
+export const dimensionsMax = 32;
 /** No body holds a longer one, and beside a zero it would still have to be multiplied by others. */
 const dimensionMax = 2 ** 31 - 1;
 const tensorSchema = z.strictObject({
@@ -108,7 +108,7 @@ function bindForm(
   for (const [i, given] of inputs.entries()) {
     const pointer = pointerTo(base, 'inputs', i);
     const bound = bindTensor(given, manifest.inputs, manifest, { pointer, reading }, (data) =>
-      data.kind === 'binary' ? takeElementsOf(data) : encodeElementsOf(data, reading),
+      bytesOf(data, reading),
     );
     if (!bound.ok) return bound;
     const { name, shape } = given;
@@ -157,8 +157,23 @@ function pipelineField(
   return isAddressed && !isRaw ? { name, datatype: 'BYTES', shape: [-1] } : undefined;
 }
 
-/** The data of a tensor that fits in all else: in the JSON, or behind it. */
+/** Data that came as no JSON: bytes, once it is known how many elements they must be. */
+export class NativeData {
+  readonly read: (datatype: Datatype, count: number) => Result<Uint8Array, string>;
+
+  constructor(read: NativeData['read']) {
+    this.read = read;
+  }
+}
+
+/** The data of a tensor that fits in all else: in the JSON, behind it, or without any. */
 type GivenData =
+  | {
+      readonly kind: 'native';
+      readonly data: NativeData;
+      readonly datatype: Datatype;
+      readonly count: number;
+    }
   | {
       readonly kind: 'json';
       readonly data: unknown;
@@ -173,20 +188,16 @@ type GivenData =
       readonly count: number;
     };
 
-function encodeElementsOf(
-  { count, data, datatype }: GivenData & { readonly kind: 'json' },
-  { decode }: Reading,
-): Result<Uint8Array, string> {
-  return encodeElements(data, datatype, count, decode);
-}
-
-function takeElementsOf({
-  count,
-  datatype,
-  parts,
-  size,
-}: GivenData & { readonly kind: 'binary' }): Result<Uint8Array, string> {
-  return takeElements(parts, size, datatype, count);
+function bytesOf(given: GivenData, { decode }: Reading): Result<Uint8Array, string> {
+  const { count, datatype } = given;
+  switch (given.kind) {
+    case 'json':
+      return encodeElements(given.data, datatype, count, decode);
+    case 'binary':
+      return takeElements(given.parts, given.size, datatype, count);
+    case 'native':
+      return given.data.read(datatype, count);
+  }
 }
 
 /** One tensor with what `encode` makes of its data, once all else is known to fit. */
@@ -234,6 +245,7 @@ function givenData(
 ): Result<GivenData, string> {
   const count = elementCount(given.shape);
   const data = given.data ?? undefined;
+  if (data instanceof NativeData) return ok({ kind: 'native', data, datatype, count });
   if (!isBinary(given)) return ok({ kind: 'json', data, datatype, count });
   if (data !== undefined) return err('it has data and binary_data_size, of which one is too many');
   if (binary === undefined || binary === null) {
@@ -265,7 +277,7 @@ function bindRows(
   if (!rows.ok) return rows;
   const elements = bindTensor(given, [field], manifest, { pointer, reading }, (data) => {
     if (data.kind === 'json') return bytesElements(data.data, data.count, decode);
-    const taken = takeElementsOf(data);
+    const taken = bytesOf(data, reading);
     return taken.ok ? ok(splitBytes(taken.value, data.count) ?? []) : taken;
   });
   if (!elements.ok) return elements;
