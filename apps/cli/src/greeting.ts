@@ -6,6 +6,8 @@ import { exampleRow, type ModelManifest, type TensorSpec } from '@inferry/contra
 export interface GreetingOptions {
   readonly host: string;
   readonly httpPort: number;
+  /** Null where gRPC is off. */
+  readonly grpcPort: number | null;
   readonly metricsPort: number;
   readonly modelsDir: string;
   readonly models: readonly ModelManifest[];
@@ -50,7 +52,10 @@ export function greeting(options: GreetingOptions): string {
       '',
     );
   }
-  lines.push(`Docs     ${base}/docs`, `Metrics  ${operators}/metrics`);
+  lines.push(`Docs     ${base}/docs`);
+  const grpc = `${reachableHost(options.host)}:${options.grpcPort}`;
+  if (options.grpcPort !== null) lines.push(`gRPC     ${grpc} (Open Inference Protocol v2)`);
+  lines.push(`Metrics  ${operators}/metrics`);
   if (options.isQueueInMemory) {
     lines.push(
       'Queue    in memory: queued work does not survive a restart.',

@@ -52,7 +52,7 @@ function fixture(start: StartRole) {
 }
 
 function running(drain: () => Promise<void>) {
-  return { httpPort: 1, metricsPort: 2, drain };
+  return { httpPort: 1, grpcPort: 3, metricsPort: 2, drain };
 }
 
 test('a role that is asked to stop drains and ends with 0', async () => {

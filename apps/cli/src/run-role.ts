@@ -32,8 +32,9 @@ export async function runRole(start: StartRole, options: RunRoleOptions): Promis
       for (const problem of first.error) logger.fatal({}, problem);
       return unusableExitCode;
     }
-    const { httpPort, metricsPort } = first.value;
-    logger.info({ http_port: httpPort, metrics_port: metricsPort }, 'ready');
+    const { httpPort, grpcPort, metricsPort } = first.value;
+    const ports = { http_port: httpPort, grpc_port: grpcPort, metrics_port: metricsPort };
+    logger.info(ports, 'ready');
     options.onReady({ http: httpPort, metrics: metricsPort });
   }
   const reason = await stop.requested;

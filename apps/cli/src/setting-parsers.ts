@@ -18,6 +18,13 @@ export function integer(min: number, max: number): (text: string) => Result<numb
   };
 }
 
+/** A TCP port, 0 for a free one, or none. */
+export function portOrOff(text: string): Result<number | 'off', string> {
+  if (text === 'off') return ok('off');
+  const port = integer(0, 65_535)(text);
+  return port.ok ? port : err(`${port.error}, or off`);
+}
+
 export function matching(
   pattern: RegExp,
   wanted: string,

@@ -15,6 +15,7 @@ import {
   matching,
   modelNames,
   oneOf,
+  portOrOff,
   redisUrl,
   zeroOrOne,
 } from './setting-parsers.ts';
@@ -64,6 +65,15 @@ export const settings = {
     help: 'HTTP port; 0 picks a free one and prints it.',
     fallback: '8000',
     parse: integer(0, 65_535),
+  },
+  grpcPort: {
+    env: 'GRPC_PORT',
+    flag: 'grpc-port',
+    roles: withGateway,
+    placeholder: 'PORT|off',
+    help: 'Port of the gRPC inference service (Open Inference Protocol v2); 0 picks a free one and prints it, off serves HTTP alone.',
+    fallback: '8001',
+    parse: portOrOff,
   },
   metricsPort: {
     env: 'METRICS_PORT',

@@ -12,6 +12,7 @@ import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
 import type { GatewayDeps, GatewayParts } from './deps.ts';
 import { openExchange, OpenRequests } from './exchange.ts';
+import type { GrpcServer } from './grpc/grpc-server.ts';
 import { BodyMemory } from './http/body-memory.ts';
 import { type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
@@ -27,7 +28,9 @@ import { register, type Route } from './routes/routes.ts';
 export interface Gateway {
   readonly app: Hono<GatewayEnv>;
   /** Learns the models, then takes connections. Rejects when the address cannot be had. */
-  listen(address: { readonly host: string; readonly port: number }): Promise<{ port: number }>;
+  listen(address: Address): Promise<{ port: number }>;
+  /** The same for the gRPC inference service; once `listen` has resolved. */
+  listenGrpc(address: Address): Promise<{ port: number }>;
   /** Whether work is taken, for a probe on another port. */
   readiness(): { readonly ready: boolean; readonly reason?: string };
   /**
@@ -62,6 +65,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await background.round();
       background.start();
       server = createNodeServer((request, env) => app.fetch(request, env), parts);
+  let grpc: GrpcServer | undefined;
       return listen(server, address);
     },
     readiness: () =>
@@ -70,6 +74,15 @@ export function createGateway(deps: GatewayDeps): Gateway {
       load.isDraining = true;
       parts.held.drain('polite');
       const graceOver = new AbortController();
+    async listenGrpc(address) {
+      // Not loaded where it is not wanted.
+      const [{ GrpcServer }, { grpcHandlers }] = await Promise.all([
+        import('./grpc/grpc-server.ts'),
+        import('./grpc/methods.ts'),
+      ]);
+      grpc = new GrpcServer(grpcHandlers(parts), parts);
+      return grpc.listen(address);
+    },
       const graceMs = parts.limits.drainMs * drainGraceShare;
       const grace = sleep(parts.clock, graceMs, graceOver.signal).then(() =>
         parts.held.drain('needed'),
@@ -80,7 +93,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
     async close() {
       background.stop();
-      if (server !== undefined) await closeServer(server, parts.clock);
+      await Promise.all([
+        server === undefined ? undefined : closeServer(server, parts.clock),
+        grpc?.close(),
+      ]);
     },
   };
 }

@@ -1,6 +1,16 @@
 export { jsonLengthHeader } from './binary-parts.ts';
 export { parseCancel } from './cancel.ts';
 export { jobDocument, remainingMs } from './job-document.ts';
+export {
+  bindWireRequest,
+  takeFinalFlag,
+  writeInferResponse,
+  writeStreamAnswer,
+  writeStreamError,
+} from './grpc/infer.ts';
+export { readInferRequest, type WireInferRequest } from './grpc/infer-request.ts';
+export { wireMethods, type WireMethod, type WireObject } from './grpc/service.ts';
+export { grpcStatusOf } from './grpc/status.ts';
 export { modelConfiguration } from './model-config.ts';
 export { modelDocument } from './model-document.ts';
 export {

@@ -11,7 +11,7 @@ import { registerLive } from './live-resources.ts';
 import { repositoryPath } from './repository-path.ts';
 
 export interface AppProcessOptions {
-  /** Added to PATH, HOME, TMPDIR and LANG of this process; nothing else is inherited. */
+  /** Added to PATH, HOME, TMPDIR and LANG of this process; nothing else is inherited. gRPC is off by default. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory; the root of the repository by default. */
   readonly cwd?: string;
@@ -57,7 +57,8 @@ export function startProcess(argv: readonly string[], options: AppProcessOptions
   const checkout = options.checkout ?? repositoryPath();
   const child = spawn(process.execPath, [join(checkout, 'apps/cli/bin/inferry.js'), ...argv], {
     cwd: options.cwd ?? checkout,
-    env: { ...inheritedEnvironment(), ...options.env },
+    // Tests choose their other ports; who wants gRPC chooses this one too.
+    env: { ...inheritedEnvironment(), GRPC_PORT: 'off', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

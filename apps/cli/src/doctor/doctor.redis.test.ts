@@ -20,7 +20,7 @@ async function diagnose(
   env: Environment,
   directory: string | undefined = demoModels,
 ): Promise<Diagnosis> {
-  const ports = { PORT: '0', METRICS_PORT: '0' };
+  const ports = { PORT: '0', GRPC_PORT: '0', METRICS_PORT: '0' };
   const source = { env: { ...ports, ...env }, flags: new Map<string, string>(), directory };
   const options = parseDoctorOptions(source, true);
   if (!options.ok) throw new Error(JSON.stringify(options.error));

@@ -1,29 +1,41 @@
 /** Can the ports of a role be listened on, or does an Inferry already? */
 import { createServer } from 'node:http';
+import { connect } from 'node:http2';
 import type { Config } from '../config.ts';
 import { listening } from '../roles/ports.ts';
 import { bad, fine, type Finding } from './check.ts';
 
 const probeMsMax = 2_000;
 
+const names = {
+  PORT: 'Port for callers',
+  GRPC_PORT: 'Port for gRPC',
+  METRICS_PORT: 'Port for operators',
+} as const;
+
 export async function checkPorts({
   host,
+  grpcPort,
   metricsPort,
   port,
-}: Pick<Config, 'host' | 'port' | 'metricsPort'>): Promise<readonly Finding[]> {
+}: Pick<Config, 'host' | 'port' | 'grpcPort' | 'metricsPort'>): Promise<readonly Finding[]> {
   if (port === metricsPort && port !== 0) {
     const detail = `PORT and METRICS_PORT are both ${port}, and each needs its own`;
     return [bad('Ports', detail, 'choose another for one of them')];
   }
-  return [await checkPort('PORT', host, port), await checkPort('METRICS_PORT', host, metricsPort)];
+  return [
+    await checkPort('PORT', host, port),
+    ...(grpcPort === 'off' ? [] : [await checkPort('GRPC_PORT', host, grpcPort)]),
+    await checkPort('METRICS_PORT', host, metricsPort),
+  ];
 }
 
 async function checkPort(
-  setting: 'PORT' | 'METRICS_PORT',
+  setting: keyof typeof names,
   host: string,
   port: number,
 ): Promise<Finding> {
-  const name = setting === 'PORT' ? 'Port for callers' : 'Port for operators';
+  const name = names[setting];
   if (port === 0) return fine(name, 'a free one will be picked');
   const tried = await listening(setting, { host, port }, () => listenOnce(host, port));
   const shown = `${inUrl(host)}:${port}`;
@@ -31,7 +43,8 @@ async function checkPort(
   const [reason = ''] = tried.error;
   if (reason.includes('EACCES')) return bad(name, reason, `choose another with ${setting}`);
   if (!reason.includes('EADDRINUSE')) return bad(name, reason, 'correct HOST');
-  if (await isInferry(host, port)) return fine(name, `Inferry answers on ${shown}`);
+  const isOurs = setting === 'GRPC_PORT' ? isInferryGrpc : isInferry;
+  if (await isOurs(reachable(host), port)) return fine(name, `Inferry answers on ${shown}`);
   const remedy = `stop what listens there, or choose another with ${setting}`;
   return bad(name, `something else listens on ${shown}`, remedy);
 }
@@ -49,11 +62,10 @@ function inUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** Both ports have a probe of liveness with the same answer. */
+/** The ports of HTTP have a probe of liveness with the same answer. */
 async function isInferry(host: string, port: number): Promise<boolean> {
-  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : inUrl(host);
   try {
-    const response = await fetch(`http://${address}:${port}/livez`, {
+    const response = await fetch(`http://${host}:${port}/livez`, {
       signal: AbortSignal.timeout(probeMsMax),
     });
     const body: unknown = await response.json();
@@ -61,4 +73,31 @@ async function isInferry(host: string, port: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Asks whether the server lives; the answer is a status behind an answer of HTTP/2. */
+function isInferryGrpc(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const session = connect(`http://${host}:${port}`);
+    const finish = (isLive: boolean): void => {
+      session.destroy();
+      resolve(isLive);
+    };
+    session.setTimeout(probeMsMax, () => finish(false));
+    session.on('error', () => finish(false));
+    const request = session.request({
+      ':method': 'POST',
+      ':path': '/inference.GRPCInferenceService/ServerLive',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    request.on('error', () => finish(false)).on('end', () => finish(false)).resume();
+    request.on('trailers', (trailers) => finish(trailers['grpc-status'] === '0'));
+    // An empty message: not compressed, of no length.
+    request.end(Buffer.alloc(5));
+  });
+}
+
+function reachable(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : inUrl(host);
 }

@@ -1,4 +1,4 @@
-/** The HTTP side alone, on the queue in Redis. Loads no native code. */
+/** The side of the callers alone, on the queue in Redis. Loads no native code. */
 import {
   collectQueueMetrics,
   createGateway,
@@ -7,12 +7,12 @@ import {
   QueueLooks,
 } from '@inferry/gateway';
 import { ModelCatalogue, type Repository } from '@inferry/models';
-import { err, ok } from '@inferry/runtime';
+import { ok } from '@inferry/runtime';
 import { createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import { layFoundation } from './foundation.ts';
 import { logWarnings, readModels } from './models.ts';
-import { listening } from './ports.ts';
+import { openToCallers } from './ports.ts';
 import { type OpenQueue, watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 
@@ -33,14 +33,13 @@ export const startGateway: StartRole = async (config, deps) => {
     await parts.close();
     return metricsPort;
   }
-  const http = await listening('PORT', config, () => gateway.listen(config));
-  if (!http.ok) {
+  const ports = await openToCallers(gateway, config, logger);
+  if (!ports.ok) {
     await parts.close();
-    return err(http.error);
+    return ports;
   }
-  logger.info({ host: config.host, http_port: http.value.port }, 'listening');
   return ok({
-    httpPort: http.value.port,
+    ...ports.value,
     metricsPort: metricsPort.value,
     async drain() {
       await gateway.drain();

@@ -27,6 +27,8 @@ export interface RoleDeps {
 interface RunningRole {
   /** Null where the role has no HTTP port. */
   readonly httpPort: number | null;
+  /** Null where gRPC is not served. */
+  readonly grpcPort: number | null;
   readonly metricsPort: number;
   /** Finishes what was begun and closes everything. Throws when something did not close well. */
   drain(): Promise<void>;

@@ -10,7 +10,7 @@ import { wireGateway } from './gateway.ts';
 import { watchGpu } from './gpu.ts';
 import { logWarnings, readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
-import { listening } from './ports.ts';
+import { openToCallers } from './ports.ts';
 import { watchFitness } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
@@ -47,15 +47,14 @@ export const startServe: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
-  const http = await listening('PORT', config, () => gateway.listen(config));
+  const called = await openToCallers(gateway, config, deps.logger);
   parts.add('gateway', () => gateway.close());
-  if (!http.ok) {
+  if (!called.ok) {
     await parts.close();
-    return err(http.error);
+    return called;
   }
-  const ports = { httpPort: http.value.port, metricsPort: metricsPort.value };
+  const ports = { ...called.value, metricsPort: metricsPort.value };
   const { host, modelsDir } = config;
-  deps.logger.info({ host, http_port: ports.httpPort }, 'listening');
   const isQueueInMemory = config.redisUrl === null;
   deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
   return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });

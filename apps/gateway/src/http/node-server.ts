@@ -3,7 +3,7 @@
  * documents also for what never becomes a request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { getRequestListener, RequestError } from '@hono/node-server';
@@ -68,7 +68,7 @@ export function createNodeServer(
 }
 
 export function listen(
-  server: Server,
+  server: NetServer,
   address: { readonly host: string; readonly port: number },
 ): Promise<{ readonly port: number }> {
   return new Promise((resolve, reject) => {

@@ -26,7 +26,8 @@ function live(c: GatewayContext): Response {
   return answerJson(c, { live: true });
 }
 
-async function checkReady({ load, queue }: GatewayParts): Promise<Result<void, Failure>> {
+/** Errors: `draining`, `queue_unavailable`. */
+export async function checkReady({ load, queue }: GatewayParts): Promise<Result<void, Failure>> {
   if (load.isDraining) {
     return err(failure('draining', 'This server is shutting down.', { retryAfterMs }));
   }

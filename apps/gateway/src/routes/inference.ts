@@ -1,8 +1,5 @@
 /** Open Inference Protocol v2: metadata, readiness of models, infer. */
-import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
-import type { CatalogueModel } from '@inferry/models';
-import { modelMetadata, modelConfiguration, serverMetadata } from '@inferry/protocols';
-import type { Result } from '@inferry/runtime';
+import { modelConfiguration, serverMetadata } from '@inferry/protocols';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
@@ -34,36 +31,16 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
   return [...list, ...ofModels];
 }
 
-function metadata(c: GatewayContext, parts: GatewayParts): Response {
-  const manifest = resolve(c, parts);
-  if (!manifest.ok) return problem(c, manifest.error);
-  const versions = entryOf(manifest.value, parts)?.versions ?? [];
-  return answerJson(
-    c,
-    modelMetadata(
-      manifest.value,
-      versions.map(({ version }) => version),
-    ),
-  );
+function metadata(c: GatewayContext, { catalogue }: GatewayParts): Response {
+  const document = metadataOf(modelOf(c), catalogue);
+  return document.ok ? answerJson(c, document.value) : problem(c, document.error);
 }
 
-function ready(c: GatewayContext, parts: GatewayParts): Response {
-  const manifest = resolve(c, parts);
-  if (!manifest.ok) return problem(c, manifest.error);
-  const { name, version } = manifest.value;
-  const entry = entryOf(manifest.value, parts)?.versions.find((one) => one.version === version);
-  if (entry?.state === 'ready') return answerJson(c, { name, ready: true });
-  const detail = `No worker has model "${name}" version ${version} loaded.`;
-  return problem(c, failure('model_unavailable', detail, { retryAfterMs: 1_000 }));
-}
-
-function resolve(c: GatewayContext, { catalogue }: GatewayParts): Result<ModelManifest, Failure> {
-  const { name, version } = modelOf(c);
-  return catalogue.resolve(name, version);
-}
-
-function entryOf(manifest: ModelManifest, { catalogue }: GatewayParts): CatalogueModel | undefined {
-  return catalogue.list().find(({ name }) => name === manifest.name);
+function ready(c: GatewayContext, { catalogue }: GatewayParts): Response {
+  const model = readyModel(modelOf(c), catalogue);
+  return model.ok
+    ? answerJson(c, { name: model.value.name, ready: true })
+    : problem(c, model.error);
 }
 
 function configuration(c: GatewayContext, { catalogue }: GatewayParts): Response {

@@ -1,0 +1,203 @@
+/** `ModelInfer` and `ModelStreamInfer`: infer requests as gRPC calls, and as messages of one. */
+import type {
+  handleBidiStreamingCall,
+  handleUnaryCall,
+  ServerDuplexStream,
+  ServerUnaryCall,
+} from '@grpc/grpc-js';
+import { failure, type JobRecord } from '@inferry/contracts';
+import {
+  bindWireRequest,
+  readInferRequest,
+  takeFinalFlag,
+  type WireInferRequest,
+  writeInferResponse,
+  writeStreamAnswer,
+  writeStreamError,
+} from '@inferry/protocols';
+import { invariant } from '@inferry/runtime';
+
+import { tenantHeader } from '../admission/tenants.ts';
+import type { GatewayParts } from '../deps.ts';
+import type { Exchange } from '../exchange.ts';
+import { infer, type InferCall } from '../infer.ts';
+import { resultHeaders } from '../results/job-answer.ts';
+import {
+  answerCall,
+  type CallEnd,
+  documentOf,
+  errorOf,
+  giveUpAtMs,
+  goneSignal,
+  header,
+  type SurfaceCall,
+  trailersOf,
+} from './call.ts';
+
+/** Requests of one stream that are worked on at a time; the next are not read. */
+const streamWidth = 32;
+/** Streams at a time, each of which may have a message arriving. */
+const streamsMax = 256;
+
+export function inferUnary(parts: GatewayParts): handleUnaryCall<Buffer, Uint8Array> {
+  return (call: ServerUnaryCall<Buffer, Uint8Array>, callback) => {
+    const sent = new SentCallbacks();
+    const run = async (exchange: Exchange): Promise<CallEnd> => {
+      const wire = readInferRequest(call.request);
+      return wire.ok
+        ? inferOnce({ call, exchange, wire: wire.value, isFinal: false, onSent: sent.add }, parts)
+        : { ok: false, reason: wire.error };
+    };
+    void answerCall(call, parts, run, (ended, exchange) => {
+      if (ended.ok) {
+        callback(null, ended.answer.message, trailersOf(exchange, ended.answer.trailers));
+        if (!call.cancelled) sent.run();
+      } else callback(errorOf(ended, exchange));
+    });
+  };
+}
+
+/** Requests are answered in their order, each as soon as those before it are. One that fails leaves the stream open. */
+export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer, Uint8Array> {
+  let open = 0;
+  return (call: ServerDuplexStream<Buffer, Uint8Array>) => {
+    if (open >= streamsMax) {
+      const reason = failure(
+        'queue_full',
+        `This server has ${streamsMax} streams open (its limit).`,
+      );
+      void answerCall(
+        call,
+        parts,
+        () => Promise.resolve({ ok: false, reason }),
+        (ended, exchange) => {
+          if (!ended.ok) call.emit('error', errorOf(ended, exchange));
+        },
+      );
+      return;
+    }
+    open += 1;
+    let running = 0;
+    let tail = Promise.resolve();
+    let isOver = false;
+    const over = (): void => {
+      if (!isOver) open -= 1;
+      isOver = true;
+    };
+    call.on('data', (message: Buffer) => {
+      running += 1;
+      if (running >= streamWidth) call.pause();
+      const before = tail;
+      tail = answerInStream(call, message, before, parts).finally(() => {
+        running -= 1;
+        if (running < streamWidth) call.resume();
+      });
+    });
+    call.on('end', () => {
+      void tail.then(() => {
+        over();
+        call.end();
+      });
+    });
+    call.on('cancelled', over);
+    call.on('error', over);
+  };
+}
+
+async function answerInStream(
+  call: ServerDuplexStream<Buffer, Uint8Array>,
+  message: Buffer,
+  before: Promise<void>,
+  parts: GatewayParts,
+): Promise<void> {
+  const sent = new SentCallbacks();
+  let told: Pick<WireInferRequest, 'id' | 'model'> = { id: undefined, model: '' };
+  const run = async (exchange: Exchange): Promise<CallEnd> => {
+    const read = readInferRequest(message);
+    if (!read.ok) return { ok: false, reason: read.error };
+    told = read.value;
+    const { isFinal, wire } = takeFinalFlag(read.value);
+    return inferOnce({ call, exchange, wire, isFinal, onSent: sent.add }, parts);
+  };
+  await answerCall(call, parts, run, async (ended, exchange) => {
+    await before;
+    if (call.cancelled) return;
+    const bytes = ended.ok
+      ? writeStreamAnswer(ended.answer.message)
+      : writeStreamError(documentOf(ended.reason, exchange).detail, told);
+    if (!call.write(bytes)) await drained(call);
+    if (ended.ok && !call.cancelled) sent.run();
+  });
+}
+
+/** Until the caller has read what was written, or is gone. */
+function drained(call: ServerDuplexStream<Buffer, Uint8Array>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      call.off('drain', done).off('cancelled', done);
+      resolve();
+    };
+    call.on('drain', done).on('cancelled', done);
+    if (call.cancelled) done();
+  });
+}
+
+interface OneRequest {
+  readonly call: SurfaceCall;
+  readonly exchange: Exchange;
+  readonly wire: WireInferRequest;
+  readonly isFinal: boolean;
+  readonly onSent: InferCall['onSent'];
+}
+
+async function inferOnce(
+  { call, exchange, isFinal, onSent, wire }: OneRequest,
+  parts: GatewayParts,
+): Promise<CallEnd> {
+  const hasPriorities = parts.tenants !== undefined;
+  const ended = await infer(
+    {
+      exchange,
+      model: { name: wire.model, version: wire.version },
+      tenant: header(call.metadata, tenantHeader),
+      // It is here already.
+      bodyBytes: 0,
+      prefersJob: false,
+      giveUpAtMs: giveUpAtMs(call),
+      signal: goneSignal(call, parts),
+      read: (manifest) => Promise.resolve(bindWireRequest(wire, manifest, { hasPriorities })),
+      onSent,
+    },
+    parts,
+  );
+  invariant(ended.end !== 'deferred', 'who does not prefer a job gets none');
+  if (ended.end === 'failed') {
+    const { reason, record } = ended;
+    return {
+      ok: false,
+      reason,
+      ...(record === undefined ? {} : { trailers: jobTrailers(record) }),
+    };
+  }
+  const { manifest, output, record, request } = ended;
+  const isRaw = wire.raw.length > 0;
+  const message = writeInferResponse(manifest, output, { isFinal, isRaw, request });
+  return { ok: true, answer: { message, trailers: jobTrailers(record) } };
+}
+
+function jobTrailers(record: JobRecord): Readonly<Record<string, string>> {
+  return { 'job-id': record.job.id, ...resultHeaders(record) };
+}
+
+/** What waits for an answer to be sent. */
+class SentCallbacks {
+  readonly #callbacks: (() => void)[] = [];
+
+  readonly add = (callback: () => void): void => {
+    this.#callbacks.push(callback);
+  };
+
+  run(): void {
+    for (const callback of this.#callbacks) callback();
+  }
+}

@@ -1,0 +1,126 @@
+/** The methods of the gRPC inference service, each with what answers it. */
+import type { handleBidiStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
+import { type Failure, failure } from '@inferry/contracts';
+import { serverMetadata, type WireMethod, wireMethods, type WireObject } from '@inferry/protocols';
+import { err, ok, type Result } from '@inferry/runtime';
+
+import type { GatewayParts } from '../deps.ts';
+import { metadataOf, readyModel } from '../model-state.ts';
+import { checkReady } from '../routes/health.ts';
+import { answerCall, type CallEnd, errorOf, trailersOf } from './call.ts';
+import type { GrpcHandlers } from './grpc-server.ts';
+import { inferStream, inferUnary } from './infer-grpc.ts';
+
+type Answer = (
+  request: WireObject,
+) => Result<WireObject, Failure> | Promise<Result<WireObject, Failure>>;
+
+/** Methods of Triton's service that are known and not served, and why. */
+const unserved: Readonly<Record<string, string>> = {
+  ModelConfig: 'the configuration is served over HTTP',
+  ModelStatistics: 'statistics are told as metrics of Prometheus',
+  RepositoryModelLoad: 'workers load the models of their repository when they start',
+  RepositoryModelUnload: 'workers load the models of their repository when they start',
+  SystemSharedMemoryStatus: 'models run in other processes than this server',
+  SystemSharedMemoryRegister: 'models run in other processes than this server',
+  SystemSharedMemoryUnregister: 'models run in other processes than this server',
+  CudaSharedMemoryStatus: 'models run in other processes than this server',
+  CudaSharedMemoryRegister: 'models run in other processes than this server',
+  CudaSharedMemoryUnregister: 'models run in other processes than this server',
+  TraceSetting: 'tracing is set by the environment',
+  LogSettings: 'the log level is a setting of the process',
+};
+
+export function grpcHandlers(parts: GatewayParts): GrpcHandlers {
+  const answers = answersOf(parts);
+  const unary = new Map<string, handleUnaryCall<Buffer, Uint8Array>>();
+  const streams = new Map<string, handleBidiStreamingCall<Buffer, Uint8Array>>();
+  let servicePath = '';
+  for (const method of wireMethods()) {
+    servicePath = method.path.slice(0, -method.name.length);
+    const answer = answers[method.name];
+    if (answer !== undefined) unary.set(method.path, answered(method, answer, parts));
+    else if (method.isRequestStream) streams.set(method.path, inferStream(parts));
+    else unary.set(method.path, inferUnary(parts));
+  }
+  for (const [name, why] of Object.entries(unserved)) {
+    unary.set(`${servicePath}${name}`, refused(`${name} is not served: ${why}.`, parts));
+  }
+  return { unary, streams };
+}
+
+function answersOf(parts: GatewayParts): Readonly<Record<string, Answer>> {
+  const { catalogue, version } = parts;
+  return {
+    ServerLive: () => ok({ live: true }),
+    ServerReady: async () => ok({ ready: (await checkReady(parts)).ok }),
+    // Of a model that nobody knows the protocol says the same as of one that is not ready.
+    ModelReady: (request) => ok({ ready: readyModel(modelOf(request), catalogue).ok }),
+    ServerMetadata: () => ok(serverMetadata(version)),
+    ModelMetadata: (request) => metadataOf(modelOf(request), catalogue),
+    RepositoryIndex: ({ ready }) => ok({ models: repositoryIndex(ready === true, parts) }),
+  };
+}
+
+const states = { ready: 'READY', loading: 'LOADING', unavailable: 'UNAVAILABLE' } as const;
+
+/** One entry for each version. */
+function repositoryIndex(onlyReady: boolean, { catalogue }: GatewayParts): readonly WireObject[] {
+  return catalogue.list().flatMap(({ name, versions }) =>
+    versions
+      .filter(({ state }) => state === 'ready' || !onlyReady)
+      .map(({ state, version }) => {
+        const reason = state === 'unavailable' ? 'no worker has it loaded' : '';
+        return { name, version, state: states[state], reason };
+      }),
+  );
+}
+
+function modelOf({ name, version }: WireObject): { name: string; version: string | undefined } {
+  return { name: String(name), version: version === '' ? undefined : String(version) };
+}
+
+function answered(
+  method: WireMethod,
+  answer: Answer,
+  parts: GatewayParts,
+): handleUnaryCall<Buffer, Uint8Array> {
+  return unaryCall(parts, async (message) => {
+    const request = readRequest(method, message);
+    const result = request.ok ? await answer(request.value) : request;
+    return result.ok
+      ? { ok: true, answer: { message: method.write(result.value) } }
+      : { ok: false, reason: result.error };
+  });
+}
+
+function refused(detail: string, parts: GatewayParts): handleUnaryCall<Buffer, Uint8Array> {
+  const reason = failure('method_not_allowed', detail);
+  return unaryCall(parts, () => Promise.resolve({ ok: false, reason }));
+}
+
+function unaryCall(
+  parts: GatewayParts,
+  run: (message: Buffer) => Promise<CallEnd>,
+): handleUnaryCall<Buffer, Uint8Array> {
+  return (call, callback) => {
+    void answerCall(
+      call,
+      parts,
+      () => run(call.request),
+      (ended, exchange) => {
+        if (ended.ok) callback(null, ended.answer.message, trailersOf(exchange));
+        else callback(errorOf(ended, exchange));
+      },
+    );
+  };
+}
+
+function readRequest(method: WireMethod, message: Buffer): Result<WireObject, Failure> {
+  try {
+    return ok(method.read(message));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return err(failure('invalid_input', `The message is no ${method.name}Request: ${reason}.`));
+  }
+}

@@ -1,0 +1,39 @@
+/** What the catalogue knows of a model at this moment, as both ends of v2 tell it. */
+import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
+import type { CatalogueModel, ModelCatalogue } from '@inferry/models';
+import { modelMetadata } from '@inferry/protocols';
+import { err, ok, type Result } from '@inferry/runtime';
+
+/** Errors: `model_not_found`, `model_version_not_found`. */
+export function metadataOf(
+  model: { readonly name: string; readonly version: string | undefined },
+  catalogue: ModelCatalogue,
+): Result<ReturnType<typeof modelMetadata>, Failure> {
+  const manifest = catalogue.resolve(model.name, model.version);
+  if (!manifest.ok) return manifest;
+  const versions = entryOf(manifest.value, catalogue)?.versions ?? [];
+  return ok(
+    modelMetadata(
+      manifest.value,
+      versions.map(({ version }) => version),
+    ),
+  );
+}
+
+/** The manifest of a model that a worker has loaded. Errors: those above, `model_unavailable`. */
+export function readyModel(
+  model: { readonly name: string; readonly version: string | undefined },
+  catalogue: ModelCatalogue,
+): Result<ModelManifest, Failure> {
+  const manifest = catalogue.resolve(model.name, model.version);
+  if (!manifest.ok) return manifest;
+  const { name, version } = manifest.value;
+  const entry = entryOf(manifest.value, catalogue)?.versions.find((one) => one.version === version);
+  if (entry?.state === 'ready') return manifest;
+  const detail = `No worker has model "${name}" version ${version} loaded.`;
+  return err(failure('model_unavailable', detail, { retryAfterMs: 1_000 }));
+}
+
+function entryOf(manifest: ModelManifest, catalogue: ModelCatalogue): CatalogueModel | undefined {
+  return catalogue.list().find(({ name }) => name === manifest.name);
+}
