@@ -1,7 +1,7 @@
 /**
  * Whether and how to trace, from the variables that OpenTelemetry defines. The SDK would replace what it
  * cannot read by a default without a word, so what matters is checked here; the rest (headers, timeouts,
- * limits, `OTEL_BSP_*`, resource attributes) it reads by itself.
+ * limits, other `OTEL_BSP_*`, resource attributes) it reads by itself.
  */
 import { err, ok, type Result } from '@inferry/runtime';
 
@@ -80,6 +80,11 @@ export function tracingSettings(env: Environment): Result<TracingSettings | unde
   const fallback = read('OTEL_TRACES_SAMPLER').text === '' ? ratioDefault : 1;
   const ratio = argument.text === '' ? fallback : Number(argument.text);
   if (!(ratio >= 0 && ratio <= 1)) return refused(argument, 'must be a number from 0 to 1');
+  for (const size of [read('OTEL_BSP_MAX_QUEUE_SIZE'), read('OTEL_BSP_MAX_EXPORT_BATCH_SIZE')]) {
+    // With batches of 0 the SDK never comes to an end of sending, and holds up the main thread.
+    const isSize = size.text === '' || /^[1-9]\d{0,8}$/u.test(size.text);
+    if (!isSize) return refused(size, 'must be a whole number from 1');
+  }
   return ok({ host: url.host, protocol: protocol.value, sampler: sampler.value, ratio });
 }
 
