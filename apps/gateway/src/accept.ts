@@ -154,7 +154,7 @@ function envelopeOf(
     readonly sent: { readonly context: TraceContext } | undefined;
   },
 ): JobEnvelope {
-  return {
+  const envelope: JobEnvelope = {
     v: 1,
     id: work.id,
     class: classOf(work.manifest.name, work.manifest.version),
@@ -172,6 +172,6 @@ function envelopeOf(
     attemptsMax: work.attemptsMax,
     retentionMs: work.retentionMs,
     metadata: work.metadata,
-    ...(sent === undefined ? {} : { trace: sent.context }),
   };
+  return sent === undefined ? envelope : { ...envelope, trace: sent.context };
 }
