@@ -27,7 +27,7 @@ test('a Triton model is told as it is served, with what it is served without', a
   file       ${directory}/scores/1/model.onnx, as config.pbtxt says
   takes      image FP32[-1,2,3] (to the model [-1,6])
   gives      scores FP32[-1,3] with 3 labels
-  batches    requests share a run up to 4 rows; a larger one, of at most 8, runs alone; a free slot waits at most 50 ms for a full batch
+  batches    requests share a run up to 4 rows; a larger one, of at most 8, runs alone; a free slot waits at most 50 ms for 2 rows
   instances  1 x cpu
   waiting    at most 100 jobs, each ended within 3600000 ms, begun within 10000 ms
   warm-up    2 samples

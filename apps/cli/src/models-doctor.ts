@@ -151,7 +151,7 @@ function batchesText({ joinedRowsMax, linger, maxBatchSize }: ModelManifest): st
     case 'auto':
       return `${size}; a free slot waits at most ${linger.maxMs} ms, where that pays`;
     case 'defer':
-      return `${size}; a free slot waits at most ${linger.maxMs} ms for a full batch`;
+      return `${size}; a free slot waits at most ${linger.maxMs} ms for ${linger.rowsEnough === undefined ? 'a full batch' : counted(linger.rowsEnough, 'row')}`;
   }
 }
 

@@ -46,10 +46,11 @@ export async function claimBatch(lane: LaneContext, view: ClaimView): Promise<Ba
   const whatever = { rowsMax, rowsMin: 1, takeSuspect: false, freeInMs };
   // One exchange where the answer is known: less than a full batch would not be left to wait either.
   if (!mayLinger(policy, view.rowEveryMs)) return take(lane, whatever, 'slot');
-  const full = await ask(lane, { ...whatever, rowsMin: rowsMax });
-  // Less than a full batch is taken here only when a job came back: it does not wait for company.
+  const enough = Math.min(rowsMax, linger.rowsEnough ?? rowsMax);
+  const full = await ask(lane, { ...whatever, rowsMin: enough });
+  // Less than enough is taken here only when a job came back: it does not wait for company.
   if (full.claims.length > 0 || full.rowsWaiting === 0) {
-    return batchOf(full, rowsMax, 'returned', lane);
+    return batchOf(full, enough, 'returned', lane);
   }
   const decision = decideRelease(full, policy, full.nowMs);
   if (decision.do === 'release') return take(lane, whatever, decision.reason);

@@ -102,6 +102,17 @@ describe('batches', () => {
     await fixture.worker.close();
   });
 
+  test('nor does one that has as many rows as are enough for the model', async () => {
+    const linger = { mode: 'defer', maxMs: 500, rowsEnough: 2 } as const;
+    const fixture = virtualFixture({ manifests: [{ ...modelManifest, linger }] });
+    await submitAll(fixture, [1, 2, 3]);
+    await fixture.worker.start();
+    await advance(fixture.clock, 2);
+    expect(valuesOf(fixture)).toEqual([[1, 2, 3]]);
+    await advance(fixture.clock, 30);
+    await fixture.worker.close();
+  });
+
   test('the next batch is claimed and prepared before the run in progress ends', async () => {
     const fixture = virtualFixture();
     await submitAll(fixture, [1, 2, 3, 4]);

@@ -55,6 +55,8 @@ export interface SimulatedSpec {
 export interface LingerSpec {
   readonly mode: 'none' | 'auto' | 'defer';
   readonly maxMs: number;
+  /** So many rows wait for no more; absent: a full batch. */
+  readonly rowsEnough?: number;
 }
 
 /**

@@ -12,6 +12,8 @@ const at = 'dynamic_batching';
 export interface Batching {
   /** Jobs share a run up to so many rows; 1 where none do. */
   readonly joinedRowsMax: number;
+  /** With so many rows a batch waits for no more. */
+  readonly rowsEnough: number;
   readonly lingerMs: number;
   /** Null where the configuration gives no bound. */
   readonly depthMax: number | null;
@@ -25,7 +27,7 @@ export function batchingOf(
   notes: Notes,
 ): Batching {
   if (section === undefined) {
-    return { joinedRowsMax: 1, lingerMs: 0, depthMax: null, queueTimeoutMs: null };
+    return { joinedRowsMax: 1, rowsEnough: 1, lingerMs: 0, depthMax: null, queueTimeoutMs: null };
   }
   const preferred = section.preferred_batch_size ?? [];
   for (const [i, size] of preferred.entries()) {
@@ -36,6 +38,7 @@ export function batchingOf(
   checkPriorities(section, notes);
   return {
     joinedRowsMax: Math.max(1, preferred.length > 0 ? Math.max(...preferred) : rowsMax),
+    rowsEnough: Math.max(1, preferred.length > 0 ? Math.min(...preferred) : rowsMax),
     lingerMs: lingerOf(section, notes),
     ...policyOf(section, notes),
   };

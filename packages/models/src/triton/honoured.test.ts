@@ -50,7 +50,7 @@ describe('honoured', () => {
       'preferred_batch_size',
       'dynamic_batching { preferred_batch_size: [ 2, 4 ] }',
       'dynamic_batching',
-      { joinedRowsMax: 4, warmupRows: [1, 4] },
+      { joinedRowsMax: 4, warmupRows: [1, 4], linger: { rowsEnough: 2 } },
     ],
     [
       'max_queue_delay_microseconds',

@@ -61,13 +61,17 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
     tokenizer: null,
   });
   if (!built.ok) return built;
-  const { joinedRowsMax, queueTimeoutMs } = batching;
+  const { joinedRowsMax, queueTimeoutMs, rowsEnough } = batching;
   const manifest: ModelManifest = {
     ...built.value,
     inputs: calledAs(built.value.inputs, inputs),
     outputs: calledAs(built.value.outputs, outputs),
     instances,
     session,
+    linger: {
+      ...built.value.linger,
+      ...(rowsEnough < joinedRowsMax ? { rowsEnough } : {}),
+    },
     ...(joinedRowsMax < config.max_batch_size ? { joinedRowsMax } : {}),
     ...(queueTimeoutMs === null ? {} : { queueTimeoutMs }),
     ...(samples.length === 0 ? {} : { warmupSamples: samples }),
