@@ -204,6 +204,7 @@ function styled(spec: PanelSpec): AnyPanel {
         .noValue('-');
       if (spec.view === 'gauge') builder.min(0);
       if (spec.max !== undefined) builder.max(spec.max);
+      if (spec.decimals !== undefined) builder.decimals(spec.decimals);
       return builder;
     }
     case 'lines': {

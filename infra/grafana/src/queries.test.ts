@@ -60,7 +60,9 @@ test('the queue is never summed over gateways, which all tell the same', () => {
       for (const before of uses)
         expect([at, before]).toEqual([
           at,
-          expect.stringMatching(/\bmax(?: by \([\w, ]+\) )?\((?:(?:rate|avg_over_time)\()?$/u),
+          expect.stringMatching(
+            /\b(?:max|min)(?: by \([\w, ]+\) )?\((?:(?:rate|avg_over_time)\()?$/u,
+          ),
         ]);
     }
 });

@@ -53,6 +53,8 @@ interface StatPanel extends PanelBase {
   readonly view: 'stat' | 'gauge';
   readonly thresholds?: Thresholds;
   readonly max?: number;
+  /** Digits after the point, where what Grafana chooses would round an objective away: 99.95 % to 100 %. */
+  readonly decimals?: number;
   /** As high as the panels with lines, to stand beside them. */
   readonly isTall?: true;
 }

@@ -17,7 +17,8 @@ export const fairness: Section = {
       width: 8,
       max: 1,
       thresholds: { base: 'transparent', steps: [{ value: 0.7, color: 'orange' }] },
-      queries: [query(`max by (queue) (inferry_fairness_index{${ofQueue}})`, '{{queue}}')],
+      // The least: a gateway that has just begun to look says 1.
+      queries: [query(`min by (queue) (inferry_fairness_index{${ofQueue}})`, '{{queue}}')],
     },
     {
       id: 21,
@@ -57,7 +58,7 @@ export const fairness: Section = {
       id: 24,
       title: 'Overtaken jobs',
       tells:
-        'Share of the claims of jobs that a later job of their class had been claimed before. 0 while no worker is lost and there is one tenant and priority.',
+        'Share of the claims of jobs that a later job of their tenant and priority had been claimed before. 0 while no worker is lost.',
       view: 'lines',
       unit: 'percentunit',
       width: 8,

@@ -12,6 +12,7 @@ export const now: Section = {
         'Share of the requests in the chosen range that the server answered in time: those that failed, expired, were refused or came late are missing from it. Canceled requests and unusable inputs do not count.',
       view: 'stat',
       unit: 'percentunit',
+      decimals: 2,
       width: 3,
       thresholds: {
         base: 'red',

@@ -199,7 +199,7 @@ export const queue: BoardSpec = {
           id: 40,
           title: 'Taken back, run again, dropped',
           tells:
-            'Jobs taken back from silent workers, jobs run again, and results that came too late to count. After a crash or an outage only.',
+            'Jobs taken back from silent workers or given back by workers that had to end, jobs run again, and results that came too late to count. After a crash, an outage or a short drain only.',
           view: 'lines',
           unit: 'ops',
           width: 6,
@@ -207,6 +207,10 @@ export const queue: BoardSpec = {
             query(
               `sum(rate(inferry_jobs_stalled_total{${ofModel}}[$__rate_interval]))`,
               'taken back',
+            ),
+            query(
+              `sum(max by (queue) (rate(inferry_queue_given_back_jobs_total{${ofQueue}}[$__rate_interval])))`,
+              'given back',
             ),
             query(
               `sum(rate(inferry_job_retries_total{${ofModel}}[$__rate_interval]))`,
@@ -234,7 +238,7 @@ export const queue: BoardSpec = {
           id: 42,
           title: 'Failed readings',
           tells:
-            'Times a gateway could not read that state: the figures then keep their last value.',
+            'Times a gateway could not read that state: its figures then keep their last value for a minute, and go away.',
           view: 'lines',
           unit: 'short',
           width: 6,

@@ -35,6 +35,7 @@ export const slo: BoardSpec = {
           tells: 'Share of requests to be answered in time.',
           view: 'stat',
           unit: 'percentunit',
+          decimals: 2,
           width: 8,
           queries: [query(`1 - ${budget}{${ofPriority}}`, '{{priority}}', { isInstant: true })],
         },
@@ -44,6 +45,7 @@ export const slo: BoardSpec = {
           tells: 'Share of the requests of the last 30 days that were answered in time.',
           view: 'stat',
           unit: 'percentunit',
+          decimals: 2,
           width: 8,
           queries: [
             query(`1 - ${errorRatio('30d', ['priority'], ofModelAndPriority)}`, '{{priority}}', {

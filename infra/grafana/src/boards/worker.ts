@@ -109,7 +109,7 @@ export const worker: BoardSpec = {
           width: 12,
           queries: [
             query(
-              `max by (instance, gpu) (inferry_gpu_memory_used_bytes{${ofInstance}}) or max by (instance, gpu) (DCGM_FI_DEV_FB_USED * 1048576)`,
+              `max by (instance, gpu) (inferry_gpu_memory_used_bytes{${ofInstance}}) or (max by (instance, gpu) (DCGM_FI_DEV_FB_USED * 1048576) unless on () inferry_gpu_memory_used_bytes)`,
               '{{instance}} GPU {{gpu}} used',
               { mayBeEmpty: noGpu },
             ),
@@ -131,7 +131,7 @@ export const worker: BoardSpec = {
           max: 1,
           queries: [
             query(
-              `max by (instance, gpu) (inferry_gpu_utilization_ratio{${ofInstance}}) or max by (instance, gpu) (DCGM_FI_DEV_GPU_UTIL / 100)`,
+              `max by (instance, gpu) (inferry_gpu_utilization_ratio{${ofInstance}}) or (max by (instance, gpu) (DCGM_FI_DEV_GPU_UTIL / 100) unless on () inferry_gpu_utilization_ratio)`,
               '{{instance}} GPU {{gpu}}',
               { mayBeEmpty: noGpu },
             ),
