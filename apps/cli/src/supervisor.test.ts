@@ -9,7 +9,7 @@ const crash: ChildEnd = { code: null, signal: 'SIGSEGV' };
 
 function nothing(): void {}
 
-function fixture() {
+function fixture(beforeStart: () => void = nothing) {
   const clock = new VirtualClock();
   const lines: LogFields[] = [];
   const signals: string[] = [];
@@ -29,6 +29,7 @@ function fixture() {
     logger,
     stopMsMax: 30_000,
     start: () => {
+      beforeStart();
       starts += 1;
       return {
         pid: 1_000 + starts,
@@ -84,6 +85,22 @@ describe('a child that ends by itself', () => {
     expect(lines.map((line) => line['restart_in_ms'])).toEqual([
       100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000,
     ]);
+  });
+
+  test('before it began, because the system has no room for it, is started again', async () => {
+    const cause = new Error('spawn ENOMEM');
+    let failures = 2;
+    const { clock, lines, starts, supervisor } = fixture(() => {
+      failures -= 1;
+      if (failures >= 0) throw cause;
+    });
+    await clock.advance(100 + 200);
+    expect(lines).toEqual([
+      { err: cause, code: null, signal: null, restarts: 1, restart_in_ms: 100 },
+      { err: cause, code: null, signal: null, restarts: 2, restart_in_ms: 200 },
+    ]);
+    expect(starts()).toBe(1);
+    supervisor.stop('SIGTERM');
   });
 
   test('after a good life, is started again quickly', async () => {

@@ -6,7 +6,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import type { Clock } from '@inferry/runtime';
-import type { Logger } from '@inferry/telemetry';
+import type { LogFields, Logger } from '@inferry/telemetry';
 
 /** What a child that cannot work as configured ends with: starting it again would change nothing. */
 export const unusableExitCode = 2;
@@ -33,7 +33,7 @@ export interface Child {
 }
 
 export interface SupervisorDeps {
-  /** Starts the child; `restarts` counts from 0. */
+  /** Starts the child; `restarts` counts from 0. What it throws counts as the end of a child. */
   readonly start: (restarts: number) => Child;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -63,22 +63,29 @@ export function supervise(deps: SupervisorDeps): Supervisor {
 
   const run = (): void => {
     const startedAtMs = clock.nowMs();
-    const started = deps.start(restarts);
-    child = started;
-    started.onEnd((end) => {
-      child = undefined;
-      if (stopSignals > 0) {
-        cancelTimer();
-        return finish(exitCodeOf(end, stopSignals));
-      }
-      if (end.code === 0 || end.code === unusableExitCode) return finish(end.code);
-      if (clock.nowMs() - startedAtMs >= goodLifeMs) backoffMs = backoffFirstMs;
-      restarts += 1;
-      const fields = { child_pid: started.pid, code: end.code, signal: end.signal, restarts };
-      logger.error({ ...fields, restart_in_ms: backoffMs }, 'role ended unexpectedly, restarting');
-      cancelTimer = clock.after(backoffMs, run);
-      backoffMs = Math.min(backoffMs * 2, backoffMaxMs);
-    });
+    try {
+      const started = deps.start(restarts);
+      child = started;
+      started.onEnd((end) => hasEnded(end, startedAtMs, { child_pid: started.pid }));
+    } catch (err) {
+      // The system has no memory for another process, for instance: as passing as any other end.
+      hasEnded({ code: null, signal: null }, startedAtMs, { err });
+    }
+  };
+
+  const hasEnded = (end: ChildEnd, startedAtMs: number, who: LogFields): void => {
+    child = undefined;
+    if (stopSignals > 0) {
+      cancelTimer();
+      return finish(exitCodeOf(end, stopSignals));
+    }
+    if (end.code === 0 || end.code === unusableExitCode) return finish(end.code);
+    if (clock.nowMs() - startedAtMs >= goodLifeMs) backoffMs = backoffFirstMs;
+    restarts += 1;
+    const fields = { ...who, code: end.code, signal: end.signal, restarts };
+    logger.error({ ...fields, restart_in_ms: backoffMs }, 'role ended unexpectedly, restarting');
+    cancelTimer = clock.after(backoffMs, run);
+    backoffMs = Math.min(backoffMs * 2, backoffMaxMs);
   };
 
   const stop = (signal: StopSignal): void => {
