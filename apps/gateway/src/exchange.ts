@@ -9,7 +9,8 @@ export interface Exchange {
   readonly requestId: string;
   /** Request headers read. */
   readonly startedAtMs: number;
-  readonly surface: 'v1' | 'v2';
+  /** In whose words problems are told: ours, those of Open Inference v2, or of TensorFlow Serving. */
+  surface: 'v1' | 'v2' | 'serving';
   readonly elapsedMs: () => number;
   /** The server is going: the connection is closed after this answer. */
   readonly isLast: () => boolean;

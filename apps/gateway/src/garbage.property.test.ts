@@ -11,6 +11,9 @@ const path = fc.constantFrom(
   `/v1/jobs/job_${'0'.repeat(26)}/cancel`,
   '/v2/models/iris/infer',
   '/v2/models/digits/versions/1/infer',
+  '/v1/models/iris:predict',
+  '/v1/models/digits/versions/1:predict',
+  '/v1/models/digits:classify',
   '/v2/models/%F0%9F/ready',
   '/v1/models/@@/jobs',
 );
@@ -28,7 +31,13 @@ const input = fc.oneof(
   fc.record({ image: fc.oneof(fc.jsonValue(), fc.record({ $b64: fc.jsonValue() })) }),
   fc.record({ inputs: fc.array(fc.record({ name: fc.constant('image'), shape: fc.jsonValue() })) }),
 );
+const rows = fc.oneof(
+  fc.jsonValue(),
+  fc.array(fc.oneof(input, fc.record({ b64: fc.jsonValue() })), { maxLength: 3 }),
+);
 const body = fc.oneof(
+  fc.record({ instances: rows }).map((value) => JSON.stringify(value)),
+  fc.record({ examples: rows }).map((value) => JSON.stringify(value)),
   fc.uint8Array({ maxLength: 200 }).map((bytes) => new Uint8Array(bytes)),
   fc.string().map((text) => `--x\r\n${text}\r\n--x--\r\n`),
   fc.record({ input }).map((value) => JSON.stringify(value)),

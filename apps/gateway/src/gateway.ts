@@ -1,6 +1,6 @@
 /**
  * The HTTP edge: an app that turns requests into jobs and outcomes into answers, and its lifecycle.
- * Start reading at `submit.ts` (job API) or `infer.ts` (Open Inference Protocol).
+ * Start reading at `submit.ts` (job API) or `infer.ts` (all other protocols).
  */
 import type { Server } from 'node:http';
 
@@ -24,6 +24,12 @@ import { jobRoutes } from './routes/jobs.ts';
 import { modelRoutes } from './routes/models.ts';
 import { pageRoutes } from './routes/pages.ts';
 import { register, type Route } from './routes/routes.ts';
+import { servingRoutes } from './routes/serving.ts';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface Gateway {
   readonly app: Hono<GatewayEnv>;
@@ -59,21 +65,15 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const app = createApp(parts);
   const background = createBackground(parts);
   let server: Server | undefined;
+  let grpc: GrpcServer | undefined;
   return {
     app,
     async listen(address) {
       await background.round();
       background.start();
       server = createNodeServer((request, env) => app.fetch(request, env), parts);
-  let grpc: GrpcServer | undefined;
       return listen(server, address);
     },
-    readiness: () =>
-      load.isDraining ? { ready: false, reason: 'the server is shutting down' } : { ready: true },
-    async drain() {
-      load.isDraining = true;
-      parts.held.drain('polite');
-      const graceOver = new AbortController();
     async listenGrpc(address) {
       // Not loaded where it is not wanted.
       const [{ GrpcServer }, { grpcHandlers }] = await Promise.all([
@@ -83,6 +83,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       grpc = new GrpcServer(grpcHandlers(parts), parts);
       return grpc.listen(address);
     },
+    readiness: () =>
+      load.isDraining ? { ready: false, reason: 'the server is shutting down' } : { ready: true },
+    async drain() {
+      load.isDraining = true;
+      parts.held.drain('polite');
+      const graceOver = new AbortController();
       const graceMs = parts.limits.drainMs * drainGraceShare;
       const grace = sleep(parts.clock, graceMs, graceOver.signal).then(() =>
         parts.held.drain('needed'),
@@ -106,6 +112,8 @@ function allRoutes(parts: GatewayParts): readonly Route[] {
     ...pageRoutes(parts),
     ...healthRoutes(parts),
     ...inferenceRoutes(parts),
+    // Before the routes of models, whose name would match a name with a verb behind it.
+    ...servingRoutes(parts),
     ...modelRoutes(parts),
     ...jobRoutes(parts),
   ];

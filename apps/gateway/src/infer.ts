@@ -33,7 +33,10 @@ import { orBug } from './telemetry.ts';
 const pastDeadlineMs = 100;
 const retryAfterMs = 1_000;
 
-export interface InferCall {
+/** What the spine has to know of a request; all else is between the two ends of its protocol. */
+export type InferWork = Pick<InferRequest, 'input' | 'rows' | 'timeoutMs' | 'priority'>;
+
+export interface InferCall<Request extends InferWork = InferRequest> {
   readonly exchange: Exchange;
   readonly model: { readonly name: string; readonly version: string | undefined };
   /** As the caller names it. */
@@ -47,19 +50,16 @@ export interface InferCall {
   /** Aborts when the caller is gone. */
   readonly signal: AbortSignal;
   /** The request, checked against the model; large pieces of it in `memory`. */
-  readonly read: (
-    manifest: ModelManifest,
-    memory: LentMemory,
-  ) => Promise<Result<InferRequest, Failure>>;
+  readonly read: (manifest: ModelManifest, memory: LentMemory) => Promise<Result<Request, Failure>>;
   /** Calls back once the answer was handed to the socket; never where the caller went away. */
   readonly onSent: (callback: () => void) => void;
 }
 
-export type InferEnd =
+export type InferEnd<Request extends InferWork = InferRequest> =
   | {
       readonly end: 'output';
       readonly manifest: ModelManifest;
-      readonly request: InferRequest;
+      readonly request: Request;
       readonly output: JobOutput;
       readonly record: JobRecord;
     }
@@ -67,14 +67,17 @@ export type InferEnd =
   | { readonly end: 'failed'; readonly reason: Failure; readonly record: JobRecord | undefined }
   | { readonly end: 'deferred'; readonly record: JobRecord };
 
-interface Arrived {
-  readonly request: InferRequest;
+interface Arrived<Request> {
+  readonly request: Request;
   readonly tenant: Tenant;
   readonly whenLate: WhenLate;
 }
 
 /** Resolves when all is known that an answer is made of. Refusals are counted here. */
-export async function infer(call: InferCall, parts: GatewayParts): Promise<InferEnd> {
+export async function infer<Request extends InferWork = InferRequest>(
+  call: InferCall<Request>,
+  parts: GatewayParts,
+): Promise<InferEnd<Request>> {
   const { name, version } = call.model;
   const resolved = parts.catalogue.resolve(name, version);
   if (!resolved.ok) return refuse(call, resolved.error, undefined, parts);
@@ -114,12 +117,12 @@ export async function infer(call: InferCall, parts: GatewayParts): Promise<Infer
   }
 }
 
-async function receive(
-  call: InferCall,
+async function receive<Request extends InferWork>(
+  call: InferCall<Request>,
   manifest: ModelManifest,
   memory: LentMemory,
   parts: GatewayParts,
-): Promise<Result<Arrived, Failure>> {
+): Promise<Result<Arrived<Request>, Failure>> {
   const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
   const tenant = tenantOf(call.tenant, parts.tenants);
@@ -148,15 +151,18 @@ async function receive(
 }
 
 /** A caller that says nothing of coming back reads no job document: it waits, where the model lets it. */
-function whenLateOf({ prefersJob }: InferCall, { admission }: ModelManifest): WhenLate {
+function whenLateOf(
+  { prefersJob }: Pick<InferCall, 'prefersJob'>,
+  { admission }: ModelManifest,
+): WhenLate {
   if (prefersJob) return 'defer';
   return admission.onInfeasible === 'accept' ? 'hold' : 'refuse';
 }
 
 function workOf(
-  { exchange, giveUpAtMs }: InferCall,
+  { exchange, giveUpAtMs }: Pick<InferCall, 'exchange' | 'giveUpAtMs'>,
   manifest: ModelManifest,
-  { request, tenant, whenLate }: Arrived,
+  { request, tenant, whenLate }: Arrived<InferWork>,
   { clock, random, limits }: GatewayParts,
 ): Work {
   const { requestId, startedAtMs, span } = exchange;
@@ -188,7 +194,7 @@ function workOf(
 
 /** The terminal record. Errors: `deadline_exceeded`, `draining`, `canceled_by_user` (nobody reads it), `queue_unavailable`. */
 async function awaitRecord(
-  { onSent, signal }: InferCall,
+  { onSent, signal }: Pick<InferCall, 'onSent' | 'signal'>,
   accepted: JobRecord,
   parts: GatewayParts,
 ): Promise<Result<JobRecord, Failure>> {
@@ -234,11 +240,11 @@ function tooManyHeld({ limits }: GatewayParts): Failure {
 }
 
 function refuse(
-  { exchange }: InferCall,
+  { exchange }: Pick<InferCall, 'exchange'>,
   reason: Failure,
   manifest: ModelManifest | undefined,
   parts: GatewayParts,
-): InferEnd {
+): InferEnd & { readonly end: 'failed' } {
   const { elapsedMs, priority } = exchange;
   const seconds = elapsedMs() / 1_000;
   parts.telemetry.rejected({ model: manifest, priority, code: reason.code, seconds });

@@ -8,8 +8,16 @@ export function resolveReference(
   reference: string,
   catalogue: ModelCatalogue,
 ): Result<ModelManifest, Failure> {
+  const { name, version } = splitReference(reference);
+  return catalogue.resolve(name, version);
+}
+
+export function splitReference(reference: string): {
+  readonly name: string;
+  readonly version: string | undefined;
+} {
   const at = reference.indexOf('@');
   return at === -1
-    ? catalogue.resolve(reference)
-    : catalogue.resolve(reference.slice(0, at), reference.slice(at + 1));
+    ? { name: reference, version: undefined }
+    : { name: reference.slice(0, at), version: reference.slice(at + 1) };
 }

@@ -16,6 +16,8 @@ import { openApiDocument } from './openapi.ts';
 import { parseSubmit } from './submit.ts';
 import { parseInferRequest } from './open-inference.ts';
 import { problemDocument, problemSchema } from './problem.ts';
+import { parseClassify } from './tf-serving/classify.ts';
+import { parsePredict } from './tf-serving/predict.ts';
 import { adder, digits, fields, iris, sentiment, shop } from './models-fixture.test.ts';
 
 const atMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
@@ -230,6 +232,11 @@ describe('the OpenAPI document', () => {
       expect(parseSubmit({ kind: 'json', bytes }, submit)).toMatchObject({ ok: true });
       const infer = bodyOf('/v2/models/{model}/infer', manifest.name);
       expect(parseInferRequest(infer, manifest, context)).toMatchObject({ ok: true });
+      const predict = bodyOf('/v1/models/{model}:predict', manifest.name);
+      expect(parsePredict(predict, manifest, context)).toMatchObject({ ok: true });
+      if (manifest.postprocess.kind !== 'classify') continue;
+      const classify = bodyOf('/v1/models/{model}:classify', manifest.name);
+      expect(parseClassify(classify, manifest, context)).toMatchObject({ ok: true });
     }
   });
 
@@ -241,7 +248,10 @@ describe('the OpenAPI document', () => {
 
 test('a model document serves our clients, TensorFlow Serving’s and KServe’s', () => {
   const state = {
-    versions: ['1', '2'],
+    versions: [
+      { version: '1', state: 'ready' },
+      { version: '2', state: 'loading' },
+    ],
     defaultVersion: '2',
     status: 'ready',
     queue: { queued: 1, running: 2, oldestMs: 3.4 },
@@ -254,7 +264,11 @@ test('a model document serves our clients, TensorFlow Serving’s and KServe’s
       name: manifest.name,
       ready: true,
       default_version: '2',
-      model_version_status: [{ version: '1', state: 'AVAILABLE' }],
+      versions: ['1', '2'],
+      model_version_status: [
+        { version: '2', state: 'LOADING' },
+        { version: '1', state: 'AVAILABLE' },
+      ],
     });
   }
 });

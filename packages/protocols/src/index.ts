@@ -1,6 +1,6 @@
+export type { Allocate } from './base64.ts';
 export { jsonLengthHeader } from './binary-parts.ts';
 export { parseCancel } from './cancel.ts';
-export { jobDocument, remainingMs } from './job-document.ts';
 export {
   bindWireRequest,
   takeFinalFlag,
@@ -11,6 +11,7 @@ export {
 export { readInferRequest, type WireInferRequest } from './grpc/infer-request.ts';
 export { wireMethods, type WireMethod, type WireObject } from './grpc/service.ts';
 export { grpcStatusOf } from './grpc/status.ts';
+export { jobDocument, remainingMs } from './job-document.ts';
 export { modelConfiguration } from './model-config.ts';
 export { modelDocument } from './model-document.ts';
 export {
@@ -31,3 +32,6 @@ export {
   type Preference,
 } from './request-headers.ts';
 export { parseSubmit, type SubmitBody } from './submit.ts';
+export { classifyResponse, parseClassify } from './tf-serving/classify.ts';
+export { servingMetadata } from './tf-serving/metadata.ts';
+export { parsePredict, predictResponse, type PredictRequest } from './tf-serving/predict.ts';

@@ -5,7 +5,7 @@ import { modelDocument } from './model-document.ts';
 import { digits } from './models-fixture.test.ts';
 
 const state = {
-  versions: ['1'],
+  versions: [{ version: '1', state: 'ready' }],
   defaultVersion: '1',
   status: 'ready',
   queue: null,

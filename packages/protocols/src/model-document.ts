@@ -19,7 +19,8 @@ type ModelStatus = 'ready' | 'loading' | 'unavailable';
 
 /** What is known of a model at this moment, beyond its manifest. */
 interface ModelState {
-  readonly versions: readonly string[];
+  /** From the oldest to the latest. */
+  readonly versions: readonly { readonly version: string; readonly state: ModelStatus }[];
   readonly defaultVersion: string;
   readonly status: ModelStatus;
   /** Null when the queue cannot be reached. */
@@ -86,7 +87,7 @@ export function modelDocument(
     name: manifest.name,
     ready: state.status === 'ready',
     version: manifest.version,
-    versions: [...state.versions],
+    versions: state.versions.map(({ version }) => version),
     default_version: state.defaultVersion,
     status: state.status,
     input_schema: inputSchema(manifest),
@@ -106,13 +107,12 @@ export function modelDocument(
             oldest_ms: Math.round(state.queue.oldestMs),
           },
     workers: { ...state.workers },
-    model_version_status: [
-      {
-        version: manifest.version,
-        state: servingStates[state.status],
-        status: { error_code: 'OK', error_message: '' },
-      },
-    ],
+    // The latest first, as TensorFlow Serving has them.
+    model_version_status: state.versions.toReversed().map((one) => ({
+      version: one.version,
+      state: servingStates[one.state],
+      status: { error_code: 'OK', error_message: '' },
+    })),
   };
 }
 

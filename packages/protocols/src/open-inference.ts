@@ -2,7 +2,6 @@
 import {
   elementCount,
   type Failure,
-  failure,
   joinBytes,
   type JobInput,
   type JobOutput,
@@ -25,6 +24,7 @@ import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
 import { bindRaw } from './raw-request.ts';
 import { type OutputForm, parametersSchema, pipelineOutput } from './requested-outputs.ts';
 import { bindTensors, inputsSchema, outputsSchema } from './tensor-request.ts';
+import { timeoutOf } from './timeout.ts';
 
 export interface InferRequest {
   readonly id: string | undefined;
@@ -268,12 +268,5 @@ function readParameters(
       invalidInput(pointerTo('#', 'parameters', 'binary_data_output'), 'parameter', detail),
     );
   }
-  const timeout = parameters['timeout'];
-  if (timeout === undefined) return ok(undefined);
-  const microseconds = Number(timeout);
-  if (!/^\d{1,15}$/u.test(String(timeout))) {
-    const detail = 'Parameter "timeout" must be a whole number of microseconds, 0 or more.';
-    return err(failure('invalid_deadline', detail));
-  }
-  return ok(microseconds === 0 ? undefined : Math.max(1, Math.ceil(microseconds / 1000)));
+  return timeoutOf(parameters['timeout']);
 }

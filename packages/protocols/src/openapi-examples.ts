@@ -1,7 +1,9 @@
 /** Requests that work when sent as they stand, made from the manifests of the served models. */
 import {
+  elementCount,
   exampleRow,
   type JsonObject,
+  type JsonValue,
   type ModelManifest,
   type TensorSpec,
 } from '@inferry/contracts';
@@ -29,6 +31,38 @@ export function submitExamples(
 /** Bodies of `POST /v2/models/{model}/infer`, by model. */
 export function inferExamples(models: readonly ModelManifest[]): Readonly<Record<string, Example>> {
   return byName(models, exampleTensors);
+}
+
+/** Bodies of `POST /v1/models/{model}:predict`, by model; none for tensors too large to show. */
+export function predictExamples(
+  models: readonly ModelManifest[],
+): Readonly<Record<string, Example>> {
+  const isShort = ({ shape }: TensorSpec): boolean => Math.abs(elementCount(shape)) <= elementsMax;
+  const shown = models.filter(
+    (manifest) => exampleFields(manifest) !== undefined || manifest.inputs.every(isShort),
+  );
+  return byName(shown, (manifest) => {
+    const row = exampleFields(manifest);
+    if (row !== undefined) return { instances: [row] };
+    const tensors = manifest.inputs.map((spec) => [spec.name, nested(spec)]);
+    return { inputs: Object.fromEntries(tensors) as JsonObject };
+  });
+}
+
+/** Bodies of `POST /v1/models/{model}:classify`, for those that answer with labels. */
+export function classifyExamples(
+  models: readonly ModelManifest[],
+): Readonly<Record<string, Example>> {
+  const shown = models.filter(
+    (manifest) => manifest.postprocess.kind === 'classify' && exampleFields(manifest) !== undefined,
+  );
+  return byName(shown, (manifest) => ({ examples: [exampleFields(manifest) ?? {}] }));
+}
+
+/** A row of the pipeline as TensorFlow Serving's clients say it; undefined where there is none. */
+function exampleFields(manifest: ModelManifest): JsonObject | undefined {
+  if (manifest.preprocess.kind !== 'image') return exampleRow(manifest);
+  return { [manifest.preprocess.input]: { b64: smallPng } };
 }
 
 function byName(
@@ -75,6 +109,15 @@ function exampleTensors(manifest: ModelManifest): JsonObject {
 function entriesOf(row: JsonObject): readonly number[] {
   const values = Object.values(row);
   return values.every((value) => typeof value === 'number') ? values : [];
+}
+
+/** Every dimension that varies is 1. */
+function nested({ datatype, shape }: TensorSpec): JsonValue {
+  const zero = datatype === 'BYTES' ? '' : datatype === 'BOOL' ? false : 0;
+  return shape.reduceRight<JsonValue>(
+    (inner, size) => Array.from({ length: Math.abs(size) }, () => inner),
+    zero,
+  );
 }
 
 /** Every dimension that varies is 1; elements beyond the given row are 0 (or empty, or false). */

@@ -3,7 +3,46 @@ import { type ErrorCode, errorRegistry } from '@inferry/contracts';
 
 import { jsonLengthHeader } from './binary-parts.ts';
 
+/** In whose words problems are told. */
+export type Surface = 'v1' | 'v2' | 'serving';
+
 export type OpenApiObject = { readonly [key: string]: unknown };
+
+export const json = 'application/json';
+
+export const modelCodes: readonly ErrorCode[] = ['model_not_found', 'model_version_not_found'];
+export const bodyCodes: readonly ErrorCode[] = [
+  'malformed_json',
+  'invalid_header',
+  'payload_too_large',
+  'unsupported_media_type',
+  'unsupported_content_encoding',
+  'unknown_field',
+  'invalid_input',
+  'invalid_deadline',
+];
+/** Who is not let in. */
+export const loadCodes: readonly ErrorCode[] = [
+  'queue_full',
+  'quota_exceeded',
+  'deadline_infeasible',
+  'model_unavailable',
+  'storage_exhausted',
+  'queue_unavailable',
+  'draining',
+];
+/** How a job that somebody waits for can end. */
+export const runCodes: readonly ErrorCode[] = [
+  'input_rejected',
+  'model_error',
+  'output_too_large',
+  'worker_lost',
+  'execution_timeout',
+  'deadline_exceeded',
+  'queue_timeout',
+  'canceled_by_user',
+  'job_gone',
+];
 
 /** Headers a response can carry, by the name they are referred to. */
 export const headerComponents: OpenApiObject = {
@@ -96,12 +135,38 @@ export function success(
   };
 }
 
+/** To a held request. */
+export const lateAnswer = success(
+  'With `Prefer: respond-async`, where the answer would be late: the job to come back for.',
+  { [json]: schema('Job') },
+  acceptedHeaders,
+);
+
+/** A route that is read. */
+export function getOperation(
+  tag: string,
+  summary: string,
+  response: OpenApiObject,
+  codes: readonly ErrorCode[] = [],
+  parameters: readonly OpenApiObject[] = [],
+  surface: Surface = 'v1',
+): OpenApiObject {
+  return {
+    get: {
+      tags: [tag],
+      summary,
+      parameters,
+      responses: { '200': response, ...problems(surface, codes) },
+    },
+  };
+}
+
 /** The responses for these codes, one for each status they have on the surface. */
-export function problems(surface: 'v1' | 'v2', codes: readonly ErrorCode[]): OpenApiObject {
+export function problems(surface: Surface, codes: readonly ErrorCode[]): OpenApiObject {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set<ErrorCode>([...codes, ...everywhere])) {
     const { status } = errorRegistry[code];
-    const shown = surface === 'v2' && status === 422 ? 400 : status;
+    const shown = surface !== 'v1' && status === 422 ? 400 : status;
     byStatus.set(shown, [...(byStatus.get(shown) ?? []), code]);
   }
   const responses = [...byStatus].map(([status, members]) => [

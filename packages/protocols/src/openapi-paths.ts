@@ -5,39 +5,32 @@ import { jsonLengthHeader } from './binary-parts.ts';
 import { inferExamples, submitExamples } from './openapi-examples.ts';
 import {
   acceptedHeaders,
+  bodyCodes,
+  getOperation as get,
+  json,
+  lateAnswer,
+  loadCodes,
+  modelCodes,
   type OpenApiObject,
   parameter,
   problems,
   resultHeaders,
+  runCodes,
   schema,
   success,
 } from './openapi-parts.ts';
+import { servingPaths } from './openapi-serving.ts';
 
-const json = 'application/json';
-const modelCodes: readonly ErrorCode[] = ['model_not_found', 'model_version_not_found'];
-const bodyCodes: readonly ErrorCode[] = [
-  'malformed_json',
-  'invalid_header',
-  'payload_too_large',
-  'unsupported_media_type',
-  'unsupported_content_encoding',
-  'unknown_field',
-  'invalid_input',
-  'invalid_deadline',
-];
-const loadCodes: readonly ErrorCode[] = [
-  'queue_full',
-  'quota_exceeded',
-  'deadline_infeasible',
-  'model_unavailable',
-  'storage_exhausted',
-  'queue_unavailable',
-  'draining',
-];
 const readCodes: readonly ErrorCode[] = ['job_not_found', 'job_gone', 'queue_unavailable'];
 
 export function openApiPaths(models: readonly ModelManifest[]): OpenApiObject {
-  return { ...pagePaths(), ...healthPaths(), ...inferencePaths(models), ...jobPaths(models) };
+  return {
+    ...pagePaths(),
+    ...healthPaths(),
+    ...inferencePaths(models),
+    ...servingPaths(models),
+    ...jobPaths(models),
+  };
 }
 
 function pagePaths(): OpenApiObject {
@@ -144,25 +137,8 @@ function inferOperation(
         { [json]: schema('InferResponse'), 'application/octet-stream': {} },
         ['Job-Id', jsonLengthHeader, ...resultHeaders],
       ),
-      '202': success(
-        'With `Prefer: respond-async`, where the answer would be late: the job to come back for.',
-        { [json]: schema('Job') },
-        acceptedHeaders,
-      ),
-      ...problems('v2', [
-        ...modelCodes,
-        ...bodyCodes,
-        ...loadCodes,
-        'input_rejected',
-        'model_error',
-        'output_too_large',
-        'worker_lost',
-        'execution_timeout',
-        'deadline_exceeded',
-        'queue_timeout',
-        'canceled_by_user',
-        'job_gone',
-      ]),
+      '202': lateAnswer,
+      ...problems('v2', [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes]),
     },
   };
 }
@@ -182,6 +158,7 @@ function jobPaths(models: readonly ModelManifest[]): OpenApiObject {
       success('The model.', { [json]: schema('Model') }),
       modelCodes,
       [parameter('model')],
+      'serving',
     ),
     '/v1/models/{model}/jobs': {
       post: submitOperation([parameter('model')], 'Submit', {
@@ -270,24 +247,6 @@ function submitOperation(
         'idempotency_key_reused',
         'job_gone',
       ]),
-    },
-  };
-}
-
-function get(
-  tag: string,
-  summary: string,
-  response: OpenApiObject,
-  codes: readonly ErrorCode[] = [],
-  parameters: readonly OpenApiObject[] = [],
-  surface: 'v1' | 'v2' = 'v1',
-): OpenApiObject {
-  return {
-    get: {
-      tags: [tag],
-      summary,
-      parameters,
-      responses: { '200': response, ...problems(surface, codes) },
     },
   };
 }

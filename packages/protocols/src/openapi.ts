@@ -10,6 +10,9 @@ import { headerComponents, type OpenApiObject, parameterComponents } from './ope
 import { openApiPaths } from './openapi-paths.ts';
 import { problemSchema } from './problem.ts';
 import { submitSchema, submitWithModelSchema } from './submit.ts';
+import { classifyRequestSchema } from './tf-serving/classify.ts';
+import { servingMetadataSchema } from './tf-serving/metadata.ts';
+import { predictRequestSchema } from './tf-serving/predict.ts';
 
 const tensorSpecSchema = z.strictObject({
   name: z.string(),
@@ -54,6 +57,18 @@ const components = {
   ModelConfig: z
     .record(z.string(), z.unknown())
     .describe("A ModelConfig in Triton's words: names in snake_case, defaults included."),
+  PredictRequest: predictRequestSchema,
+  PredictResponse: z.union([
+    z.strictObject({ predictions: z.array(z.unknown()).describe('One for each instance.') }),
+    z.strictObject({ outputs: z.unknown() }),
+  ]),
+  ClassifyRequest: classifyRequestSchema,
+  ClassifyResponse: z.strictObject({
+    result: z
+      .array(z.array(z.tuple([z.string(), z.number()])))
+      .describe('For each example its labels with their scores, the best first.'),
+  }),
+  ServingMetadata: servingMetadataSchema,
   ServerMetadata: z.strictObject({
     name: z.string(),
     version: z.string(),
@@ -81,7 +96,10 @@ export function openApiDocument(about: {
     tags: [
       { name: 'jobs', description: 'Submit, poll, cancel.' },
       { name: 'models', description: 'What is served.' },
-      { name: 'inference', description: 'Open Inference Protocol v2.' },
+      {
+        name: 'inference',
+        description: 'Open Inference Protocol v2, TensorFlow Serving, KServe V1.',
+      },
       { name: 'health', description: 'For probes.' },
       { name: 'pages', description: 'For people.' },
     ],

@@ -148,7 +148,7 @@ test('integers of 64 bits are exact on their whole way to the worker', () => {
 
 test('the document of a model describes its fields', () => {
   const state = {
-    versions: ['1'],
+    versions: [{ version: '1', state: 'ready' }],
     defaultVersion: '1',
     status: 'ready',
     queue: null,

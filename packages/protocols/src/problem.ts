@@ -38,7 +38,9 @@ export const problemSchema = z
     error: z
       .string()
       .optional()
-      .describe('On /v2 only: the detail, where its clients look for it.'),
+      .describe(
+        'On /v2 and on the routes of TensorFlow Serving: the detail, where clients look for it.',
+      ),
   })
   .meta({ description: 'RFC 9457 problem document.' });
 
@@ -53,8 +55,8 @@ export const jobErrorSchema = z.strictObject({
 });
 
 /**
- * The answer to a failure. `surface` v2: 422 becomes 400 and the member `error` repeats the detail, as
- * that protocol's clients expect. `Retry-After` is in whole seconds, rounded up; `Retry-After-Ms`
+ * The answer to a failure. `surface` v2 and serving: 422 becomes 400 and the member `error` repeats the
+ * detail, as clients of these protocols expect. `Retry-After` is in whole seconds, rounded up; `Retry-After-Ms`
  * is what it was made of.
  */
 export function problemDocument(
@@ -62,13 +64,13 @@ export function problemDocument(
   context: {
     readonly requestId: string;
     readonly instance: string;
-    readonly surface: 'v1' | 'v2';
+    readonly surface: 'v1' | 'v2' | 'serving';
   },
 ): ProblemAnswer {
   const spec = errorRegistry[failure.code];
-  const isV2 = context.surface === 'v2';
+  const isOurs = context.surface === 'v1';
   const detail = toldText(failure.detail);
-  const status = isV2 && spec.status === 422 ? 400 : spec.status;
+  const status = !isOurs && spec.status === 422 ? 400 : spec.status;
   // Whatever a 503 is for, it passes; a caller that is told no time would guess one.
   const retryAfterMs = failure.retryAfterMs ?? (status === 503 ? unavailableMs : undefined);
   return {
@@ -93,7 +95,7 @@ export function problemDocument(
       request_id: context.requestId,
       retryable: spec.retryable,
       ...(retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(retryAfterMs) }),
-      ...(isV2 ? { error: detail } : {}),
+      ...(isOurs ? {} : { error: detail }),
     },
   };
 }

@@ -3,7 +3,8 @@ import { modelConfiguration, serverMetadata } from '@inferry/protocols';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
-import { inferOverHttp } from '../http/infer-http.ts';
+import { inferOverHttp, openInference } from '../http/infer-http.ts';
+import { metadataOf, readyModel } from '../model-state.ts';
 import { pathParameter, type Route } from './routes.ts';
 
 export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
@@ -24,7 +25,7 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
       {
         method: 'POST',
         path: `${path}/infer`,
-        answer: (c) => inferOverHttp(c, modelOf(c), parts),
+        answer: (c) => inferOverHttp(c, modelOf(c), openInference, parts),
       },
     ],
   );

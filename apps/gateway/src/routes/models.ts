@@ -6,13 +6,18 @@ import type { ClassStats } from '@inferry/queue';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
-import { resolveReference } from '../model-reference.ts';
+import { splitReference } from '../model-reference.ts';
 import { pathParameter, type Route } from './routes.ts';
 
 export function modelRoutes(parts: GatewayParts): readonly Route[] {
   return [
     { method: 'GET', path: '/v1/models', answer: (c) => listModels(c, parts) },
-    { method: 'GET', path: '/v1/models/{model}', answer: (c) => readModel(c, parts) },
+    {
+      method: 'GET',
+      path: '/v1/models/{model}',
+      surface: 'serving',
+      answer: (c) => readVersion(c, splitReference(pathParameter(c, 'model')), parts),
+    },
   ];
 }
 
@@ -26,11 +31,20 @@ async function listModels(c: GatewayContext, parts: GatewayParts): Promise<Respo
   return answerJson(c, { object: 'list', data, models: models.map(({ name }) => name) });
 }
 
-async function readModel(c: GatewayContext, parts: GatewayParts): Promise<Response> {
-  const manifest = resolveReference(pathParameter(c, 'model'), parts.catalogue);
+/** The model; where it is a version that is asked for, with the status of that version alone. */
+export async function readVersion(
+  c: GatewayContext,
+  { name, version }: { readonly name: string; readonly version: string | undefined },
+  parts: GatewayParts,
+): Promise<Response> {
+  const manifest = parts.catalogue.resolve(name, version);
   if (!manifest.ok) return problem(c, manifest.error);
   const stats = await statsOf([manifest.value], parts);
-  return answerJson(c, documentOf(manifest.value, parts.catalogue.list(), stats, parts));
+  const document = documentOf(manifest.value, parts.catalogue.list(), stats, parts);
+  const statuses = document.model_version_status.filter(
+    (one) => version === undefined || one.version === version,
+  );
+  return answerJson(c, { ...document, model_version_status: statuses });
 }
 
 /** By class; empty when the queue cannot be reached, which is no reason to hide the models. */
@@ -61,7 +75,7 @@ function documentOf(
   return modelDocument(
     manifest,
     {
-      versions: (entry?.versions ?? []).map((one) => one.version),
+      versions: entry?.versions ?? [],
       defaultVersion: entry?.defaultVersion ?? version,
       status: state,
       queue:

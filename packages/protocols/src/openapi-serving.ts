@@ -1,0 +1,85 @@
+/** The routes of TensorFlow Serving, which KServe V1 uses a part of, described. */
+import type { ModelManifest } from '@inferry/contracts';
+
+import { classifyExamples, predictExamples } from './openapi-examples.ts';
+import {
+  bodyCodes,
+  getOperation,
+  json,
+  lateAnswer,
+  loadCodes,
+  modelCodes,
+  type OpenApiObject,
+  parameter,
+  problems,
+  resultHeaders,
+  runCodes,
+  schema,
+  success,
+} from './openapi-parts.ts';
+
+const predictText =
+  'TensorFlow Serving and KServe V1. `instances` has an entry for each row and is answered by `predictions`; `inputs` has all rows of an input and is answered by `outputs`. Bytes are `{"b64": "..."}`. A model with a pipeline takes the fields of its pipeline, and its raw tensors; an image model takes `{"instances": [{"b64": "..."}]}`. NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity". The job is canceled when the caller goes away.';
+const classifyText =
+  'TensorFlow Serving. Each of `examples` is an object with the fields of the model, and is answered by a list of label and score. For models whose pipeline ends in labels.';
+
+export function servingPaths(models: readonly ModelManifest[]): OpenApiObject {
+  const paths: Record<string, unknown> = {};
+  const base = '/v1/models/{model}';
+  const version = `${base}/versions/{version}`;
+  const metadata = success('Signature.', { [json]: schema('ServingMetadata') });
+  for (const [path, parameters] of [
+    [base, [parameter('model')]],
+    [version, [parameter('model'), parameter('version')]],
+  ] as const) {
+    paths[`${path}:predict`] = {
+      post: operation('Predict and wait for the answer', predictText, parameters, {
+        body: { schema: schema('PredictRequest'), examples: predictExamples(models) },
+        answer: schema('PredictResponse'),
+      }),
+    };
+    paths[`${path}:classify`] = {
+      post: operation('Classify and wait for the answer', classifyText, parameters, {
+        body: { schema: schema('ClassifyRequest'), examples: classifyExamples(models) },
+        answer: schema('ClassifyResponse'),
+      }),
+    };
+    paths[`${path}/metadata`] = getOperation(
+      'inference',
+      'What the model takes and gives, in the words of TensorFlow Serving',
+      metadata,
+      modelCodes,
+      parameters,
+      'serving',
+    );
+  }
+  paths[version] = getOperation(
+    'models',
+    'One version of a model',
+    success('The model.', { [json]: schema('Model') }),
+    modelCodes,
+    [parameter('model'), parameter('version')],
+    'serving',
+  );
+  return paths;
+}
+
+function operation(
+  summary: string,
+  description: string,
+  parameters: readonly OpenApiObject[],
+  { answer, body }: { readonly answer: OpenApiObject; readonly body: OpenApiObject },
+): OpenApiObject {
+  return {
+    tags: ['inference'],
+    summary,
+    description,
+    parameters: [...parameters, parameter('prefer'), parameter('tenant')],
+    requestBody: { required: true, content: { [json]: body } },
+    responses: {
+      '200': success('The answers.', { [json]: answer }, ['Job-Id', ...resultHeaders]),
+      '202': lateAnswer,
+      ...problems('serving', [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes]),
+    },
+  };
+}
