@@ -113,7 +113,10 @@ export class QueueLooks {
   }
 }
 
-/** A number that fell was begun anew: the queue lost its memory. */
+/**
+ * A number that fell was begun anew, where the queue lost its memory, or lost the last second of it with a restart
+ * of Redis: what was counted before must not look as if it came at once.
+ */
 function since(before: number, now: number): number {
-  return now >= before ? now - before : now;
+  return now >= before ? now - before : Math.min(now, before - now);
 }

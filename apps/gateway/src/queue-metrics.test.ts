@@ -205,6 +205,17 @@ test('arrivals go on from what is there when the queue has lost its memory', asy
   expect((await scrape()).get('queue_arrived_rows_total{}')).toBe(13);
 });
 
+test('a queue that lost the last second of its memory does not look flooded', async () => {
+  await looks.look();
+  await add(9);
+  await looks.look();
+  const stats = queue.stats.bind(queue);
+  queue.stats = async (classes) =>
+    (await stats(classes)).map((one) => ({ ...one, arrivedRows: one.arrivedRows - 2 }));
+  await looks.look();
+  expect((await scrape()).get('queue_arrived_rows_total{}')).toBe(11);
+});
+
 test('a look that another has overtaken changes nothing', async () => {
   await looks.look();
   const stats = queue.stats.bind(queue);

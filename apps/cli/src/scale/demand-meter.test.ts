@@ -43,6 +43,13 @@ test('a counter that began anew counts from 0', () => {
   expect(isActive).toBe(true);
 });
 
+test('a counter that lost its last second does not look like a flood', () => {
+  const meter = new DemandMeter(10_000);
+  meter.measure(at(0, { arrivedRows: 5_000 }));
+  const { queues } = meter.measure(at(10, { arrivedRows: 4_990 }));
+  expect(queues[0]?.loadWorkers).toBeCloseTo(0.02, 9);
+});
+
 test('before any worker told, a row counts as a tenth of a second', () => {
   const { queues } = new DemandMeter(10_000).measure(at(0, { waitingRows: 7, rowWorkMs: null }));
   expect(queues[0]?.backlogSeconds).toBeCloseTo(0.7, 9);

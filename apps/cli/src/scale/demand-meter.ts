@@ -54,11 +54,14 @@ export class DemandMeter {
   }
 }
 
-/** A counter that went back began anew: the queue was emptied. */
+/**
+ * A counter that went back began anew, where the queue was emptied, or lost the last second with a restart of
+ * Redis: what was counted before must not look as if it came at once.
+ */
 function arrivedSince(
   before: Reading,
   { class: cls, arrivedRows }: Reading['queues'][number],
 ): number {
   const then = before.queues.find((queue) => queue.class === cls)?.arrivedRows ?? 0;
-  return arrivedRows >= then ? arrivedRows - then : arrivedRows;
+  return arrivedRows >= then ? arrivedRows - then : Math.min(arrivedRows, then - arrivedRows);
 }
