@@ -51,9 +51,15 @@ test('each check is a series, and a bad one is logged once, with what to do', as
 });
 
 test('nothing is said of a queue in memory, nor of one that is away', async () => {
-  const { clock, stop, value } = setUp([[], new Error('away')]);
-  await clock.advance(20_000);
+  const { clock, stop, value } = setUp([[], [fine], new Error('away'), [bad]]);
+  await clock.advance(0);
   expect(await value('persistence')).toBeUndefined();
+  await clock.advance(10_000);
+  expect(await value('persistence')).toBe(1);
+  await clock.advance(10_000);
+  expect(await value('persistence')).toBeUndefined();
+  await clock.advance(10_000);
+  expect(await value('persistence')).toBe(0);
   stop();
 });
 

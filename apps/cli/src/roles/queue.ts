@@ -121,8 +121,12 @@ export function watchFitness(
 ): () => void {
   const unfit = new Set<string>();
   const look = async (): Promise<void> => {
-    // While it is away, that is told elsewhere.
-    const checks = await queue.inspect().catch(() => []);
+    const checks = await queue.inspect().catch(() => undefined);
+    if (checks === undefined) {
+      // That it is away is told elsewhere; whether it is fit is not known then.
+      for (const check of toldChecks) metrics.redisConfigOk.remove({ check });
+      return;
+    }
     for (const { detail, name, remedy, verdict } of checks) {
       if (!toldChecks.includes(name)) continue;
       metrics.redisConfigOk.set({ check: name }, verdict === 'bad' ? 0 : 1);
