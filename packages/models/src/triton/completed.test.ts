@@ -73,7 +73,7 @@ describe('what a configuration leaves out is completed from the model', () => {
 test('the configuration is told with its defaults, enums as texts and maps as objects', async () => {
   const { models } = await loadConfig(
     `${head}parameters { key: "intra_op_thread_count" value { string_value: "1" } }
-metric_tags { key: "a" value: "b" }
+metric_tags [ { key: "a" value: "b" }, { key: "c" } ]
 optimization { graph { level: 1 } }`,
   );
   expect(models[0]?.modelConfig).toEqual({
@@ -135,7 +135,7 @@ optimization { graph { level: 1 } }`,
     ],
     default_model_filename: 'model.onnx',
     cc_model_filenames: {},
-    metric_tags: { a: 'b' },
+    metric_tags: { a: 'b', c: '' },
     parameters: { intra_op_thread_count: { string_value: '1' } },
     model_warmup: [],
     model_transaction_policy: { decoupled: false },

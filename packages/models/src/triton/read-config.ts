@@ -172,11 +172,11 @@ class Binder {
       }
       const own = [...path, key];
       this.#mark(own, line);
-      if (inner === undefined) {
-        this.#problem(own, line, 'has no value');
-        continue;
-      }
-      const bound = this.#value(schema.type, inner, own, isLoud);
+      // Without a value an entry has the default one, which of a message is an empty one.
+      const bound =
+        inner === undefined
+          ? (defaultOf(schema.type) ?? {})
+          : this.#value(schema.type, inner, own, isLoud);
       if (bound !== undefined) entries.push([key, bound]);
     }
     return Object.fromEntries(entries);
