@@ -63,6 +63,13 @@ test('nothing is said of a queue in memory, nor of one that is away', async () =
   stop();
 });
 
+test('a user that may not ask how Redis is, is told once', async () => {
+  const { clock, lines, stop } = setUp([new Error("NOPERM no permissions to run 'info'")]);
+  await clock.advance(20_000);
+  expect(lines.filter((line) => line.includes('make-users.mjs'))).toHaveLength(1);
+  stop();
+});
+
 test('what is only slow has metrics of its own', async () => {
   const slow: QueueCheck = { ...bad, name: 'round_trip', verdict: 'doubtful' };
   const { clock, lines, stop, value } = setUp([[slow]]);

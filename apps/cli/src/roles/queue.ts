@@ -120,8 +120,16 @@ export function watchFitness(
   },
 ): () => void {
   const unfit = new Set<string>();
+  /** It may not be asked how it is. */
+  let isBlind = false;
   const look = async (): Promise<void> => {
-    const checks = await queue.inspect().catch(() => undefined);
+    const checks = await queue.inspect().catch((cause: unknown) => {
+      if (isBlind || !String(cause).includes('NOPERM')) return undefined;
+      isBlind = true;
+      const remedy = 'give the user of REDIS_URL the rights that infra/redis/make-users.mjs writes';
+      logger.warn({ err: cause, remedy }, 'it is not known whether Redis is fit to hold queues');
+      return undefined;
+    });
     if (checks === undefined) {
       // That it is away is told elsewhere; whether it is fit is not known then.
       for (const check of toldChecks) metrics.redisConfigOk.remove({ check });
