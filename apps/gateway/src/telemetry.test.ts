@@ -1,3 +1,4 @@
+import { ok } from '@inferry/runtime';
 import { parseExposition } from '@inferry/telemetry';
 import { afterEach, expect, test } from 'vitest';
 
@@ -142,4 +143,23 @@ test('work over which this gateway breaks is counted as refused', async () => {
   const asked = { method: 'POST', body: tensors };
   expect((await gateway.request('/v2/models/iris/infer', asked)).status).toBe(500);
   expect(await value(rejected)).toBe(2);
+});
+
+test('a repeated request does not count beside the first', async () => {
+  open();
+  const path = '/v1/models/iris/jobs';
+  const keyed = submission({}, { 'idempotency-key': 'a' });
+  expect((await gateway.request(path, keyed)).status).toBe(202);
+  expect((await gateway.request(path, keyed)).status).toBe(202);
+  // The first with this key stays about to be accepted.
+  gateway.queue.keys.reserve = async (_key, fingerprint, id) =>
+    ok({
+      isNew: false,
+      binding: { id, fingerprint, isConfirmed: false, reservedAtMs: Date.now() },
+    });
+  const again = submission({}, { 'idempotency-key': 'b' });
+  expect((await gateway.request(path, again)).status).toBe(409);
+  expect(await value('admission_total{model="iris",decision="accepted",reason="none"}')).toBe(1);
+  const rejected = 'requests_total{model="iris",priority="normal",outcome="rejected"}';
+  expect(await value(rejected)).toBe(0);
 });

@@ -71,9 +71,7 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       const loadReason = refusalReason(code);
       if (loadReason !== undefined)
         metrics.refusalDuration.observe({ reason: loadReason }, seconds);
-      // Only what is the server's doing counts against it.
-      const { class: cls } = errorRegistry[code];
-      if (cls === 'refused' || cls === 'dependency' || cls === 'bug') {
+      if (isServersDoing(code)) {
         metrics.requests.add({ model: label, priority, outcome: 'rejected' });
       }
     },
@@ -89,6 +87,13 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       }
     },
   };
+}
+
+/** Only that counts against the server. Of a request that is repeated while it is being accepted, the first counts. */
+function isServersDoing(code: ErrorCode): boolean {
+  const { class: cls } = errorRegistry[code];
+  const isDoing = cls === 'refused' || cls === 'dependency' || cls === 'bug';
+  return isDoing && code !== 'idempotency_in_progress';
 }
 
 /** A bug that keeps work from being accepted is told to `onBug` before it goes on its way. */
