@@ -179,7 +179,9 @@ test('the advice of the queue and of Prometheus is the same; what is away is tol
   await system.redis.stop();
   const away = await advice('--models', models);
   expect(away).toMatchObject({ code: 1, stdout: '' });
-  expect(away.stderr).toMatch(/^inferry: Redis does not answer at 127.0.0.1:\d+, for 3 s$/mu);
+  expect(away.stderr).toMatch(
+    /^inferry: Redis does not answer at 127.0.0.1:\d+, for 3 s; inferry doctor says why$/mu,
+  );
 });
 
 function isAlive(pid: number): boolean {
