@@ -34,6 +34,31 @@ export function readyModel(
   return err(failure('model_unavailable', detail, { retryAfterMs: 1_000 }));
 }
 
+interface IndexEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE';
+  /** Empty where there is nothing to explain. */
+  readonly reason: string;
+}
+
+const states = { ready: 'READY', loading: 'LOADING', unavailable: 'UNAVAILABLE' } as const;
+
+/** One entry for each version of each model. */
+export function repositoryIndex(
+  catalogue: ModelCatalogue,
+  { onlyReady }: { readonly onlyReady: boolean },
+): readonly IndexEntry[] {
+  return catalogue.list().flatMap(({ name, versions }) =>
+    versions
+      .filter(({ state }) => state === 'ready' || !onlyReady)
+      .map(({ state, version }) => {
+        const reason = state === 'unavailable' ? 'no worker has it loaded' : '';
+        return { name, version, state: states[state], reason };
+      }),
+  );
+}
+
 function entryOf(manifest: ModelManifest, catalogue: ModelCatalogue): CatalogueModel | undefined {
   return catalogue.list().find(({ name }) => name === manifest.name);
 }

@@ -1,4 +1,5 @@
 export type { Allocate } from './base64.ts';
+export { callResponse, type CallRequest, parseCall } from './bento.ts';
 export { jsonLengthHeader } from './binary-parts.ts';
 export { parseCancel } from './cancel.ts';
 export {
@@ -24,6 +25,7 @@ export {
 } from './open-inference.ts';
 export { openApiDocument } from './openapi.ts';
 export { problemDocument } from './problem.ts';
+export { parseIndexRequest } from './repository-index.ts';
 export {
   parseCancelAfter,
   parseIdempotencyKey,

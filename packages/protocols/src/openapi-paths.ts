@@ -86,6 +86,20 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       'v2',
     ),
   };
+  paths['/v2/repository/index'] = {
+    post: {
+      tags: ['inference'],
+      summary: 'Every version of every model, and its state',
+      requestBody: {
+        required: false,
+        content: { [json]: { schema: schema('RepositoryIndexRequest') } },
+      },
+      responses: {
+        '200': success('The versions.', { [json]: schema('RepositoryIndex') }),
+        ...problems('v2', bodyCodes),
+      },
+    },
+  };
   const metadata = success('Metadata.', { [json]: schema('ModelMetadata') });
   const ready = success('A worker has it loaded.', { [json]: schema('ModelReady') });
   for (const [base, parameters] of [

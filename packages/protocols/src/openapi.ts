@@ -9,6 +9,7 @@ import { inferRequestSchema } from './open-inference.ts';
 import { headerComponents, type OpenApiObject, parameterComponents } from './openapi-parts.ts';
 import { openApiPaths } from './openapi-paths.ts';
 import { problemSchema } from './problem.ts';
+import { indexRequestSchema, indexSchema } from './repository-index.ts';
 import { submitSchema, submitWithModelSchema } from './submit.ts';
 import { classifyRequestSchema } from './tf-serving/classify.ts';
 import { servingMetadataSchema } from './tf-serving/metadata.ts';
@@ -74,6 +75,8 @@ const components = {
     version: z.string(),
     extensions: z.array(z.string()),
   }),
+  RepositoryIndexRequest: indexRequestSchema,
+  RepositoryIndex: indexSchema,
   ModelNames: z.strictObject({ models: z.array(z.string()) }),
   ModelReady: z.strictObject({ name: z.string(), ready: z.boolean() }),
   Live: z.strictObject({ live: z.boolean() }),

@@ -1,4 +1,6 @@
 /** `ModelInfer` and `ModelStreamInfer`: infer requests as gRPC calls, and as messages of one. */
+import { setMaxListeners } from 'node:events';
+
 import type {
   handleBidiStreamingCall,
   handleUnaryCall,
@@ -41,11 +43,15 @@ const streamsMax = 256;
 
 export function inferUnary(parts: GatewayParts): handleUnaryCall<Buffer, Uint8Array> {
   return (call: ServerUnaryCall<Buffer, Uint8Array>, callback) => {
+    const gone = goneSignal(call, parts);
     const sent = new SentCallbacks();
     const run = async (exchange: Exchange): Promise<CallEnd> => {
       const wire = readInferRequest(call.request);
       return wire.ok
-        ? inferOnce({ call, exchange, wire: wire.value, isFinal: false, onSent: sent.add }, parts)
+        ? inferOnce(
+            { call, gone, exchange, wire: wire.value, isFinal: false, onSent: sent.add },
+            parts,
+          )
         : { ok: false, reason: wire.error };
     };
     void answerCall(call, parts, run, (ended, exchange) => {
@@ -77,6 +83,9 @@ export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer
       return;
     }
     open += 1;
+    const gone = goneSignal(call, parts);
+    // Each request that is worked on waits for it.
+    setMaxListeners(streamWidth, gone);
     let running = 0;
     let tail = Promise.resolve();
     let isOver = false;
@@ -88,7 +97,7 @@ export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer
       running += 1;
       if (running >= streamWidth) call.pause();
       const before = tail;
-      tail = answerInStream(call, message, before, parts).finally(() => {
+      tail = answerInStream({ call, gone, message, before }, parts).finally(() => {
         running -= 1;
         if (running < streamWidth) call.resume();
       });
@@ -105,9 +114,18 @@ export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer
 }
 
 async function answerInStream(
-  call: ServerDuplexStream<Buffer, Uint8Array>,
-  message: Buffer,
-  before: Promise<void>,
+  {
+    before,
+    call,
+    gone,
+    message,
+  }: {
+    readonly call: ServerDuplexStream<Buffer, Uint8Array>;
+    readonly gone: AbortSignal;
+    readonly message: Buffer;
+    /** The answers to the requests in front of this one. */
+    readonly before: Promise<void>;
+  },
   parts: GatewayParts,
 ): Promise<void> {
   const sent = new SentCallbacks();
@@ -117,7 +135,7 @@ async function answerInStream(
     if (!read.ok) return { ok: false, reason: read.error };
     told = read.value;
     const { isFinal, wire } = takeFinalFlag(read.value);
-    return inferOnce({ call, exchange, wire, isFinal, onSent: sent.add }, parts);
+    return inferOnce({ call, gone, exchange, wire, isFinal, onSent: sent.add }, parts);
   };
   await answerCall(call, parts, run, async (ended, exchange) => {
     await before;
@@ -144,6 +162,7 @@ function drained(call: ServerDuplexStream<Buffer, Uint8Array>): Promise<void> {
 
 interface OneRequest {
   readonly call: SurfaceCall;
+  readonly gone: AbortSignal;
   readonly exchange: Exchange;
   readonly wire: WireInferRequest;
   readonly isFinal: boolean;
@@ -151,7 +170,7 @@ interface OneRequest {
 }
 
 async function inferOnce(
-  { call, exchange, isFinal, onSent, wire }: OneRequest,
+  { call, exchange, gone, isFinal, onSent, wire }: OneRequest,
   parts: GatewayParts,
 ): Promise<CallEnd> {
   const hasPriorities = parts.tenants !== undefined;
@@ -164,7 +183,7 @@ async function inferOnce(
       bodyBytes: 0,
       prefersJob: false,
       giveUpAtMs: giveUpAtMs(call),
-      signal: goneSignal(call, parts),
+      signal: gone,
       read: (manifest) => Promise.resolve(bindWireRequest(wire, manifest, { hasPriorities })),
       onSent,
     },

@@ -1,11 +1,17 @@
 /** The methods of the gRPC inference service, each with what answers it. */
 import type { handleBidiStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
 import { type Failure, failure } from '@inferry/contracts';
-import { serverMetadata, type WireMethod, wireMethods, type WireObject } from '@inferry/protocols';
+import {
+  modelConfiguration,
+  serverMetadata,
+  type WireMethod,
+  wireMethods,
+  type WireObject,
+} from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
-import { metadataOf, readyModel } from '../model-state.ts';
+import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
 import { checkReady } from '../routes/health.ts';
 import { answerCall, type CallEnd, errorOf, trailersOf } from './call.ts';
 import type { GrpcHandlers } from './grpc-server.ts';
@@ -17,7 +23,6 @@ type Answer = (
 
 /** Methods of Triton's service that are known and not served, and why. */
 const unserved: Readonly<Record<string, string>> = {
-  ModelConfig: 'the configuration is served over HTTP',
   ModelStatistics: 'statistics are told as metrics of Prometheus',
   RepositoryModelLoad: 'workers load the models of their repository when they start',
   RepositoryModelUnload: 'workers load the models of their repository when they start',
@@ -58,22 +63,16 @@ function answersOf(parts: GatewayParts): Readonly<Record<string, Answer>> {
     ModelReady: (request) => ok({ ready: readyModel(modelOf(request), catalogue).ok }),
     ServerMetadata: () => ok(serverMetadata(version)),
     ModelMetadata: (request) => metadataOf(modelOf(request), catalogue),
-    RepositoryIndex: ({ ready }) => ok({ models: repositoryIndex(ready === true, parts) }),
+    ModelConfig(request) {
+      const { name, version } = modelOf(request);
+      const manifest = catalogue.resolve(name, version);
+      return manifest.ok ? ok({ config: modelConfiguration(manifest.value) }) : manifest;
+    },
+    RepositoryIndex({ ready }) {
+      const entries = repositoryIndex(catalogue, { onlyReady: ready === true });
+      return ok({ models: [...entries] });
+    },
   };
-}
-
-const states = { ready: 'READY', loading: 'LOADING', unavailable: 'UNAVAILABLE' } as const;
-
-/** One entry for each version. */
-function repositoryIndex(onlyReady: boolean, { catalogue }: GatewayParts): readonly WireObject[] {
-  return catalogue.list().flatMap(({ name, versions }) =>
-    versions
-      .filter(({ state }) => state === 'ready' || !onlyReady)
-      .map(({ state, version }) => {
-        const reason = state === 'unavailable' ? 'no worker has it loaded' : '';
-        return { name, version, state: states[state], reason };
-      }),
-  );
 }
 
 function modelOf({ name, version }: WireObject): { name: string; version: string | undefined } {

@@ -1,10 +1,11 @@
 /** Open Inference Protocol v2: metadata, readiness of models, infer. */
-import { modelConfiguration, serverMetadata } from '@inferry/protocols';
+import { modelConfiguration, parseIndexRequest, serverMetadata } from '@inferry/protocols';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
 import { inferOverHttp, openInference } from '../http/infer-http.ts';
-import { metadataOf, readyModel } from '../model-state.ts';
+import { readBody } from '../http/read-body.ts';
+import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
 import { pathParameter, type Route } from './routes.ts';
 
 export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
@@ -16,6 +17,7 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
       path: '/v2/models',
       answer: (c) => answerJson(c, { models: catalogue.list().map(({ name }) => name) }),
     },
+    { method: 'POST', path: '/v2/repository/index', answer: (c) => index(c, parts) },
   ];
   const ofModels = ['/v2/models/{model}', '/v2/models/{model}/versions/{version}'].flatMap(
     (path): readonly Route[] => [
@@ -30,6 +32,16 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
     ],
   );
   return [...list, ...ofModels];
+}
+
+async function index(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  // Not given back: such a body is small, or is refused.
+  const bytes = await readBody(c, parts.bodyMemory.lend(), parts);
+  if (!bytes.ok) return problem(c, bytes.error);
+  const wanted = parseIndexRequest(bytes.value);
+  return wanted.ok
+    ? answerJson(c, repositoryIndex(parts.catalogue, wanted.value))
+    : problem(c, wanted.error);
 }
 
 function metadata(c: GatewayContext, { catalogue }: GatewayParts): Response {

@@ -1,3 +1,5 @@
+import { configSchema } from './config-schema.ts';
+
 /**
  * The gRPC inference service as messages and methods: names, numbers and types are those of the public API
  * (Triton's `grpc_service.proto`, of which KServe's `open_inference_grpc.proto` is a part).
@@ -14,6 +16,7 @@ service GRPCInferenceService {
   rpc ModelMetadata(ModelMetadataRequest) returns (ModelMetadataResponse);
   rpc ModelInfer(ModelInferRequest) returns (ModelInferResponse);
   rpc ModelStreamInfer(stream ModelInferRequest) returns (stream ModelStreamInferResponse);
+  rpc ModelConfig(ModelConfigRequest) returns (ModelConfigResponse);
   rpc RepositoryIndex(RepositoryIndexRequest) returns (RepositoryIndexResponse);
 }
 
@@ -91,9 +94,12 @@ message ModelInferResponse {
 }
 message ModelStreamInferResponse { string error_message = 1; ModelInferResponse infer_response = 2; }
 
+message ModelConfigRequest { string name = 1; string version = 2; }
+message ModelConfigResponse { ModelConfig config = 1; }
+
 message RepositoryIndexRequest { string repository_name = 1; bool ready = 2; }
 message RepositoryIndexResponse {
   message ModelIndex { string name = 1; string version = 2; string state = 3; string reason = 4; }
   repeated ModelIndex models = 1;
 }
-`;
+${configSchema}`;
