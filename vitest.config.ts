@@ -49,8 +49,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Not part of `npm test`: they fetch packages of Python.
+          name: 'clients',
+          include: ['packages/system-tests/src/clients/*.clients.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'system',
           include: ['packages/system-tests/src/**/*.test.ts'],
+          exclude: ['**/*.clients.test.ts', '**/node_modules/**'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,

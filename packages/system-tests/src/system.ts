@@ -23,6 +23,8 @@ export interface RunningRole {
   readonly childPid: number;
   readonly url: string;
   readonly metricsUrl: string;
+  /** Null where gRPC is off, as it is unless a test asks for it. */
+  readonly grpcPort: number | null;
 }
 
 /** A JSON document as it came; tests say what they expect of it. */
@@ -86,6 +88,7 @@ export async function readiness(
   const ready = JSON.parse(line) as {
     readonly pid: number;
     readonly http_port?: number;
+    readonly grpc_port: number | null;
     readonly metrics_port: number;
   };
   if (role !== 'worker' && ready.http_port === undefined)
@@ -94,6 +97,7 @@ export async function readiness(
     process,
     childPid: ready.pid,
     url: `http://127.0.0.1:${ready.http_port ?? 0}`,
+    grpcPort: ready.grpc_port,
     metricsUrl: `http://127.0.0.1:${ready.metrics_port}`,
   };
 }

@@ -1,0 +1,59 @@
+/**
+ * Triton's own clients (tritonclient, from PyPI) against real processes: `npm run test:clients`. Needs python3
+ * with venv, and the first time a package index. What is checked is in triton_client.py.
+ */
+import { execFile } from 'node:child_process';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
+import { fixtureModels, type RunningRole, System } from '../system.ts';
+
+const run = promisify(execFile);
+const folder = import.meta.dirname;
+const venv = join(homedir(), '.cache', 'inferry', 'clients');
+const python = join(venv, 'bin', 'python');
+
+let system: System;
+let gateway: RunningRole;
+let models: string;
+
+beforeAll(async () => {
+  await installClients();
+  models = await joinRepositories([
+    fixtureModels,
+    await writeSimulatedModel('slow', { run_ms: 1_000 }),
+  ]);
+  system = await System.open({}, { GRPC_PORT: '0' });
+  gateway = await system.start('gateway', models);
+  await system.start('worker', models);
+});
+afterAll(async () => {
+  await system.stop();
+  await rm(models, { recursive: true, force: true });
+});
+
+/** Once; again when the versions change. */
+async function installClients(): Promise<void> {
+  const requirements = join(folder, 'requirements.txt');
+  const marker = join(venv, 'inferry-requirements.txt');
+  const wanted = await readFile(requirements, 'utf8');
+  if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return;
+  await run('python3', ['-m', 'venv', venv]);
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+  await run(python, [...pip, '--requirement', requirements]);
+  await writeFile(marker, wanted);
+}
+
+test('every check of the official clients finds what it should, over HTTP and gRPC', async () => {
+  const addresses = [gateway.url.replace('http://', ''), `127.0.0.1:${gateway.grpcPort}`];
+  const { stdout } = await run(python, [join(folder, 'triton_client.py'), ...addresses]);
+  const checks = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { readonly check: string; readonly error: string | null });
+  expect(checks.length).toBeGreaterThan(80);
+  expect(checks.filter(({ error }) => error !== null)).toEqual([]);
+});
