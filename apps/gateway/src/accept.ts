@@ -119,7 +119,10 @@ async function enqueue(
   const enqueued = await queue.enqueue(job, payload, terms);
   sent?.end(clock.nowMs(), enqueued.ok ? null : enqueued.error.code);
   if (!enqueued.ok) return err(enqueued.error);
-  telemetry.accepted(manifest.name, manifest.version, payloadBytes);
+  // An earlier try, whose answer was lost, may have added it.
+  if (!enqueued.value.isDuplicate) {
+    telemetry.accepted(manifest.name, manifest.version, payloadBytes);
+  }
   const { ahead, enqueuedAtMs, deadlineAtMs, isAheadApproximate, estimate } = enqueued.value;
   const { id, class: cls } = job;
   const trace_id = work.span?.traceId;

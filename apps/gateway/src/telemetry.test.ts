@@ -151,6 +151,13 @@ test('a repeated request does not count beside the first', async () => {
   const keyed = submission({}, { 'idempotency-key': 'a' });
   expect((await gateway.request(path, keyed)).status).toBe(202);
   expect((await gateway.request(path, keyed)).status).toBe(202);
+  // Nor does one whose job an earlier try has added, without hearing of it.
+  const enqueue = gateway.queue.enqueue.bind(gateway.queue);
+  gateway.queue.enqueue = async (...given) => {
+    const added = await enqueue(...given);
+    return added.ok ? ok({ ...added.value, isDuplicate: true }) : added;
+  };
+  expect((await gateway.request(path, submission())).status).toBe(202);
   // The first with this key stays about to be accepted.
   gateway.queue.keys.reserve = async (_key, fingerprint, id) =>
     ok({
