@@ -27,7 +27,7 @@ export async function checkRepository({
     ...missing.map((name) =>
       bad('Models', `${name} is not in ${modelsDir}`, 'correct INFERRY_ONLY or the repository'),
     ),
-    ...unservable(wanted, device.kind).map((reason) =>
+    ...unservable(wanted, device).map((reason) =>
       doubtful('Models', reason, 'start a worker with the device that its instances ask for'),
     ),
   ];

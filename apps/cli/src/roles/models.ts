@@ -29,9 +29,14 @@ export async function readModels({
   return ok({ directory, models: wanted, problems: [], warnings: told });
 }
 
-/** It has instances for a device of that kind. */
-export function isServable({ instances }: ModelManifest, kind: 'cpu' | 'cuda'): boolean {
-  return instances.some((group) => (group.kind === 'cpu') === (kind === 'cpu'));
+type Device = Config['device'];
+
+/** It has instances for that device. */
+export function isServable({ instances }: ModelManifest, device: Device): boolean {
+  return instances.some(
+    ({ gpus, kind }) =>
+      (kind === 'cpu') === (device.kind === 'cpu') && (gpus?.includes(device.index) ?? true),
+  );
 }
 
 /** Says in the log what models are served without, though their configuration asks for it. */
@@ -40,16 +45,16 @@ export function logWarnings({ warnings }: Repository, logger: Logger): void {
 }
 
 /** Of models that have no session on the device, where no other process could serve them. */
-export function unservable(
-  models: readonly ModelManifest[],
-  kind: 'cpu' | 'cuda',
-): readonly string[] {
+export function unservable(models: readonly ModelManifest[], device: Device): readonly string[] {
+  const here = device.kind === 'cpu' ? 'cpu' : `${device.kind}:${device.index}`;
   return models
-    .filter((model) => !isServable(model, kind))
-    .map(
-      ({ name, version, instances }) =>
-        `${name}@${version} has instances for ${instances.map((group) => group.kind).join(', ')} only, and this process runs on ${kind}`,
-    );
+    .filter((model) => !isServable(model, device))
+    .map(({ name, version, instances }) => {
+      const devices = instances.flatMap(
+        ({ gpus, kind }) => gpus?.map((index) => `${kind}:${index}`) ?? kind,
+      );
+      return `${name}@${version} has instances for ${devices.join(', ')} only, and this process runs on ${here}`;
+    });
 }
 
 function nameOf({ name }: { readonly name: string | null }): string | null {

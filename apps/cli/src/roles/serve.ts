@@ -24,7 +24,7 @@ export const startServe: StartRole = async (config, deps) => {
   if (!models.ok) return models;
   logWarnings(models.value, deps.logger);
   const repository = models.value;
-  const nobodys = config.redisUrl === null ? unservable(repository.models, config.device.kind) : [];
+  const nobodys = config.redisUrl === null ? unservable(repository.models, config.device) : [];
   if (nobodys.length > 0) return err(nobodys);
   const metrics = createMetrics('all', buildInfo(deps), deps.clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);

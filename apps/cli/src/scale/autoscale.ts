@@ -30,7 +30,7 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
     return unusableExitCode;
   }
   // Workers of a device leave the models of others alone: their backlog is nothing to these.
-  const served = models.value.models.filter((model) => isServable(model, worker.device.kind));
+  const served = models.value.models.filter((model) => isServable(model, worker.device));
   if (served.length === 0) {
     logger.fatal({}, `No model has instances for ${worker.device.kind}:${worker.device.index}.`);
     return unusableExitCode;
