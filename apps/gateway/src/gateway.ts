@@ -18,6 +18,7 @@ import { type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { HeldRequests } from './results/held-requests.ts';
+import { bentoRoutes } from './routes/bento.ts';
 import { healthRoutes } from './routes/health.ts';
 import { inferenceRoutes } from './routes/inference.ts';
 import { jobRoutes } from './routes/jobs.ts';
@@ -115,6 +116,7 @@ function allRoutes(parts: GatewayParts): readonly Route[] {
     // Before the routes of models, whose name would match a name with a verb behind it.
     ...servingRoutes(parts),
     ...modelRoutes(parts),
+    ...bentoRoutes(parts),
     ...jobRoutes(parts),
   ];
 }

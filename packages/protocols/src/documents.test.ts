@@ -10,6 +10,7 @@ import { seededRandom } from '@inferry/runtime';
 import { ok } from '@inferry/runtime';
 import { describe, expect, test } from 'vitest';
 
+import { parseCall } from './bento.ts';
 import { jobDocument, jobSchema } from './job-document.ts';
 import { modelDocument, modelSchema } from './model-document.ts';
 import { openApiDocument } from './openapi.ts';
@@ -234,6 +235,8 @@ describe('the OpenAPI document', () => {
       expect(parseInferRequest(infer, manifest, context)).toMatchObject({ ok: true });
       const predict = bodyOf('/v1/models/{model}:predict', manifest.name);
       expect(parsePredict(predict, manifest, context)).toMatchObject({ ok: true });
+      const call = { kind: 'json', bytes: bodyOf('/bento/{model}', manifest.name) } as const;
+      expect(parseCall(call, manifest, context)).toMatchObject({ ok: true });
       if (manifest.postprocess.kind !== 'classify') continue;
       const classify = bodyOf('/v1/models/{model}:classify', manifest.name);
       expect(parseClassify(classify, manifest, context)).toMatchObject({ ok: true });

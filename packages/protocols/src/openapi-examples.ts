@@ -37,16 +37,27 @@ export function inferExamples(models: readonly ModelManifest[]): Readonly<Record
 export function predictExamples(
   models: readonly ModelManifest[],
 ): Readonly<Record<string, Example>> {
-  const isShort = ({ shape }: TensorSpec): boolean => Math.abs(elementCount(shape)) <= elementsMax;
-  const shown = models.filter(
-    (manifest) => exampleFields(manifest) !== undefined || manifest.inputs.every(isShort),
-  );
-  return byName(shown, (manifest) => {
+  return byName(models.filter(isShown), (manifest) => {
     const row = exampleFields(manifest);
-    if (row !== undefined) return { instances: [row] };
-    const tensors = manifest.inputs.map((spec) => [spec.name, nested(spec)]);
-    return { inputs: Object.fromEntries(tensors) as JsonObject };
+    return row === undefined ? { inputs: nestedInputs(manifest) } : { instances: [row] };
   });
+}
+
+/** Bodies of `POST /bento/{model}`, by model; none for tensors too large to show. */
+export function callExamples(models: readonly ModelManifest[]): Readonly<Record<string, Example>> {
+  return byName(models.filter(isShown), (manifest) => {
+    const isWhole = manifest.preprocess.kind === 'tensor';
+    return (isWhole ? undefined : exampleFields(manifest)) ?? nestedInputs(manifest);
+  });
+}
+
+function isShown(manifest: ModelManifest): boolean {
+  const isShort = ({ shape }: TensorSpec): boolean => Math.abs(elementCount(shape)) <= elementsMax;
+  return exampleFields(manifest) !== undefined || manifest.inputs.every(isShort);
+}
+
+function nestedInputs({ inputs }: ModelManifest): JsonObject {
+  return Object.fromEntries(inputs.map((spec) => [spec.name, nested(spec)]));
 }
 
 /** Bodies of `POST /v1/models/{model}:classify`, for those that answer with labels. */

@@ -1,7 +1,7 @@
-/** The routes of TensorFlow Serving, which KServe V1 uses a part of, described. */
-import type { ModelManifest } from '@inferry/contracts';
+/** The routes of TensorFlow Serving, which KServe V1 uses a part of, and those like BentoML's, described. */
+import type { ErrorCode, ModelManifest } from '@inferry/contracts';
 
-import { classifyExamples, predictExamples } from './openapi-examples.ts';
+import { callExamples, classifyExamples, predictExamples } from './openapi-examples.ts';
 import {
   bodyCodes,
   getOperation,
@@ -23,6 +23,9 @@ const predictText =
 const classifyText =
   'TensorFlow Serving. Each of `examples` is an object with the fields of the model, and is answered by a list of label and score. For models whose pipeline ends in labels.';
 
+const callText =
+  "As services of BentoML are called: an object by the names of inputs, as JSON or as a form with files, and the value itself for an answer. Tensors have all their rows. A pipeline of images, texts or tables takes one row, or lists of values; an image may also be the body. BentoML's own client needs a schema of the service, which there is not.";
+
 export function servingPaths(models: readonly ModelManifest[]): OpenApiObject {
   const paths: Record<string, unknown> = {};
   const base = '/v1/models/{model}';
@@ -34,13 +37,17 @@ export function servingPaths(models: readonly ModelManifest[]): OpenApiObject {
   ] as const) {
     paths[`${path}:predict`] = {
       post: operation('Predict and wait for the answer', predictText, parameters, {
-        body: { schema: schema('PredictRequest'), examples: predictExamples(models) },
+        content: {
+          [json]: { schema: schema('PredictRequest'), examples: predictExamples(models) },
+        },
         answer: schema('PredictResponse'),
       }),
     };
     paths[`${path}:classify`] = {
       post: operation('Classify and wait for the answer', classifyText, parameters, {
-        body: { schema: schema('ClassifyRequest'), examples: classifyExamples(models) },
+        content: {
+          [json]: { schema: schema('ClassifyRequest'), examples: classifyExamples(models) },
+        },
         answer: schema('ClassifyResponse'),
       }),
     };
@@ -61,6 +68,18 @@ export function servingPaths(models: readonly ModelManifest[]): OpenApiObject {
     [parameter('model'), parameter('version')],
     'serving',
   );
+  paths['/bento/{model}'] = {
+    post: operation('Call a model by its inputs, and wait', callText, [parameter('model')], {
+      content: {
+        [json]: { schema: { type: 'object' }, examples: callExamples(models) },
+        'multipart/form-data': { schema: { type: 'object' } },
+        'image/*': {},
+        'application/octet-stream': {},
+      },
+      answer: {},
+      codes: ['malformed_multipart'],
+    }),
+  };
   return paths;
 }
 
@@ -68,18 +87,26 @@ function operation(
   summary: string,
   description: string,
   parameters: readonly OpenApiObject[],
-  { answer, body }: { readonly answer: OpenApiObject; readonly body: OpenApiObject },
+  {
+    answer,
+    codes = [],
+    content,
+  }: {
+    readonly answer: OpenApiObject;
+    readonly content: OpenApiObject;
+    readonly codes?: readonly ErrorCode[];
+  },
 ): OpenApiObject {
   return {
     tags: ['inference'],
     summary,
     description,
     parameters: [...parameters, parameter('prefer'), parameter('tenant')],
-    requestBody: { required: true, content: { [json]: body } },
+    requestBody: { required: true, content },
     responses: {
       '200': success('The answers.', { [json]: answer }, ['Job-Id', ...resultHeaders]),
       '202': lateAnswer,
-      ...problems('serving', [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes]),
+      ...problems('serving', [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes, ...codes]),
     },
   };
 }

@@ -27,7 +27,7 @@ export interface BytesSources {
 }
 
 /** What is wrong with a row. */
-export interface RowProblem {
+interface RowProblem {
   /** Undefined where it is the row as a whole. */
   readonly field: string | undefined;
   readonly code: string;

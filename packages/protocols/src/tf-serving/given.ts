@@ -17,7 +17,12 @@ export type Given =
       /** JSON pointer of the list that has them. */
       readonly base: string;
     }
-  | { readonly format: 'columnar'; readonly inputs: JsonValue };
+  | {
+      readonly format: 'columnar';
+      readonly inputs: JsonValue;
+      /** JSON pointer of them. */
+      readonly base: string;
+    };
 
 /** All that is given for one input. */
 export interface GivenInput {
@@ -36,11 +41,6 @@ export function isBytesObject(value: JsonValue | undefined): value is JsonObject
   );
 }
 
-/** JSON pointer of the member that has all. */
-export function baseOf(given: Given): string {
-  return given.format === 'row' ? given.base : '#/inputs';
-}
-
 /** Names of the inputs that are addressed, by the first instance; undefined where names are left out. */
 export function namesOf(given: Given): readonly string[] | undefined {
   const named = given.format === 'row' ? given.instances[0] : given.inputs;
@@ -51,10 +51,9 @@ export function namesOf(given: Given): readonly string[] | undefined {
 
 /** The single input of a request that leaves names out. */
 export function soleInput(given: Given): GivenInput {
-  const base = baseOf(given);
   return {
     value: given.format === 'row' ? given.instances : given.inputs,
-    pointer: (at) => pointerTo(base, ...at),
+    pointer: (at) => pointerTo(given.base, ...at),
   };
 }
 
@@ -66,17 +65,17 @@ export function namedInputs(
   given: Given,
   names: readonly string[],
 ): Result<readonly GivenInput[], Failure> {
+  const { base } = given;
   if (given.format === 'columnar') {
-    const inputs = membersOf(given.inputs, names, '#/inputs');
+    const inputs = membersOf(given.inputs, names, base);
     if (!inputs.ok) return inputs;
     return ok(
       names.map((name, i) => ({
         value: inputs.value[i] ?? null,
-        pointer: (at) => pointerTo('#/inputs', name, ...at),
+        pointer: (at) => pointerTo(base, name, ...at),
       })),
     );
   }
-  const { base } = given;
   const columns = names.map((): JsonValue[] => []);
   for (const [row, instance] of given.instances.entries()) {
     const members = membersOf(instance, names, pointerTo(base, row));

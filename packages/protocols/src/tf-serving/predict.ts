@@ -144,7 +144,8 @@ function givenOf({
     return err(invalidInput('#', 'format', detail));
   }
   // The schema leaves both as they were parsed, so they are JSON.
-  if (inputs !== undefined) return ok({ format: 'columnar', inputs: inputs as JsonValue });
+  if (inputs !== undefined)
+    return ok({ format: 'columnar', base: '#/inputs', inputs: inputs as JsonValue });
   return rowsOf(instances, '#/instances');
 }
 
@@ -167,17 +168,26 @@ export function predictResponse(
   output: JobOutput,
   { instances }: Pick<PredictRequest, 'instances'>,
 ): Result<string, Failure> {
-  if (output.form === 'rows') {
-    const isRow = instances !== undefined;
-    const value = isRow ? rowAnswers(manifest, output.rows) : columnAnswers(manifest, output.rows);
-    return ok(`{"${isRow ? 'predictions' : 'outputs'}":${writeJson(value)}}`);
-  }
-  if (instances === undefined) return ok(`{"outputs":${writeOutputs(output.tensors)}}`);
-  const predictions = writePredictions(output.tensors, instances);
+  if (instances === undefined) return ok(`{"outputs":${writeColumns(manifest, output)}}`);
+  const predictions =
+    output.form === 'rows'
+      ? ok(writeJson(rowAnswers(manifest, output.rows)))
+      : writePredictions(output.tensors, instances);
   return predictions.ok ? ok(`{"predictions":${predictions.value}}`) : predictions;
 }
 
-function rowAnswers(manifest: ModelManifest, rows: readonly JsonValue[]): JsonValue {
+/** The value of `outputs`. */
+export function writeColumns(manifest: ModelManifest, output: JobOutput): string {
+  return output.form === 'tensors'
+    ? writeOutputs(output.tensors)
+    : writeJson(columnAnswers(manifest, output.rows));
+}
+
+/** What a pipeline makes of each row. */
+export function rowAnswers(
+  manifest: ModelManifest,
+  rows: readonly JsonValue[],
+): readonly JsonValue[] {
   const [only, ...others] = outputNames(manifest) ?? [];
   if (only === undefined || others.length > 0) return rows;
   return rows.map((row) => memberOf(row, only));

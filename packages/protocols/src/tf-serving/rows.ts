@@ -17,7 +17,6 @@ import { bindPipelineRow } from '../pipeline-input.ts';
 import { invalidInput, pointerTo, refusal } from '../refusals.ts';
 import { type BoundInput, checkRows, rowValue } from '../tensor-request.ts';
 import {
-  baseOf,
   type Given,
   type GivenInput,
   isBytesObject,
@@ -97,7 +96,7 @@ function bindElements(
   for (const [i, [value = null]] of values.value.entries()) {
     const element = elementOf(spec, value, decode);
     if (!element.ok) {
-      const pointer = inputs.value[0]?.pointer([i]) ?? baseOf(given);
+      const pointer = inputs.value[0]?.pointer([i]) ?? given.base;
       return err(invalidInput(pointer, 'element', `${pointer} ${element.error}.`));
     }
     rows.push({ [field]: element.value });
@@ -160,7 +159,7 @@ function objectsOf(given: Given, manifest: ModelManifest): Result<readonly JsonO
     return ok(objects);
   }
   const inputs = isSole ? { [sole.name]: given.inputs } : given.inputs;
-  if (!isJsonObject(inputs)) return err(noObject('#/inputs'));
+  if (!isJsonObject(inputs)) return err(noObject(given.base));
   // Such a model has no rows: what is given is one value of each input.
   if (manifest.preprocess.kind === 'tensor' && manifest.maxBatchSize === 0) return ok([inputs]);
   const names = Object.keys(inputs);
@@ -195,7 +194,7 @@ function listsOf(
     }
     lists.push(value as readonly JsonValue[]);
   }
-  const rows = checkRows(lists[0]?.length ?? 0, manifest, baseOf(given));
+  const rows = checkRows(lists[0]?.length ?? 0, manifest, given.base);
   if (!rows.ok) return rows;
   return ok(Array.from({ length: rows.value }, (_, row) => lists.map((list) => list[row] ?? null)));
 }
@@ -209,5 +208,5 @@ function fieldPointer(given: Given, row: number, field: string | undefined): str
   const path = field === undefined ? [] : [field];
   return given.format === 'row'
     ? pointerTo(given.base, row, ...path)
-    : pointerTo(baseOf(given), ...path, row);
+    : pointerTo(given.base, ...path, row);
 }

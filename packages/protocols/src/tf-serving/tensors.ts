@@ -14,7 +14,7 @@ import type { DecodeBase64 } from '../base64.ts';
 import { elementTexts, encodeLeaves } from '../elements.ts';
 import { invalidInput } from '../refusals.ts';
 import { type BoundInput, checkRows } from '../tensor-request.ts';
-import { baseOf, type Given, type GivenInput, namedInputs, namesOf, soleInput } from './given.ts';
+import { type Given, type GivenInput, namedInputs, namesOf, soleInput } from './given.ts';
 
 /** Outputs with this ending are bytes, whatever they hold. */
 const bytesEnding = '_bytes';
@@ -51,7 +51,7 @@ function inputsOf(given: Given, manifest: ModelManifest): Result<readonly GivenI
     );
   }
   if (inputs.length === 1) return ok([soleInput(given)]);
-  const base = baseOf(given);
+  const base = given.base;
   const wanted = inputs.map((spec) => `"${spec.name}" (${describe(spec)})`).join(', ');
   const detail = `${base}: model "${name}" has several inputs, which have to be named: ${wanted}.`;
   return err(invalidInput(base, 'names', detail));
@@ -103,7 +103,7 @@ function countRows(
   const [first] = tensors;
   if (manifest.maxBatchSize === 0 || first === undefined) return ok(1);
   const rows = first.shape[0] ?? 1;
-  const base = baseOf(given);
+  const base = given.base;
   const other = tensors.find(({ shape }) => (shape[0] ?? 1) !== rows);
   if (other === undefined) return checkRows(rows, manifest, base);
   const detail = `Input "${other.name}" has ${other.shape[0]} rows, "${first.name}" has ${rows}; all inputs must agree.`;
