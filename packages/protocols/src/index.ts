@@ -1,4 +1,5 @@
 export type { Allocate } from './base64.ts';
+export { callResponse, type CallRequest, parseCall } from './bento.ts';
 export { jsonLengthHeader } from './binary-parts.ts';
 export { parseCancel } from './cancel.ts';
 export {
