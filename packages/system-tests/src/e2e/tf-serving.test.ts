@@ -1,4 +1,4 @@
-/** Clients of TensorFlow Serving and KServe V1 against real processes: the demo models, and exact tensors. */
+/** Clients of TensorFlow Serving, KServe V1 and BentoML against real processes: the demo models, and exact tensors. */
 import { readFile } from 'node:fs/promises';
 
 import { type AppProcess, repositoryPath, startProcess, waitFor } from '@inferry/testkit';
@@ -97,6 +97,17 @@ describe('the demo models', () => {
     });
     const [[top] = []] = classified.body['result'] as [string, number][][];
     expect(top).toEqual(['setosa', (table['predictions'] as Labelled[])[0]?.score]);
+  });
+
+  test('a model can be called by its inputs, with a file or with JSON', async () => {
+    const file = await readFile(repositoryPath('models/digits/samples/seven.png'));
+    const form = new FormData();
+    form.set('image', new Blob([new Uint8Array(file)], { type: 'image/png' }), 'seven.png');
+    const image = await call(`${gateway.url}/bento/digits`, { method: 'POST', body: form });
+    expect(image).toMatchObject({ status: 200, body: { label: '7' } });
+    const flower = { sepal_length: 5.1, sepal_width: 3.5, petal_length: 1.4, petal_width: 0.2 };
+    const table = await postJson(`${gateway.url}/bento/iris`, flower);
+    expect(table).toMatchObject({ status: 200, body: { label: 'setosa' } });
   });
 
   test('many callers at once each get their own answer', async () => {
