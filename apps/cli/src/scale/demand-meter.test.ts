@@ -15,16 +15,29 @@ test('the backlog is what waits, in the time of one worker, from the first readi
 });
 
 test('the load is what arrived in the window, and before it is full in what there is of it', () => {
-  const meter = new DemandMeter(10_000);
+  const meter = new DemandMeter(20_000);
   const load = (second: number, arrivedRows: number): number | undefined =>
     meter.measure(at(second, { arrivedRows })).queues[0]?.loadWorkers;
   expect(load(0, 5_000)).toBe(0);
-  expect(load(1, 5_100)).toBe(2);
-  expect(load(4, 5_100)).toBe(0.5);
   expect(load(10, 5_600)).toBeCloseTo(1.2, 9);
-  // The reading at 1 s is a window old.
-  expect(load(11, 5_600)).toBeCloseTo(1, 9);
-  expect(load(20, 5_600)).toBe(0);
+  expect(load(12, 5_600)).toBeCloseTo(1, 9);
+  expect(load(20, 5_600)).toBeCloseTo(0.6, 9);
+  // The reading at 10 s is a window old.
+  expect(load(30, 5_600)).toBe(0);
+});
+
+test('a burst in the first seconds is not taken for a load that stays', () => {
+  const meter = new DemandMeter(60_000);
+  meter.measure(at(0));
+  const { queues } = meter.measure(at(1, { arrivedRows: 200 }));
+  expect(queues[0]?.loadWorkers).toBeCloseTo(0.4, 9);
+});
+
+test('a window of a second is one', () => {
+  const meter = new DemandMeter(1_000);
+  meter.measure(at(0));
+  const { queues } = meter.measure(at(1, { arrivedRows: 200 }));
+  expect(queues[0]?.loadWorkers).toBeCloseTo(4, 9);
 });
 
 test('readings that come rarely are compared with the last before the window', () => {

@@ -17,7 +17,13 @@ export interface Measured {
   readonly isActive: boolean;
 }
 
-/** The load is the mean over the last `windowMs`, or over what there is of it; 0 with one reading. */
+/** Of fewer seconds a burst looks like a load that stays. */
+const spanMsMin = 10_000;
+
+/**
+ * The load is the mean over the last `windowMs`. Before there is as much, it is that over what there is, or over
+ * 10 s; 0 with one reading.
+ */
 export class DemandMeter {
   readonly #windowMs: number;
   /** In order of time: the youngest that is at least a window old, and all since. */
@@ -34,14 +40,14 @@ export class DemandMeter {
       one !== undefined && one.atMs <= reading.atMs - this.#windowMs;
     while (isEnough(this.#readings[1])) this.#readings.shift();
     const [first = reading] = this.#readings;
-    const seconds = (reading.atMs - first.atMs) / 1_000;
+    const spanMs = Math.max(reading.atMs - first.atMs, Math.min(this.#windowMs, spanMsMin));
     const queues = reading.queues.map((queue) => {
       const rowSeconds = (queue.rowWorkMs ?? defaultLimits.rowWorkMsPrior) / 1_000;
       const rows = arrivedSince(first, queue);
       return {
         queue: queue.class,
         backlogSeconds: queue.waitingRows * rowSeconds,
-        loadWorkers: seconds > 0 ? (rows / seconds) * rowSeconds : 0,
+        loadWorkers: (rows / (spanMs / 1_000)) * rowSeconds,
       };
     });
     const isActive = reading.queues.some(
