@@ -38,6 +38,11 @@ function remedyFor(message: string, url: string): string {
   if (/NOPERM/u.test(message)) {
     return 'give the user of REDIS_URL the rights that infra/redis/make-users.mjs writes';
   }
+  if (message.startsWith('DENIED')) {
+    return 'give Redis users (infra/redis/make-users.mjs), or set protected-mode no in a closed network';
+  }
+  if (/max number of clients/u.test(message)) return 'raise maxclients: all connections are taken';
+  if (message.startsWith('BUSY')) return 'a script runs there for too long: end it by SCRIPT KILL';
   if (/DB index/u.test(message)) return 'correct the database in REDIS_URL, or leave it out';
   if (message.startsWith('LOADING')) return 'wait until it has; processes wait for it too';
   if (/ENOTFOUND|EAI_AGAIN/u.test(message)) return 'correct the host in REDIS_URL';

@@ -77,6 +77,15 @@ test.each([
   expect(report).toEqual({ ok: false, error: expect.stringContaining(message) });
 });
 
+test('a Redis that takes no more clients says so itself', async () => {
+  await using server = await startRedisServer({ extraArguments: ['--maxclients', '1'] });
+  const other = new Redis(server.url);
+  await other.ping();
+  const report = await inspectRedis({ url: server.url, prefix: 'inferry' }, systemClock);
+  expect(report).toEqual({ ok: false, error: expect.stringContaining('max number of clients') });
+  other.disconnect();
+});
+
 test('a wrong password is told as such', async () => {
   await using server = await startRedisServer({
     ...shipped,

@@ -4,6 +4,7 @@
  */
 import { type Clock, err, ok, type Result } from '@inferry/runtime';
 import { Redis } from 'ioredis';
+import { connect } from 'node:net';
 import type { QueueCheck } from '../reports.ts';
 import { type ConnectionOptions, redisOptions } from './connection.ts';
 import { redisAddress } from './redis-address.ts';
@@ -14,6 +15,7 @@ const versionMin = [6, 2] as const;
 const usedShareMax = 0.8;
 const clientsShareMax = 0.8;
 const connectMsMax = 3_000;
+const greetingMsMax = 500;
 const probeKeyMs = 10_000;
 /** Further apart, times of jobs measured in two processes say little. */
 const clockOffsetMsMax = 250;
@@ -62,11 +64,34 @@ export async function inspectRedis(
     return ok(await report(redis, options.prefix, clock));
   } catch (cause) {
     const { message } = lastError ?? (cause as Error);
+    if (/EPIPE|ECONNRESET|is closed/u.test(message)) {
+      return err((await greetingOf(options.url)) ?? message);
+    }
     if (message !== 'Command timed out') return err(message);
     return err(`it takes connections, and does not answer within ${connectMsMax / 1_000} s`);
   } finally {
     redis.disconnect();
   }
+}
+
+/**
+ * What Redis says to whom it shuts the door (protected mode, too many clients), before it is asked anything: the
+ * client tells of its own write that failed.
+ */
+function greetingOf(url: string): Promise<string | undefined> {
+  const { at } = redisAddress(url);
+  return new Promise((resolve) => {
+    const socket = connect('path' in at ? at : { host: at.host, port: at.port });
+    const end = (said?: string): void => {
+      socket.destroy();
+      // Its first sentence: how to allow it is told at length.
+      resolve(said?.startsWith('-') === true ? said.slice(1).split(/[.\r\n]/u, 1)[0] : undefined);
+    };
+    socket.setTimeout(greetingMsMax, () => end());
+    socket.on('error', () => end());
+    socket.once('data', (said: Buffer) => end(said.toString()));
+    socket.once('close', () => end());
+  });
 }
 
 /** The checks on an open connection; throws when Redis cannot be reached. */
@@ -200,6 +225,9 @@ function remedyFor(message: string): string {
   if (message.startsWith('OOM')) return 'free memory or raise maxmemory: no job is accepted now';
   if (/^NOPERM|user executing the script can't/u.test(message)) {
     return 'give the user of REDIS_URL the rights that infra/redis/make-users.mjs writes';
+  }
+  if (message.startsWith('NOREPLICAS')) {
+    return 'connect as many replicas as min-replicas-to-write asks for';
   }
   if (message.startsWith('MISCONF')) return 'look at the disk of Redis: it is full or fails';
   return 'look at the log of Redis';
