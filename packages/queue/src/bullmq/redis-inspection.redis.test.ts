@@ -49,6 +49,8 @@ test.each<[QueueCheck['name'], QueueCheck['verdict'], readonly string[], string]
   ['headroom', 'bad', ['--maxmemory', '100kb'], 'raise maxmemory'],
   ['write_probe', 'bad', ['--maxmemory', '100kb'], 'no job is accepted'],
   ['role', 'bad', ['--replicaof', '127.0.0.1 1'], 'the primary'],
+  ['write_probe', 'bad', ['--replicaof', '127.0.0.1 1'], 'the primary'],
+  ['write_probe', 'bad', ['--min-replicas-to-write', '1'], 'replicas'],
   ['role', 'bad', ['--cluster-enabled', 'yes', '--appendonly', 'no'], 'cluster mode'],
   ['clients', 'doubtful', ['--maxclients', '1'], 'maxclients'],
 ])('%s is %s with %j, and it says what to do', async (name, verdict, extraArguments, remedy) => {

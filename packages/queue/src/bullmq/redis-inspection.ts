@@ -226,6 +226,7 @@ function remedyFor(message: string): string {
   if (/^NOPERM|user executing the script can't/u.test(message)) {
     return 'give the user of REDIS_URL the rights that infra/redis/make-users.mjs writes';
   }
+  if (/^(?:READONLY|MASTERDOWN)/u.test(message)) return 'name the primary in REDIS_URL';
   if (message.startsWith('NOREPLICAS')) {
     return 'connect as many replicas as min-replicas-to-write asks for';
   }
