@@ -87,7 +87,7 @@ export function submit(model, body, { mediaType = 'application/json', key, tags 
     },
     labels,
   );
-  if (isAccepted) return { ...response.json(), startMs };
+  if (isAccepted) return { ...documentOf(response), startMs };
   note(false, ms, Infinity, labels);
   return undefined;
 }
@@ -125,9 +125,18 @@ function poll(id, labels) {
       timeout: `${pollWaitS + 10}s`,
     });
     if (response.status !== 200) return { status: `poll answered ${response.status}` };
-    job = response.json();
+    job = documentOf(response);
   }
   return job;
+}
+
+/** An iteration that threw would count nowhere: what is no JSON is a document of a job that never ends. */
+function documentOf(response) {
+  try {
+    return response.json();
+  } catch {
+    return { status: 'not JSON' };
+  }
 }
 
 function headersOf({ tenant }) {
