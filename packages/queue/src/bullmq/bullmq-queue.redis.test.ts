@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
-import { type ClassId, classOf, type JobId } from '@inferry/contracts';
+import { type ClassId, classOf, type JobId, type Outcome } from '@inferry/contracts';
 import { sleep, systemClock } from '@inferry/runtime';
 import { type RedisServer, startRedisServer, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -95,6 +95,47 @@ test('a claim whose reply is lost is repeated: its jobs come back once, as a fir
   const claims = [...first.claims, ...second.claims];
   expect(claims.map(({ job }) => job.id)).toEqual(ids);
   expect(claims.map(({ attempt }) => attempt)).toEqual([1, 1, 1]);
+  await queue.close();
+  wire.close();
+});
+
+test('a settlement whose reply is lost is repeated: its jobs are settled, and are told so', async () => {
+  const wire = await lossyWire(redis.port);
+  const queue = createBullmqQueue({
+    url: `redis://127.0.0.1:${wire.port}`,
+    prefix: `t${randomBytes(4).toString('hex')}`,
+    clock: systemClock,
+    processId: 'p1',
+  });
+  const cls = classOf('m', '1');
+  await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
+  for (let i = 0; i < 2; i += 1) await queue.enqueue(aJob(cls), new Uint8Array([1]), roomy);
+  const { claims } = await queue.claim(cls, {
+    workerId: 'w1',
+    rowsMax: 2,
+    rowsMin: 1,
+    takeSuspect: false,
+    freeInMs: [0],
+    agingMs: 60_000,
+  });
+  const outcome: Outcome = {
+    status: 'succeeded',
+    output: { form: 'rows', rows: [{ label: 'a' }] },
+    error: null,
+    batchRows: 2,
+    timings: null,
+    readyAtMs: null,
+    overtakenBy: 0,
+  };
+  const [mine, other] = claims.map((claim) => ({ claim, outcome }));
+  // Canceled meanwhile: that is another outcome than its worker's.
+  await queue.cancel(other!.claim.job.id, 'no');
+  wire.loseReplies();
+  const lost = await queue.settle(cls, [mine!, other!]).catch(() => undefined);
+  wire.restore();
+  await waitFor(async () => (await queue.ping()) !== undefined, { timeoutMs: 5_000 });
+  const settled = lost ?? (await queue.settle(cls, [mine!, other!]));
+  expect(settled.map(({ result }) => result)).toEqual(['settled', 'lost']);
   await queue.close();
   wire.close();
 });

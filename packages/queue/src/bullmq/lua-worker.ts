@@ -160,7 +160,10 @@ return answer(rows)
 
 /**
  * ARGV channel, resultBytesMax, n, then for each job: id, fence, '1' when it succeeded, frame
- * ->   {nowUs, change | 0, code, ...}: 0 settled, anything else lost
+ * A call whose reply was lost with the connection is made again: what it has stored is told from what others have by
+ * its frame.
+ *
+ * ->   {nowUs, change | 0, code, ...}: 0 settled, 1 settled by an earlier try of the same call, anything else lost
  */
 export const settleScript = `${prelude}${evenWhenFull}${ending}
 local out = {nowUs, 0}
@@ -172,6 +175,8 @@ for i = 1, tonumber(ARGV[3]) do
     -- The lock may have run out while Redis was away; the fence says that the job is still ours.
     C('SET', P..id..':lock', fence, 'PX', 1000)
     code = finishActive(id, fence, ARGV[at + 2] == '1', ARGV[at + 3], tonumber(ARGV[2]))
+  elseif string.sub(C('GET', P..'x:res:'..id) or '', 17) == ARGV[at + 3] then
+    code = 1
   end
   out[#out + 1] = code
   if code == 0 and out[2] == 0 then out[2] = changeNumber() end

@@ -120,8 +120,8 @@ export function workerSide(
           ]),
         ]),
       ).map(asInteger);
-      const isSettled = codes.map((code) => code === 0);
-      const ended = settlements.filter((_, i) => isSettled[i]);
+      const isSettled = codes.map((code) => code === 0 || code === 1);
+      const ended = settlements.filter((_, i) => codes[i] === 0);
       changed(
         cls,
         'settle',
