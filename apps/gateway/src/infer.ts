@@ -55,11 +55,14 @@ export interface InferCall<Request extends InferWork = InferRequest> {
   readonly onSent: (callback: () => void) => void;
 }
 
+/** What is kept of a request while its job waits: the input is with the job. */
+export type Asked<Request extends InferWork> = Omit<Request, 'input'>;
+
 export type InferEnd<Request extends InferWork = InferRequest> =
   | {
       readonly end: 'output';
       readonly manifest: ModelManifest;
-      readonly request: Request;
+      readonly request: Asked<Request>;
       readonly output: JobOutput;
       readonly record: JobRecord;
     }
@@ -89,8 +92,9 @@ export async function infer<Request extends InferWork = InferRequest>(
     memory.giveBack();
     return refuse(call, arrived.error, manifest, parts);
   }
-  const { request, whenLate } = arrived.value;
+  const { whenLate } = arrived.value;
   const work = workOf(call, manifest, arrived.value, parts);
+  const { input: _input, ...request } = arrived.value.request;
 
   const place = parts.held.reserve();
   if (place === undefined && whenLate !== 'defer') {

@@ -15,12 +15,15 @@ import type { Limits } from '@inferry/contracts';
 import type { Clock } from '@inferry/runtime';
 
 import { listen } from '../http/node-server.ts';
+import { Arrived } from './arrived.ts';
 import { readGate } from './read-gate.ts';
+
+export type Message = Arrived<Buffer>;
 
 /** Handlers by the path of their method. */
 export interface GrpcHandlers {
-  readonly unary: ReadonlyMap<string, handleUnaryCall<Buffer, Uint8Array>>;
-  readonly streams: ReadonlyMap<string, handleBidiStreamingCall<Buffer, Uint8Array>>;
+  readonly unary: ReadonlyMap<string, handleUnaryCall<Message, Uint8Array>>;
+  readonly streams: ReadonlyMap<string, handleBidiStreamingCall<Message, Uint8Array>>;
 }
 
 /** Calls that have not ended are cut when this has passed after `close`. */
@@ -28,6 +31,8 @@ const closeMsMax = 1_000;
 /** A connection whose other end is gone is noticed, and the jobs of its calls canceled, within both together. */
 const keepAliveMs = 60_000;
 const keepAliveAnswerMs = 20_000;
+/** On one connection beside those that wait for answers, so that probes and refusals get through. */
+const spareCalls = 100;
 /** On its way on one connection and not taken yet; with the 64 KiB of HTTP/2 a tensor waits for every answer. */
 const windowBytes = 1024 * 1024;
 
@@ -46,10 +51,10 @@ export class GrpcServer {
       interceptors: [readGate(limits.arrivingBodiesMax, { clock, limits })],
     });
     for (const [path, handle] of handlers.unary) {
-      this.#server.register(path, handle, toBuffer, asItIs, 'unary');
+      this.#server.register(path, handle, toBuffer, arrived, 'unary');
     }
     for (const [path, handle] of handlers.streams) {
-      this.#server.register(path, handle, toBuffer, asItIs, 'bidi');
+      this.#server.register(path, handle, toBuffer, arrived, 'bidi');
     }
     // The library's own listening does not tell why it failed.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -85,7 +90,7 @@ function optionsOf({ bodyBytesMax, heldRequestsMax }: Limits): ChannelOptions {
     'grpc.max_receive_message_length': bodyBytesMax,
     // Answers are bounded where they are made.
     'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': heldRequestsMax,
+    'grpc.max_concurrent_streams': heldRequestsMax + spareCalls,
     'grpc.keepalive_time_ms': keepAliveMs,
     'grpc.keepalive_timeout_ms': keepAliveAnswerMs,
     'grpc-node.flow_control_window': windowBytes,
@@ -97,6 +102,6 @@ function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function asItIs(bytes: Buffer): Buffer {
-  return bytes;
+function arrived(bytes: Buffer): Message {
+  return new Arrived(bytes);
 }

@@ -24,6 +24,7 @@ import type { GatewayParts } from '../deps.ts';
 import type { Exchange } from '../exchange.ts';
 import { infer, type InferCall } from '../infer.ts';
 import { resultHeaders } from '../results/job-answer.ts';
+import { Arrived } from './arrived.ts';
 import {
   answerCall,
   type CallEnd,
@@ -35,18 +36,19 @@ import {
   type SurfaceCall,
   trailersOf,
 } from './call.ts';
+import type { Message } from './grpc-server.ts';
 
 /** Requests of one stream that are worked on at a time; the next are not read. */
 const streamWidth = 32;
 /** Streams at a time, each of which may have a message arriving. */
 const streamsMax = 256;
 
-export function inferUnary(parts: GatewayParts): handleUnaryCall<Buffer, Uint8Array> {
-  return (call: ServerUnaryCall<Buffer, Uint8Array>, callback) => {
+export function inferUnary(parts: GatewayParts): handleUnaryCall<Message, Uint8Array> {
+  return (call: ServerUnaryCall<Message, Uint8Array>, callback) => {
     const gone = goneSignal(call, parts);
     const sent = new SentCallbacks();
     const run = async (exchange: Exchange): Promise<CallEnd> => {
-      const wire = readInferRequest(call.request);
+      const wire = readInferRequest(call.request.take());
       return wire.ok
         ? inferOnce(
             { call, gone, exchange, wire: wire.value, isFinal: false, onSent: sent.add },
@@ -64,9 +66,9 @@ export function inferUnary(parts: GatewayParts): handleUnaryCall<Buffer, Uint8Ar
 }
 
 /** Requests are answered in their order, each as soon as those before it are. One that fails leaves the stream open. */
-export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer, Uint8Array> {
+export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Message, Uint8Array> {
   let open = 0;
-  return (call: ServerDuplexStream<Buffer, Uint8Array>) => {
+  return (call: ServerDuplexStream<Message, Uint8Array>) => {
     if (open >= streamsMax) {
       const reason = failure(
         'queue_full',
@@ -93,7 +95,7 @@ export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer
       if (!isOver) open -= 1;
       isOver = true;
     };
-    call.on('data', (message: Buffer) => {
+    call.on('data', (message: Message) => {
       running += 1;
       if (running >= streamWidth) call.pause();
       const before = tail;
@@ -102,12 +104,12 @@ export function inferStream(parts: GatewayParts): handleBidiStreamingCall<Buffer
         if (running < streamWidth) call.resume();
       });
     });
-    call.on('end', () => {
-      void tail.then(() => {
-        over();
-        call.end();
-      });
-    });
+    const finish = async (): Promise<void> => {
+      await tail;
+      over();
+      call.end();
+    };
+    call.on('end', () => void finish());
     call.on('cancelled', over);
     call.on('error', over);
   };
@@ -120,9 +122,9 @@ async function answerInStream(
     gone,
     message,
   }: {
-    readonly call: ServerDuplexStream<Buffer, Uint8Array>;
+    readonly call: ServerDuplexStream<Message, Uint8Array>;
     readonly gone: AbortSignal;
-    readonly message: Buffer;
+    readonly message: Message;
     /** The answers to the requests in front of this one. */
     readonly before: Promise<void>;
   },
@@ -131,9 +133,10 @@ async function answerInStream(
   const sent = new SentCallbacks();
   let told: Pick<WireInferRequest, 'id' | 'model'> = { id: undefined, model: '' };
   const run = async (exchange: Exchange): Promise<CallEnd> => {
-    const read = readInferRequest(message);
+    const read = readInferRequest(message.take());
     if (!read.ok) return { ok: false, reason: read.error };
-    told = read.value;
+    const { id, model } = read.value;
+    told = { id, model };
     const { isFinal, wire } = takeFinalFlag(read.value);
     return inferOnce({ call, gone, exchange, wire, isFinal, onSent: sent.add }, parts);
   };
@@ -149,7 +152,7 @@ async function answerInStream(
 }
 
 /** Until the caller has read what was written, or is gone. */
-function drained(call: ServerDuplexStream<Buffer, Uint8Array>): Promise<void> {
+function drained(call: ServerDuplexStream<Message, Uint8Array>): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       call.off('drain', done).off('cancelled', done);
@@ -170,21 +173,25 @@ interface OneRequest {
 }
 
 async function inferOnce(
-  { call, exchange, gone, isFinal, onSent, wire }: OneRequest,
+  { call, exchange, gone, isFinal, onSent, wire: given }: OneRequest,
   parts: GatewayParts,
 ): Promise<CallEnd> {
   const hasPriorities = parts.tenants !== undefined;
+  const isRaw = given.raw.length > 0;
+  const model = { name: given.model, version: given.version };
+  const wire = new Arrived(given);
   const ended = await infer(
     {
       exchange,
-      model: { name: wire.model, version: wire.version },
+      model,
       tenant: header(call.metadata, tenantHeader),
       // It is here already.
       bodyBytes: 0,
       prefersJob: false,
       giveUpAtMs: giveUpAtMs(call),
       signal: gone,
-      read: (manifest) => Promise.resolve(bindWireRequest(wire, manifest, { hasPriorities })),
+      read: (manifest) =>
+        Promise.resolve(bindWireRequest(wire.take(), manifest, { hasPriorities })),
       onSent,
     },
     parts,
@@ -199,7 +206,6 @@ async function inferOnce(
     };
   }
   const { manifest, output, record, request } = ended;
-  const isRaw = wire.raw.length > 0;
   const message = writeInferResponse(manifest, output, { isFinal, isRaw, request });
   return { ok: true, answer: { message, trailers: jobTrailers(record) } };
 }

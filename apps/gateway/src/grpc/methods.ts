@@ -14,7 +14,7 @@ import type { GatewayParts } from '../deps.ts';
 import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
 import { checkReady } from '../routes/health.ts';
 import { answerCall, type CallEnd, errorOf, trailersOf } from './call.ts';
-import type { GrpcHandlers } from './grpc-server.ts';
+import type { GrpcHandlers, Message } from './grpc-server.ts';
 import { inferStream, inferUnary } from './infer-grpc.ts';
 
 type Answer = (
@@ -38,8 +38,8 @@ const unserved: Readonly<Record<string, string>> = {
 
 export function grpcHandlers(parts: GatewayParts): GrpcHandlers {
   const answers = answersOf(parts);
-  const unary = new Map<string, handleUnaryCall<Buffer, Uint8Array>>();
-  const streams = new Map<string, handleBidiStreamingCall<Buffer, Uint8Array>>();
+  const unary = new Map<string, handleUnaryCall<Message, Uint8Array>>();
+  const streams = new Map<string, handleBidiStreamingCall<Message, Uint8Array>>();
   let servicePath = '';
   for (const method of wireMethods()) {
     servicePath = method.path.slice(0, -method.name.length);
@@ -83,7 +83,7 @@ function answered(
   method: WireMethod,
   answer: Answer,
   parts: GatewayParts,
-): handleUnaryCall<Buffer, Uint8Array> {
+): handleUnaryCall<Message, Uint8Array> {
   return unaryCall(parts, async (message) => {
     const request = readRequest(method, message);
     const result = request.ok ? await answer(request.value) : request;
@@ -93,7 +93,7 @@ function answered(
   });
 }
 
-function refused(detail: string, parts: GatewayParts): handleUnaryCall<Buffer, Uint8Array> {
+function refused(detail: string, parts: GatewayParts): handleUnaryCall<Message, Uint8Array> {
   const reason = failure('method_not_allowed', detail);
   return unaryCall(parts, () => Promise.resolve({ ok: false, reason }));
 }
@@ -101,12 +101,12 @@ function refused(detail: string, parts: GatewayParts): handleUnaryCall<Buffer, U
 function unaryCall(
   parts: GatewayParts,
   run: (message: Buffer) => Promise<CallEnd>,
-): handleUnaryCall<Buffer, Uint8Array> {
+): handleUnaryCall<Message, Uint8Array> {
   return (call, callback) => {
     void answerCall(
       call,
       parts,
-      () => run(call.request),
+      () => run(call.request.take()),
       (ended, exchange) => {
         if (ended.ok) callback(null, ended.answer.message, trailersOf(exchange));
         else callback(errorOf(ended, exchange));

@@ -13,7 +13,7 @@ import { ok, type Result } from '@inferry/runtime';
 
 import { tenantHeader } from '../admission/tenants.ts';
 import type { GatewayParts } from '../deps.ts';
-import { infer, type InferEnd, type InferWork } from '../infer.ts';
+import { type Asked, infer, type InferEnd, type InferWork } from '../infer.ts';
 import { jobAnswer, resultHeaders, stageTiming } from '../results/job-answer.ts';
 import type { LentMemory } from './body-memory.ts';
 import { packed } from './content-coding.ts';
@@ -35,7 +35,7 @@ export interface InferCodec<Request extends InferWork> {
   write(
     manifest: ModelManifest,
     output: JobOutput,
-    request: Request,
+    request: Asked<Request>,
   ): Result<WrittenAnswer, Failure>;
 }
 
