@@ -42,7 +42,7 @@ function startStage(stage, env) {
   const [command, ...argv] = stage.command;
   return start(command === 'node' ? process.execPath : command, argv, {
     cwd: join(stage.root, stage.workdir),
-    env: { ...stage.env, PORT: '0', METRICS_PORT: '0', ...env },
+    env: { ...stage.env, PORT: '0', GRPC_PORT: '0', METRICS_PORT: '0', ...env },
     ...identity(stage),
   });
 }

@@ -18,6 +18,11 @@ export const refusals = [
     says: 'metrics.port 8000 is a port of the gateway',
   },
   {
+    name: 'a port of the service that is that of gRPC',
+    values: { gateway: { service: { port: 8001 } } },
+    says: 'gateway.service.port 8001 is the port of gRPC',
+  },
+  {
     name: 'scrapes that may take longer than there is between them',
     values: { metrics: { podMonitor: { interval: '2s' } } },
     says: 'interval',
