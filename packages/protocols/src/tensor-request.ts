@@ -24,6 +24,7 @@ import { boundedList } from './bounded-schemas.ts';
 import type { DecodeBase64 } from './base64.ts';
 import { type BinaryParts, jsonLengthHeader, takeElements } from './binary-parts.ts';
 import { bytesElements, encodeElements } from './elements.ts';
+import { NativeData } from './native-data.ts';
 import { invalidInput, pointerTo } from './refusals.ts';
 import {
   bindOutputs,
@@ -155,15 +156,6 @@ function pipelineField(
   const isAddressed = only?.name === name && only.datatype === 'BYTES' && others.length === 0;
   const isRaw = manifest.inputs.some((spec) => spec.name === name && spec.datatype === 'BYTES');
   return isAddressed && !isRaw ? { name, datatype: 'BYTES', shape: [-1] } : undefined;
-}
-
-/** Data that came as no JSON: bytes, once it is known how many elements they must be. */
-export class NativeData {
-  readonly read: (datatype: Datatype, count: number) => Result<Uint8Array, string>;
-
-  constructor(read: NativeData['read']) {
-    this.read = read;
-  }
 }
 
 /** The data of a tensor that fits in all else: in the JSON, behind it, or without any. */

@@ -13,9 +13,9 @@ import protobuf from 'protobufjs/minimal.js';
 
 import { decodeBase64 } from '../base64.ts';
 import { BinaryParts, takeElements } from '../binary-parts.ts';
+import { NativeData } from '../native-data.ts';
 import { answerTensors, bindInferRequest, type InferRequest } from '../open-inference.ts';
 import { invalidInput } from '../refusals.ts';
-import { NativeData } from '../tensor-request.ts';
 import type { WireInferRequest } from './infer-request.ts';
 import { hasTypedContents, readContents, writeContents } from './tensor-contents.ts';
 

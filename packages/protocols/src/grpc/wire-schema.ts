@@ -1,9 +1,9 @@
-import { configSchema } from './config-schema.ts';
-
 /**
  * The gRPC inference service as messages and methods: names, numbers and types are those of the public API
  * (Triton's `grpc_service.proto`, of which KServe's `open_inference_grpc.proto` is a part).
  */
+import { configSchema } from './config-schema.ts';
+
 export const wireSchema = `
 syntax = "proto3";
 package inference;
