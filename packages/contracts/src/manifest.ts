@@ -30,7 +30,7 @@ export interface WarmupInput {
   readonly datatype: Datatype;
   /** Of all rows, as callers give it. */
   readonly shape: readonly number[];
-  /** zero: zeros or empty texts; random: small numbers, the same each time; or a file with the raw bytes. */
+  /** zero: zeros or empty texts; random: small numbers, the same each time; or a file with the raw bytes of one row, which all rows have. */
   readonly data: 'zero' | 'random' | { readonly file: string };
 }
 

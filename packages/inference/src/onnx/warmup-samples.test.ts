@@ -30,17 +30,23 @@ test('random numbers are small, of every datatype, and the same each time', asyn
   expect(await bytesOf({ data: 'random' })).toEqual(await bytesOf({ data: 'random' }));
 });
 
-test('a file holds exactly the tensor, or is told', async () => {
+test('a file holds one row, which all have, or is told', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'inferry-warmup-'));
   const file = join(folder, 'x');
-  await writeFile(file, new Uint8Array(24).fill(7));
-  expect(await bytesOf({ data: { file } })).toEqual(new Uint8Array(24).fill(7));
+  const row = Uint8Array.from({ length: 12 }, (_, i) => i);
+  await writeFile(file, row);
+  expect(await bytesOf({ data: { file } })).toEqual(Uint8Array.of(...row, ...row));
   await expect(bytesOf({ shape: [2, 4], data: { file } })).rejects.toThrow(
-    `${file} does not hold FP32 [2, 4] for "x"`,
+    `${file} does not hold a row of FP32 [2, 4] for "x"`,
   );
-  await writeFile(file, joinBytes([Uint8Array.of(97), Uint8Array.of(98)]));
-  const text = { datatype: 'BYTES', shape: [2], data: { file } } as const;
-  expect(await bytesOf(text)).toHaveLength(10);
+  expect(await bytesOf({ shape: [2, 1], data: { file } })).toEqual(
+    Uint8Array.of(0, 1, 2, 3, 0, 1, 2, 3),
+  );
+  const texts = joinBytes([Uint8Array.of(97), Uint8Array.of(98)]);
+  await writeFile(file, texts);
+  const text = { datatype: 'BYTES', shape: [2, 2], data: { file } } as const;
+  expect(await bytesOf(text)).toEqual(Uint8Array.of(...texts, ...texts));
+  await expect(bytesOf({ ...text, shape: [2, 3] })).rejects.toThrow('does not hold a row');
   await rm(folder, { recursive: true });
 });
 

@@ -15,7 +15,7 @@ import type { ThreadStart } from './thread-messages.ts';
 
 /** The tensors of a sample. Rejects with a reason for the operator when a file does not hold the tensor. */
 export async function sampleTensors(sample: WarmupSample): Promise<Tensor[]> {
-  return Promise.all(sample.inputs.map(sampleTensor));
+  return Promise.all(sample.inputs.map((input) => sampleTensor(input, sample.rows)));
 }
 
 /** The inputs with the dimensions of the first sample where they vary, but for the rows. */
@@ -31,16 +31,28 @@ export function sampledInputs({
   });
 }
 
-async function sampleTensor({ data, datatype, name, shape }: WarmupInput): Promise<Tensor> {
+async function sampleTensor(
+  { data, datatype, name, shape }: WarmupInput,
+  rows: number,
+): Promise<Tensor> {
   const count = elementCount(shape);
   const size = count * (datatype === 'BYTES' ? 4 : datatypeBytes[datatype]);
   if (data === 'zero') return { name, datatype, shape, bytes: new Uint8Array(size) };
   if (data === 'random') return { name, datatype, shape, bytes: randomBytes(datatype, count) };
-  const bytes = new Uint8Array(await readFile(data.file));
+  const read = new Uint8Array(await readFile(data.file));
+  // Of longer files Triton takes the beginning.
+  const row = datatype === 'BYTES' ? read : read.subarray(0, size / rows);
   const isWhole =
-    datatype === 'BYTES' ? splitBytes(bytes, count) !== undefined : bytes.length === size;
-  if (isWhole) return { name, datatype, shape, bytes };
-  throw new Error(`${data.file} does not hold ${datatype} [${shape.join(', ')}] for "${name}"`);
+    datatype === 'BYTES'
+      ? splitBytes(row, count / rows) !== undefined
+      : row.byteLength === size / rows;
+  if (!isWhole) {
+    const all = `${datatype} [${shape.join(', ')}]`;
+    throw new Error(`${data.file} does not hold a row of ${all} for "${name}"`);
+  }
+  const bytes = new Uint8Array(row.byteLength * rows);
+  for (let i = 0; i < rows; i += 1) bytes.set(row, i * row.byteLength);
+  return { name, datatype, shape, bytes };
 }
 
 /** Small numbers, so that whatever is an index or a count stays one; the same each time. */

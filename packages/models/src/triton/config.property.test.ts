@@ -81,8 +81,9 @@ test('every configuration is served, or told with a line', () => {
       const read = readConfig('config.pbtxt', text);
       const onnx = { file: '/m/1/model.onnx', shownFile: 'm/1/model.onnx', signature };
       const name = { name: 'm', version: '1', digest: '' };
+      const warmupFolder = { path: '/m/warmup', sizes: new Map() };
       const done = read.ok
-        ? translate({ ...name, read: read.value, onnx, folder: '/m', labels: {} })
+        ? translate({ ...name, read: read.value, onnx, warmupFolder, labels: {} })
         : read;
       if (done.ok) {
         served += 1;

@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ModelManifest } from '@inferry/contracts';
-import { err, type Result } from '@inferry/runtime';
+import type { Result } from '@inferry/runtime';
 import type { FileProblem } from '../file-problem.ts';
 import { type ModelFolder, readLabels, readSmallText } from '../model-folder.ts';
 import { readVersionFiles } from '../version-files.ts';
@@ -14,6 +14,7 @@ import { type ReadConfig, readConfig } from './read-config.ts';
 import { modelFilenameOf, translate, type Translated } from './translate.ts';
 import type { TritonConfig } from './triton-config.ts';
 import { chosenVersions } from './version-policy.ts';
+import type { WarmupFolder } from './warmup.ts';
 
 export interface VersionedProblem {
   /** Null when all versions of the model are meant. */
@@ -137,26 +138,34 @@ async function loadVersion({
     () => false,
   );
   const shownFile = isFolder ? join(given, modelFilenameOf(read.config)) : given;
-  const warmups = (read.config.model_warmup ?? []).flatMap(({ inputs = {} }) =>
-    Object.values(inputs).flatMap(({ input_data_file: file }) => file ?? []),
-  );
   const configFile = read.problemAt([], '').file;
   const files = await readVersionFiles(shownFile, [configFile, ...labels.files]);
   if (!files.ok) return files;
-  for (const file of warmups) {
-    const path = join(folder, 'warmup', file);
-    const found = await stat(path).catch(() => null);
-    if (found === null || !found.isFile()) {
-      return err([read.problemAt(['model_warmup'], `${path} is not there`)]);
-    }
-  }
   return translate({
     name,
     version,
     digest: files.value.digest,
     read,
     onnx: { file: resolve(shownFile), shownFile, signature: files.value.signature },
-    folder: resolve(folder),
+    warmupFolder: await warmupFolderOf(folder, read.config),
     labels: labels.byOutput,
   });
+}
+
+async function warmupFolderOf(
+  folder: string,
+  { model_warmup: samples = [] }: TritonConfig,
+): Promise<WarmupFolder> {
+  const path = resolve(folder, 'warmup');
+  const names = new Set(
+    samples.flatMap(({ inputs = {} }) =>
+      Object.values(inputs).flatMap(({ input_data_file: file }) => file ?? []),
+    ),
+  );
+  const sizes = new Map<string, number>();
+  for (const name of names) {
+    const found = await stat(join(path, name)).catch(() => null);
+    if (found?.isFile() === true) sizes.set(name, found.size);
+  }
+  return { path, sizes };
 }

@@ -141,7 +141,7 @@ describe('refused, with the line', () => {
     [
       'warm-up without its file',
       'model_warmup { inputs { key: "x" value { data_type: TYPE_FP32 dims: 4 input_data_file: "a" } } }',
-      'model_warmup: m/warmup/a is not there',
+      'model_warmup[0].inputs.x.input_data_file: m/warmup/a is not there',
     ],
     [
       'two schedulers',
@@ -162,6 +162,11 @@ describe('refused, with the line', () => {
       'instance_group[0].kind: must be one of: KIND_AUTO, KIND_GPU',
     ],
     ['a broken text', 'input [', 'column 8: '],
+    [
+      'the key of an entry that is no text',
+      'parameters { key: enable_mem_arena value { string_value: "0" } }',
+      'parameters: the key of an entry must be text in quotes',
+    ],
   ])('%s', async (_what, more, expected) => {
     const replaced = /^[a-z_]+(?=:| \{)/u.exec(more)?.[0] ?? '';
     const without = [
@@ -193,6 +198,16 @@ describe('refused, with the line', () => {
     await put('m/model.yaml', '');
     expect((await loadConfig(head)).problems).toEqual([
       'm/config.pbtxt: is there beside model.yaml, and both describe the model: keep one of them',
+    ]);
+  });
+
+  test('a warm-up file that is too short for a row', async () => {
+    await put('m/warmup/x.bin', new Uint8Array(12));
+    const { problems } = await loadConfig(
+      `${head}model_warmup { batch_size: 2 inputs { key: "x" value { data_type: TYPE_FP32 dims: 4 input_data_file: "x.bin" } } }`,
+    );
+    expect(problems).toEqual([
+      'm/config.pbtxt:7: model_warmup[0].inputs.x.input_data_file: m/warmup/x.bin has 12 bytes; a row needs 16',
     ]);
   });
 

@@ -19,7 +19,7 @@ import { Notes } from './notes.ts';
 import { instancesOf, sessionOf } from './placement.ts';
 import { type ConfigPath, type ReadConfig, withDefaults } from './read-config.ts';
 import { declaredTensors } from './tensors.ts';
-import { warmupSamples } from './warmup.ts';
+import { type WarmupFolder, warmupSamples } from './warmup.ts';
 
 export interface TritonVersion {
   readonly name: string;
@@ -27,8 +27,7 @@ export interface TritonVersion {
   readonly digest: string;
   readonly read: ReadConfig;
   readonly onnx: NonNullable<ModelParts['onnx']>;
-  /** Of the model, absolute. */
-  readonly folder: string;
+  readonly warmupFolder: WarmupFolder;
   /** By output. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
 }
@@ -39,7 +38,7 @@ export interface Translated {
 }
 
 export function translate(version: TritonVersion): Result<Translated, readonly FileProblem[]> {
-  const { folder, labels, onnx, read } = version;
+  const { labels, onnx, read, warmupFolder } = version;
   const notes = new Notes(read);
   const config = completeConfig(read.config, onnx.signature, notes);
   const inputs = declaredTensors('input', config, notes);
@@ -47,7 +46,7 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
   const batching = batchingOf(config, notes);
   const instances = instancesOf(config, notes);
   const session = sessionOf(config, notes);
-  const samples = warmupSamples(config, inputs, folder, notes);
+  const samples = warmupSamples(config, inputs, warmupFolder, notes);
   if (notes.problems.length > 0) return err(notes.problems);
   const yaml = inWordsOfYaml({ config, inputs, outputs, batching, session }, read);
   if (!yaml.ok) return yaml;

@@ -1,5 +1,6 @@
 /** `model_warmup`: runs before a model is ready, with inputs that its operator chose. */
 import {
+  datatypeBytes,
   elementCount,
   type TensorSpec,
   type WarmupInput,
@@ -15,12 +16,20 @@ const samplesMax = 64;
 const countMax = 1_000;
 /** Of one input of a sample: it is made, or read, in every compute thread. */
 const elementsMax = 256 * 1024 * 1024;
+const fileBytesMax = 1024 * 1024 * 1024;
 
-/** `folder` is that of the model, absolute: files of data lie in `warmup` below it. */
+/** The folder with files of data. */
+export interface WarmupFolder {
+  /** Absolute. */
+  readonly path: string;
+  /** Bytes of each file that the configuration names and that is there, by its name. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
 export function warmupSamples(
   { max_batch_size: rowsMax, model_warmup: samples = [] }: CompleteConfig,
   inputs: readonly TensorSpec[],
-  folder: string,
+  folder: WarmupFolder,
   notes: Notes,
 ): readonly WarmupSample[] {
   if (samples.length > samplesMax) {
@@ -37,7 +46,7 @@ export function warmupSamples(
       notes.problem([...path, 'inputs', name], 'the model has no such input');
     }
     const made = inputs.flatMap((input): readonly WarmupInput[] => {
-      const own = given[input.name];
+      const own = Object.hasOwn(given, input.name) ? given[input.name] : undefined;
       const at = [...path, 'inputs', input.name];
       if (own !== undefined)
         return inputOf(own, input, { rows: rowsMax > 0 ? rows : null, folder, at }, notes);
@@ -66,7 +75,7 @@ function rowsOf(
 interface Place {
   /** Null for a model without a batch dimension. */
   readonly rows: number | null;
-  readonly folder: string;
+  readonly folder: WarmupFolder;
   readonly at: ConfigPath;
 }
 
@@ -91,16 +100,18 @@ function inputOf(
   } else if (elementCount(own) > elementsMax) {
     notes.problem([...at, 'dims'], `are more than ${elementsMax} elements`);
   } else {
-    const data = dataOf(given, folder, at, notes);
+    const rowBytes = datatype === 'BYTES' ? 0 : elementCount(dims) * datatypeBytes[datatype];
+    const data = dataOf(given, rowBytes, { folder, at }, notes);
     if (data !== undefined) return [{ name, datatype, shape: own, data }];
   }
   return [];
 }
 
+/** A file holds one row, which every row of the sample has, as in Triton; `rowBytes` 0 where that may vary. */
 function dataOf(
   { input_data_file: file, random_data: random, zero_data: zero }: TritonWarmupInput,
-  folder: string,
-  at: ConfigPath,
+  rowBytes: number,
+  { at, folder }: Pick<Place, 'at' | 'folder'>,
   notes: Notes,
 ): WarmupInput['data'] | undefined {
   if (zero === true) return 'zero';
@@ -113,5 +124,13 @@ function dataOf(
     notes.problem([...at, 'input_data_file'], 'must be the name of a file in the folder warmup');
     return undefined;
   }
-  return { file: join(folder, 'warmup', file) };
+  const path = join(folder.path, file);
+  const size = folder.sizes.get(file);
+  let problem: string | null = null;
+  if (size === undefined) problem = 'is not there';
+  else if (size > fileBytesMax) problem = `has ${size} bytes; at most ${fileBytesMax} are read`;
+  else if (size < rowBytes) problem = `has ${size} bytes; a row needs ${rowBytes}`;
+  if (problem === null) return { file: path };
+  notes.problem([...at, 'input_data_file'], `${path} ${problem}`);
+  return undefined;
 }
