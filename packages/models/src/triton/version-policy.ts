@@ -22,10 +22,14 @@ export function chosenVersions(
   if (specific === undefined) return there.slice(-Math.max(1, latest?.num_versions ?? 1));
   const wanted = (specific.versions ?? []).map(String);
   if (wanted.length === 0) notes.problem(['version_policy', 'specific'], 'names no version');
+  const chosen = there.filter((version) => wanted.includes(version));
   for (const [i, version] of wanted.entries()) {
     if (there.includes(version)) continue;
+    const path = ['version_policy', 'specific', 'versions', i];
     const message = `is ${version}, which is not there; there is: ${there.slice(-10).join(', ')}`;
-    notes.problem(['version_policy', 'specific', 'versions', i], message);
+    // As in Triton the others are served without it.
+    if (chosen.length > 0) notes.warn(path, message);
+    else notes.problem(path, message);
   }
-  return there.filter((version) => wanted.includes(version));
+  return chosen;
 }

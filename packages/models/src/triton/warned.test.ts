@@ -163,6 +163,17 @@ describe('warned of, with the line', () => {
     expect(warnings).toEqual([expect.stringContaining(`m/config.pbtxt:${line}: ${expected}`)]);
   });
 
+  test('a version that is not there, where others are', async () => {
+    const { models, problems, warnings } = await loadConfig(
+      `${head}version_policy { specific { versions: [ 1, 5 ] } }`,
+    );
+    expect(problems).toEqual([]);
+    expect(models.map(({ version }) => version)).toEqual(['1']);
+    expect(warnings).toEqual([
+      'm/config.pbtxt:7: version_policy.specific.versions[1]: is 5, which is not there; there is: 1',
+    ]);
+  });
+
   test('each once, though several versions have it', async () => {
     await put('m/1/model.onnx', writeOnnx(batched));
     await put('m/2/model.onnx', writeOnnx(batched));
