@@ -166,7 +166,7 @@ class Binder {
       let key = '';
       let inner: TextValue | undefined;
       for (const field of value.fields) {
-        if (field.name === 'key') key = keyOf(field.value);
+        if (field.name === 'key') key = this.#key(field.value, path);
         else if (field.name === 'value') inner = field.value;
         else this.#problem(path, field.line, `"${field.name}" is no part of an entry`);
       }
@@ -180,6 +180,17 @@ class Binder {
       if (bound !== undefined) entries.push([key, bound]);
     }
     return Object.fromEntries(entries);
+  }
+
+  #key(value: TextValue, path: ConfigPath): string {
+    if (value.kind === 'string') return value.text;
+    if (value.kind === 'integer') return String(value.value);
+    this.#problem(
+      path,
+      value.line,
+      'the key of an entry must be text in quotes, or a whole number',
+    );
+    return '';
   }
 
   #value(
@@ -211,12 +222,6 @@ class Binder {
   #problem(path: ConfigPath, line: number, message: string): void {
     this.problems.push({ file: this.#file, line, message: `${pathText(path)}: ${message}` });
   }
-}
-
-function keyOf(value: TextValue): string {
-  if (value.kind === 'string') return value.text;
-  if (value.kind === 'integer') return String(value.value);
-  return '';
 }
 
 /** A message that is there says something, even an empty one. */

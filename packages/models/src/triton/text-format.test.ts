@@ -72,6 +72,7 @@ describe('the text format', () => {
     ['a [1]', '1:4: a ":" is missing before this list'],
     ['a: - x', '1:6: a number is expected after "-"'],
     ['a: @', '1:4: "@" is not expected here'],
+    [`a: ${'9'.repeat(401)}`, '1:4: a number has at most 400 characters'],
     ['a: 1 }', '1:6: the name of a field is expected here'],
     ['[x', '1:3: a "]" is missing'],
   ])('%j is refused', (text, expected) => {
@@ -104,6 +105,7 @@ describe('the text format', () => {
     expect(read('a {'.repeat(33) + '}'.repeat(33))).toContain('more than 32 levels deep');
     expect(read('a {'.repeat(32) + '}'.repeat(32))).toContain('a{a{a{');
     expect(read(`a: [${'1,'.repeat(20_000)}1]`)).toContain('more than 20000 fields');
+    expect(read(`[${'.'.repeat(1_025)}`)).toContain('name of a field has at most 1024 characters');
     expect(read(' '.repeat(1024 * 1024 + 1))).toContain('characters; at most 1048576 are read');
   });
 });

@@ -29,8 +29,13 @@ export interface TextFormatProblem extends TextPosition {
 const charactersMax = 1024 * 1024;
 const depthMax = 32;
 const fieldsMax = 20_000;
+/** No type has numbers that need more, and a longer one would be told in full. */
+const numberCharactersMax = 400;
+/** Of an extension, in brackets. */
+const nameCharactersMax = 1_024;
 
-/** The fields of a message. Bounds: 1 Mi characters, 32 levels, 20,000 fields and entries of lists. */
+/** The fields of a message. Bounds: 1 Mi characters, 32 levels, 20,000 fields and entries of lists,
+ * 400 characters a number, 1,024 a name in brackets. */
 export function parseTextFormat(text: string): Result<readonly TextField[], TextFormatProblem> {
   if (text.length > charactersMax) {
     const message = `has ${text.length} characters; at most ${charactersMax} are read`;
@@ -115,6 +120,9 @@ class TextParser {
         throw this.#error('a "]" is missing');
       }
       name += part.text;
+      if (name.length > nameCharactersMax) {
+        throw this.#error(`the name of a field has at most ${nameCharactersMax} characters`);
+      }
       this.#advance();
       if (part.text === ']') return name;
     }
@@ -219,6 +227,9 @@ function numberOf(
   isNegative: boolean,
   at: TextPosition,
 ): { readonly kind: 'integer'; readonly value: bigint } | { kind: 'float'; value: number } {
+  if (text.length > numberCharactersMax) {
+    throw new TextFormatError(at, `a number has at most ${numberCharactersMax} characters`);
+  }
   if (/^0[xX]/u.test(text) || /^(?:0|[1-9][0-9]*)$/u.test(text)) {
     const value = BigInt(text);
     return { kind: 'integer', value: isNegative ? -value : value };

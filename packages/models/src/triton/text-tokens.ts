@@ -86,12 +86,11 @@ export class TextTokens {
 
   #skipBlank(): void {
     const start = this.#offset;
-    const end = start + (this.#take(blankPattern)?.[0].length ?? 0);
-    for (;;) {
-      const newline = this.#text.indexOf('\n', Math.max(start, this.#lineStart));
-      if (newline === -1 || newline >= end) return;
+    // Searched in the blank alone: the next line break of the text may be a megabyte away, for every token.
+    const blank = this.#take(blankPattern)?.[0] ?? '';
+    for (let at = blank.indexOf('\n'); at !== -1; at = blank.indexOf('\n', at + 1)) {
       this.#line += 1;
-      this.#lineStart = newline + 1;
+      this.#lineStart = start + at + 1;
     }
   }
 
