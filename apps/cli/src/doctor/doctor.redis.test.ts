@@ -108,10 +108,13 @@ test.each([
   await new Promise((resolve) => server.close(resolve));
 });
 
-test('one port for callers and operators is one too few', async () => {
+test.each([
+  ['METRICS_PORT', 'Port for operators'],
+  ['GRPC_PORT', 'Port for gRPC'],
+])('%s cannot be that of PORT', async (setting, name) => {
   const port = String(await freePort());
-  const diagnosis = await diagnose({ PORT: port, METRICS_PORT: port });
-  expect([verdictOf(diagnosis, 'Ports'), diagnosis.code]).toEqual(['bad', 1]);
+  const diagnosis = await diagnose({ PORT: port, [setting]: port });
+  expect([verdictOf(diagnosis, name), diagnosis.code]).toEqual(['bad', 1]);
 });
 
 test('a host that is not of this machine is told by HOST, and an IPv6 address is asked in brackets', async () => {

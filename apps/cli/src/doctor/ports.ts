@@ -13,21 +13,36 @@ const names = {
   METRICS_PORT: 'Port for operators',
 } as const;
 
+interface Port {
+  readonly setting: keyof typeof names;
+  readonly port: number;
+}
+
 export async function checkPorts({
   host,
   grpcPort,
   metricsPort,
   port,
 }: Pick<Config, 'host' | 'port' | 'grpcPort' | 'metricsPort'>): Promise<readonly Finding[]> {
-  if (port === metricsPort && port !== 0) {
-    const detail = `PORT and METRICS_PORT are both ${port}, and each needs its own`;
-    return [bad('Ports', detail, 'choose another for one of them')];
-  }
-  return [
-    await checkPort('PORT', host, port),
-    ...(grpcPort === 'off' ? [] : [await checkPort('GRPC_PORT', host, grpcPort)]),
-    await checkPort('METRICS_PORT', host, metricsPort),
+  const ports: readonly Port[] = [
+    { setting: 'PORT', port },
+    ...(grpcPort === 'off' ? [] : [{ setting: 'GRPC_PORT', port: grpcPort } as const]),
+    { setting: 'METRICS_PORT', port: metricsPort },
   ];
+  const findings: Finding[] = [];
+  for (const [i, { port: wanted, setting }] of ports.entries()) {
+    const other = ports.slice(0, i).find((one) => one.port === wanted && wanted !== 0);
+    findings.push(
+      other === undefined
+        ? await checkPort(setting, host, wanted)
+        : bad(
+            names[setting],
+            `${wanted} is that of ${other.setting} too`,
+            `choose another with ${setting}`,
+          ),
+    );
+  }
+  return findings;
 }
 
 async function checkPort(
@@ -91,7 +106,10 @@ function isInferryGrpc(host: string, port: number): Promise<boolean> {
       'content-type': 'application/grpc',
       te: 'trailers',
     });
-    request.on('error', () => finish(false)).on('end', () => finish(false)).resume();
+    request
+      .on('error', () => finish(false))
+      .on('end', () => finish(false))
+      .resume();
     request.on('trailers', (trailers) => finish(trailers['grpc-status'] === '0'));
     // An empty message: not compressed, of no length.
     request.end(Buffer.alloc(5));
