@@ -14,6 +14,7 @@ import { expect, test } from 'vitest';
 
 import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
+import { OpenRequests } from './exchange.ts';
 import { BodyMemory } from './http/body-memory.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { claimRequest } from './gateway-fixture.test.ts';
@@ -53,6 +54,7 @@ function setUp() {
     answerTime: new AnswerTime(),
     arriving: new ArrivingBytes(),
     bodyMemory: new BodyMemory(),
+    open: new OpenRequests(),
   };
   return { ...parts, metrics, lines, background: createBackground(parts) };
 }

@@ -3,6 +3,7 @@ import { createLogger, openTracing, type Tracing } from '@inferry/telemetry';
 import { systemClock } from '@inferry/runtime';
 import { expect, test } from 'vitest';
 import { startWorker, testGateway } from './gateway-fixture.test.ts';
+import { image, openGrpc, service, workFor } from './grpc/grpc-fixture.test.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
@@ -131,4 +132,20 @@ test('where tracing is off, no header is looked at and jobs carry nothing', asyn
   await gateway.close();
   expect(worker.seen).toHaveLength(1);
   expect(worker.seen[0]?.claim.job).not.toHaveProperty('trace');
+});
+
+test('a call of gRPC is a span of its method in the trace of its caller, and its job carries it on', async () => {
+  const { tracing, spans } = await collecting();
+  const gateway = await openGrpc({}, { tracing });
+  const worker = workFor(gateway);
+  const { error } = await gateway.call('ModelInfer', image(), { traceparent });
+  expect(error).toBeNull();
+  const all = await spans();
+  const server = all.find(({ name }) => name === `POST ${service}/ModelInfer`);
+  const sent = all.find(({ name }) => name === 'send digits@1');
+  expect(server).toMatchObject({ parentId: 'b7ad6b7169203331' });
+  expect(server?.attributes).toMatchObject({ 'http.response.status_code': 200 });
+  expect(sent).toMatchObject({ parentId: server?.spanId });
+  const carried = `00-${traceId}-${sent?.spanId}-01`;
+  expect(worker.seen[0]?.claim.job.trace?.traceparent).toBe(carried);
 });

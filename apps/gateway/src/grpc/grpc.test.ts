@@ -1,136 +1,27 @@
 /** The gRPC inference service of a gateway on a real port, called as clients call it. */
 import { connect, type ClientHttp2Session } from 'node:http2';
 
-import {
-  type CallOptions,
-  Client,
-  type ClientUnaryCall,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
-import type { Limits } from '@inferry/contracts';
+import { Metadata, status } from '@grpc/grpc-js';
 import { waitFor } from '@inferry/testkit';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
+import { succeeded } from '../gateway-fixture.test.ts';
 import {
-  startWorker,
-  succeeded,
-  type TestGateway,
-  testGateway,
-  type TestWorker,
-} from '../gateway-fixture.test.ts';
-
-const service = '/inference.GRPCInferenceService';
-
-interface Told {
-  readonly answer: Buffer | undefined;
-  readonly error: ServiceError | null;
-  readonly trailers: Metadata;
-}
-
-interface Fixture extends TestGateway {
-  readonly client: Client;
-  readonly port: number;
-  /** Sends the bytes of a message. */
-  call(
-    method: string,
-    message: Uint8Array,
-    headers?: Record<string, string>,
-    options?: CallOptions,
-  ): Promise<Told>;
-}
-
-const closing: (() => Promise<unknown> | void)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).toReversed()) await close();
-});
-
-async function open(
-  limits: Partial<Limits> = {},
-  more: Parameters<typeof testGateway>[1] = {},
-): Promise<Fixture> {
-  const fixture = testGateway(limits, more);
-  await fixture.gateway.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = await fixture.gateway.listenGrpc({ host: '127.0.0.1', port: 0 });
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  closing.push(
-    () => fixture.close(),
-    () => client.close(),
-  );
-  return {
-    ...fixture,
-    client,
-    port,
-    call: (method, message, headers, options) =>
-      new Promise((resolve) => unary(client, method, { message, headers, options }, resolve)),
-  };
-}
-
-function unary(
-  client: Client,
-  method: string,
-  {
-    headers = {},
-    message,
-    options = {},
-  }: {
-    readonly message: Uint8Array;
-    readonly headers?: Record<string, string> | undefined;
-    readonly options?: CallOptions | undefined;
-  },
-  done: (told: Told) => void,
-): ClientUnaryCall {
-  const metadata = new Metadata();
-  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-  let trailers = new Metadata();
-  let answer: Buffer | undefined;
-  let error: ServiceError | null = null;
-  const asItIs = (bytes: Buffer): Buffer => bytes;
-  const call = client.makeUnaryRequest(
-    `${service}/${method}`,
-    asItIs,
-    asItIs,
-    Buffer.from(message),
-    metadata,
-    options,
-    (cause, bytes) => {
-      answer = bytes;
-      error = cause;
-    },
-  );
-  call.on('status', (ended) => {
-    trailers = ended.metadata;
-    setImmediate(() => done({ answer, error, trailers }));
-  });
-  return call;
-}
-
-function worker(fixture: TestGateway, run?: Parameters<typeof startWorker>[1]): TestWorker {
-  const started = startWorker(fixture.queue, run);
-  closing.push(() => started.stop());
-  return started;
-}
-
-/** A field of a message, which for all that is sent here has bytes. */
-function field(number: number, value: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([Buffer.of((number << 3) | 2, bytes.length), bytes]);
-}
-
-/** A request for a model that takes images, with one of three bytes in it. */
-function image(id = 'q1', model = 'digits'): Buffer {
-  const input = Buffer.concat([field(1, 'image'), field(2, 'BYTES'), field(3, Buffer.of(1))]);
-  const raw = field(7, Buffer.of(3, 0, 0, 0, 7, 8, 9));
-  return Buffer.concat([field(1, model), field(3, id), field(5, input), raw]);
-}
+  callUnary,
+  closing,
+  field,
+  image,
+  openGrpc,
+  service,
+  type Told,
+  workFor,
+} from './grpc-fixture.test.ts';
 
 const nothing = Buffer.alloc(0);
 
 test('an infer request becomes a job, and its outcome the answer', async () => {
-  const fixture = await open();
-  const { seen } = worker(fixture);
+  const fixture = await openGrpc();
+  const { seen } = workFor(fixture);
   const { answer, trailers } = await fixture.call('ModelInfer', image(), { 'request-id': 'mine' });
   const text = String(answer);
   for (const part of ['digits', 'q1', 'output', '{"label":"7"}']) expect(text).toContain(part);
@@ -149,7 +40,7 @@ test.each([
   ['an input that is missing', field(1, 'digits'), status.INVALID_ARGUMENT, 'invalid_input'],
   ['bytes that are no message', Buffer.of(10, 200), status.INVALID_ARGUMENT, 'invalid_input'],
 ])('%s is refused with its code, and words', async (_, message, code, name) => {
-  const fixture = await open();
+  const fixture = await openGrpc();
   const { error, trailers } = await fixture.call('ModelInfer', message);
   expect(error?.code).toBe(code);
   expect(error?.details).not.toBe('');
@@ -157,7 +48,7 @@ test.each([
 });
 
 test('load is refused as over HTTP: no place to wait is UNAVAILABLE, with the time to come back', async () => {
-  const fixture = await open({ heldRequestsMax: 1 });
+  const fixture = await openGrpc({ heldRequestsMax: 1 });
   const first = fixture.call('ModelInfer', image());
   await waitFor(async () => (await fixture.metrics.text()).includes('result_waiters 1'), {
     what: 'the first to wait',
@@ -166,13 +57,13 @@ test('load is refused as over HTTP: no place to wait is UNAVAILABLE, with the ti
   expect(error?.code).toBe(status.UNAVAILABLE);
   expect(trailers.get('inferry-code')).toEqual(['queue_full']);
   expect(trailers.get('retry-after-ms')).toEqual(['1000']);
-  worker(fixture);
+  workFor(fixture);
   expect((await first).error).toBeNull();
 });
 
 test('a call that is canceled cancels its job', async () => {
-  const fixture = await open();
-  const call = unary(fixture.client, 'ModelInfer', { message: image() }, () => undefined);
+  const fixture = await openGrpc();
+  const call = callUnary(fixture.client, 'ModelInfer', { message: image() }, () => undefined);
   const canceled = 'requests_total{model="digits",priority="normal",outcome="canceled"} 1';
   await waitFor(async () => (await fixture.metrics.text()).includes('result_waiters 1'), {
     what: 'the call to wait',
@@ -184,21 +75,29 @@ test('a call that is canceled cancels its job', async () => {
 });
 
 test('the deadline of a call is that of its job, where it is nearer', async () => {
-  const fixture = await open();
-  const { seen } = worker(
-    fixture,
-    () => new Promise((resolve) => setTimeout(() => resolve(succeeded), 600)),
-  );
-  const { error } = await fixture.call('ModelInfer', image(), {}, { deadline: Date.now() + 500 });
+  const fixture = await openGrpc();
+  const { seen } = workFor(fixture);
+  const deadline = Date.now() + 10_000;
+  expect((await fixture.call('ModelInfer', image(), {}, { deadline })).error).toBeNull();
+  const deadlineMs = seen[0]?.claim.job.deadlineMs;
+  expect(deadlineMs).toBeGreaterThan(0);
+  expect(deadlineMs).toBeLessThanOrEqual(10_000);
+});
+
+test('a call whose deadline passes has a job that expires, and is not canceled', async () => {
+  const fixture = await openGrpc();
+  const deadline = Date.now() + 1_000;
+  const { error } = await fixture.call('ModelInfer', image(), {}, { deadline });
   expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
-  const [first] = seen;
-  expect(first?.claim.job.deadlineMs).toBeLessThanOrEqual(500);
-  expect(first?.claim.job.deadlineMs).toBeGreaterThan(0);
+  const expired = 'requests_total{model="digits",priority="normal",outcome="expired"} 1';
+  await waitFor(async () => (await fixture.metrics.text()).includes(expired), {
+    what: 'the job to expire',
+  });
 });
 
 test('tenants are told by metadata, and one that nobody knows is refused', async () => {
-  const fixture = await open({}, { tenants: new Map([['acme', 3]]) });
-  const { seen } = worker(fixture);
+  const fixture = await openGrpc({}, { tenants: new Map([['acme', 3]]) });
+  const { seen } = workFor(fixture);
   await fixture.call('ModelInfer', image(), { 'inferry-tenant': 'acme' });
   expect(seen[0]?.claim.job.tenant).toBe('acme');
   const { error } = await fixture.call('ModelInfer', image(), { 'inferry-tenant': 'nobody' });
@@ -206,13 +105,13 @@ test('tenants are told by metadata, and one that nobody knows is refused', async
 });
 
 test('a message beyond the limit of bodies is refused, whatever is in it', async () => {
-  const fixture = await open({ bodyBytesMax: 2_000 });
+  const fixture = await openGrpc({ bodyBytesMax: 2_000 });
   const { error } = await fixture.call('ModelInfer', Buffer.alloc(3_000));
   expect(error?.code).toBe(status.RESOURCE_EXHAUSTED);
 });
 
 test('a server that drains answers what waits, and refuses what comes', async () => {
-  const fixture = await open();
+  const fixture = await openGrpc();
   const waiting = fixture.call('ModelInfer', image());
   await waitFor(async () => (await fixture.metrics.text()).includes('result_waiters 1'), {
     what: 'the call to wait',
@@ -221,13 +120,13 @@ test('a server that drains answers what waits, and refuses what comes', async ()
   const late = await fixture.call('ModelInfer', image());
   expect(late.error?.code).toBe(status.UNAVAILABLE);
   expect(late.trailers.get('inferry-code')).toEqual(['draining']);
-  worker(fixture);
+  workFor(fixture);
   expect((await waiting).error).toBeNull();
   await drained;
 });
 
 test('what is not served says why, and what nobody knows is unknown', async () => {
-  const fixture = await open();
+  const fixture = await openGrpc();
   const load = await fixture.call('RepositoryModelLoad', nothing);
   expect(load.error?.code).toBe(status.UNIMPLEMENTED);
   expect(load.error?.details).toContain('workers load the models');
@@ -235,7 +134,7 @@ test('what is not served says why, and what nobody knows is unknown', async () =
 });
 
 test('questions about the server and its models are answered', async () => {
-  const fixture = await open();
+  const fixture = await openGrpc();
   const ask = async (method: string, message: Uint8Array = nothing): Promise<Told> =>
     fixture.call(method, message);
   expect([...((await ask('ServerLive')).answer ?? [])]).toEqual([8, 1]);
@@ -252,10 +151,10 @@ test('questions about the server and its models are answered', async () => {
 });
 
 test('a stream answers each request in its order, also those that fail', async () => {
-  const fixture = await open();
+  const fixture = await openGrpc();
   // The later a request comes, the sooner it is done.
   let left = 4;
-  worker(fixture, async () => {
+  workFor(fixture, async () => {
     left -= 1;
     await new Promise((resolve) => setTimeout(resolve, left * 20));
     return succeeded;
@@ -280,7 +179,7 @@ test('a stream answers each request in its order, also those that fail', async (
 });
 
 test('a stream that is canceled cancels what it waits for', async () => {
-  const fixture = await open();
+  const fixture = await openGrpc();
   const stream = fixture.client.makeBidiStreamRequest(
     `${service}/ModelStreamInfer`,
     (bytes: Buffer) => bytes,
@@ -301,7 +200,7 @@ test('a stream that is canceled cancels what it waits for', async () => {
 });
 
 test('messages arrive as many at a time as bodies may, and one that stays away gives up its turn', async () => {
-  const fixture = await open({ arrivingBodiesMax: 1, requestReceiveMsMax: 1_000 });
+  const fixture = await openGrpc({ arrivingBodiesMax: 1, requestReceiveMsMax: 1_000 });
   const session = connect(`http://127.0.0.1:${fixture.port}`);
   closing.push(() => session.destroy());
   const { ended, turn } = silentCall(session);

@@ -105,6 +105,21 @@ test('serve without Redis is ready by itself and says that its queue is in memor
   expect(serve.lines.join('\n')).toMatch(/REDIS_URL/u);
 });
 
+test('gRPC has a port of its own, which is told, found by doctor, and not had by two', async () => {
+  const ports = { PORT: '0', GRPC_PORT: '0', METRICS_PORT: '0' };
+  await using first = startProcess(['serve', demoModels], { env: ports });
+  const { grpcPort } = await readiness(first, 'serve');
+  const told = `gRPC     127.0.0.1:${grpcPort} (Open Inference Protocol v2)`;
+  await first.waitForLine((line) => line === told);
+  const env = { ...ports, GRPC_PORT: String(grpcPort) };
+  const second = startProcess(['serve', demoModels], { env });
+  expect((await second.exit).code).toBe(2);
+  expect(second.lines.join('\n')).toContain(`GRPC_PORT: cannot listen on 127.0.0.1:${grpcPort}`);
+  const doctor = startProcess(['doctor', demoModels], { env });
+  await doctor.exit;
+  expect(doctor.lines.join('\n')).toContain(`Inferry answers on 127.0.0.1:${grpcPort}`);
+});
+
 async function waitUntil(
   gateway: RunningRole,
   id: string,
