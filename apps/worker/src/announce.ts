@@ -1,5 +1,5 @@
 /** What this worker tells the gateways about itself, again and again while it lives. */
-import type { ClassId, ServedModel, WorkerAnnouncement } from '@inferry/contracts';
+import type { ClassId, ModelManifest, ServedModel, WorkerAnnouncement } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import type { WorkerState } from './lifecycle.ts';
 import { deviceName, type LoadedModel, type PlannedModel } from './load-models.ts';
@@ -23,8 +23,7 @@ export class Announcer {
     for (const { cls, manifest, devices } of planned) {
       const [first] = devices;
       this.#models.set(cls, {
-        // The path of the file means nothing on another host.
-        manifest: { ...manifest, file: null },
+        manifest: announced(manifest),
         state: 'loading',
         provider: first?.kind ?? 'cpu',
         device: first === undefined ? 'cpu' : deviceName(first),
@@ -50,7 +49,7 @@ export class Announcer {
   async announce(): Promise<void> {
     if (this.#isRetracted) return;
     const { host, pid, queue, startedAtMs, workerId } = this.#deps;
-    const state = announced(this.#deps.state());
+    const state = announcedState(this.#deps.state());
     const models = [...this.#models.values()];
     await queue.announce({ v: 1, workerId, host, pid, state, startedAtMs, models });
   }
@@ -62,7 +61,12 @@ export class Announcer {
   }
 }
 
-function announced(state: WorkerState): WorkerAnnouncement['state'] {
+/** Without paths of files, which mean nothing on another host. */
+function announced(manifest: ModelManifest): ModelManifest {
+  return { ...manifest, file: null, ...('warmupSamples' in manifest ? { warmupSamples: [] } : {}) };
+}
+
+function announcedState(state: WorkerState): WorkerAnnouncement['state'] {
   switch (state) {
     case 'starting':
     case 'warming':

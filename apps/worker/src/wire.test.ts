@@ -16,14 +16,16 @@ const away = () => Promise.reject(new Error('away'));
 
 describe('start', () => {
   test('the worker announces its models once they are ready', async () => {
-    const fixture = virtualFixture();
+    const sample = { rows: 1, count: 1, inputs: [] };
+    const fixture = virtualFixture({ manifests: [{ ...modelManifest, warmupSamples: [sample] }] });
     expect(fixture.worker.isReady).toBe(false);
     await fixture.worker.start();
     expect(fixture.worker.isReady).toBe(true);
     const [announced] = await fixture.queue.workers();
     expect(announced?.state).toBe('serving');
-    // Where the file lies on this host is nobody else's business.
+    // Where files lie on this host is nobody else's business.
     expect(announced?.models.map((model) => model.manifest.file)).toEqual([null]);
+    expect(announced?.models[0]?.manifest.warmupSamples).toEqual([]);
     expect(announced?.models.map((model) => [model.manifest.name, model.state])).toEqual([
       ['echo', 'ready'],
     ]);
