@@ -7,6 +7,7 @@ export { type AvailableProviders, availableProviders } from './onnx/providers.ts
 export { loadRuntime } from './onnx/load-runtime.ts';
 export { createOnnxBackend, type OnnxBackendOptions } from './onnx/onnx-backend.ts';
 export { type GraphLevel, optimizeGraph } from './onnx/optimize-graph.ts';
+export { sampledInputs } from './onnx/warmup-samples.ts';
 export { zeros } from './onnx/zeros.ts';
 export type {
   Device,

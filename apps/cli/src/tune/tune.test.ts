@@ -45,6 +45,14 @@ test.each([
   [{ modelsDir: '/nonexistent' }, /^2 .*\/nonexistent: does not exist\n$/u],
   [{ inputs: ['/nonexistent'] }, /^2 .*--input \/nonexistent: does not exist/u],
   [{ inputs: [repositoryPath('package.json')] }, /^2 .*package\.json: the model takes images\n$/u],
+  [
+    {
+      model: 'scores',
+      modelsDir: repositoryPath('packages/testkit/fixtures/triton'),
+      write: true,
+    },
+    /^2 .*scores has a config\.pbtxt, and --write writes a model\.yaml: run without it/u,
+  ],
 ])('%j', async (changes, words) => {
   expect(await refusal(changes)).toMatch(words);
 });

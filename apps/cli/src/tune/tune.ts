@@ -41,6 +41,7 @@ export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 
   const found = await findModel(options.modelsDir, options.model, options.version);
   if (!found.ok) return refuse(deps, found.error, 2);
   const manifest = found.value;
+  if (options.write && manifest.modelConfig !== undefined) return refuse(deps, noYaml(manifest), 2);
   const payloads = await readPayloads(options, manifest);
   if (!payloads.ok) return refuse(deps, payloads.error, 2);
   const kind = providerOf(options, manifest);
@@ -88,6 +89,11 @@ export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 
   return options.write ? write(result, manifest, kind, options, deps) : 0;
 }
 
+/** Both files describe a model; with both, neither is served. */
+function noYaml({ name }: ModelManifest): string {
+  return `${name} has a config.pbtxt, and --write writes a model.yaml: run without it, and set what it finds (max_batch_size, instance_group, intra_op_thread_count) by hand`;
+}
+
 async function readPayloads(
   { inputs }: TuneOptions,
   manifest: ModelManifest,
@@ -112,7 +118,10 @@ function rowsMaxOf({ rowsMax }: TuneOptions, { maxBatchSize }: ModelManifest): n
 
 function warnOfZeros(manifest: ModelManifest, { complain }: TuneDeps): void {
   const { preprocess } = manifest;
-  const varying = fullInputs(manifest).filter(({ shape }) => shape.slice(1).includes(-1));
+  const isSampled = manifest.warmupSamples !== undefined;
+  const varying = fullInputs(manifest).filter(
+    ({ shape }) => !isSampled && shape.slice(1).includes(-1),
+  );
   for (const { name } of varying) {
     complain(`inferry: input "${name}" has dimensions that vary; they are 1 in these runs\n`);
   }

@@ -10,7 +10,7 @@ import {
   type ModelManifest,
   newJobId,
 } from '@inferry/contracts';
-import { type ModelInstance, type RunItem, zeros } from '@inferry/inference';
+import { type ModelInstance, type RunItem, sampledInputs, zeros } from '@inferry/inference';
 import { type Clock, err, invariant, ok, type Random, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import { heldItems } from '../preparation/in-slot.ts';
@@ -44,9 +44,13 @@ export interface InputFeedOptions {
   readonly random: Random;
 }
 
-/** What a caller of a model without a pipeline sends, as far as its signature tells. */
+/** What a caller of a model without a pipeline sends, as far as its signature and its warm-up tell. */
 export function zerosFeed(manifest: ModelManifest): BatchFeed {
-  const inputs = fullInputs(manifest);
+  const inputs = sampledInputs({
+    inputs: fullInputs(manifest),
+    isBatched: manifest.maxBatchSize > 0,
+    warmupSamples: manifest.warmupSamples ?? [],
+  });
   return {
     isAhead: false,
     next: (_, rows) => {

@@ -7,6 +7,7 @@ import { invariant, seededRandom, systemClock } from '@inferry/runtime';
 import { createLogger } from '@inferry/telemetry';
 import { repositoryPath } from '@inferry/testkit';
 import { beforeAll, expect, test } from 'vitest';
+import { zerosFeed } from './batch-feeds.ts';
 import { type BatchSample, MeasuredModel, type MeasuredModelOptions } from './measured-model.ts';
 
 let digits: ModelManifest;
@@ -93,4 +94,19 @@ test.each([1, 4])('an input that the pipeline refuses is told (%d cores)', async
 test('a model that cannot be loaded is told', async () => {
   const opened = await open({ manifest: { ...digits, file: '/nonexistent/model.onnx' } });
   expect(opened).toMatchObject({ ok: false, error: expect.stringContaining('cannot be loaded') });
+});
+
+test('zeros have the dimensions of the warm-up of the model where they vary', async () => {
+  const x = { name: 'x', datatype: 'FP32' } as const;
+  const feed = zerosFeed({
+    ...digits,
+    maxBatchSize: 8,
+    inputs: [{ ...x, shape: [-1, -1, 3] }],
+    preprocess: { kind: 'none' },
+    warmupSamples: [{ rows: 2, count: 1, inputs: [{ ...x, shape: [2, 5, 3], data: 'zero' }] }],
+  });
+  const batch = await feed.next(undefined as never, 4);
+  expect(batch).toMatchObject({
+    value: { items: [{ rows: 4, tensors: [{ name: 'x', shape: [4, 5, 3] }] }] },
+  });
 });
