@@ -52,6 +52,26 @@ test('what is not served is told with file, line and reason, and the command fai
   });
 });
 
+test('warnings are told of a model of which no version is served, too', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
+  await mkdir(join(directory, 'm', '1'), { recursive: true });
+  await mkdir(join(directory, 'plan', '1'), { recursive: true });
+  await writeFile(join(directory, 'm', 'config.pbtxt'), 'metric_tags { key: "a" value: "b" }');
+  const report = await examineModels(directory, false);
+  await rm(directory, { recursive: true });
+  expect(report).toEqual({
+    data: `m 1: not served
+  because    ${directory}/m/1/model.onnx: does not exist
+  warning    ${directory}/m/config.pbtxt:1: metric_tags: has no effect: metrics have the labels of docs/metrics.md
+
+plan: not served
+  warning    ${directory}/plan: is not served: no version of it holds a model.onnx
+`,
+    remarks: '1 problem, 2 warnings\n',
+    exitCode: 2,
+  });
+});
+
 test('every problem is told with its file, and the command fails', async () => {
   const report = await examineModels(repositoryPath('packages/testkit/fixtures/broken'), false);
   expect(report.exitCode).toBe(2);

@@ -43,9 +43,8 @@ function counted(count: number, what: string): string {
 
 /** One for each version that is served, then one for each that is not, by name. */
 function blocks({ directory, models, problems, warnings }: Repository): readonly string[] {
-  const names = [
-    ...new Set([...models.map(({ name }) => name), ...problems.map(({ model }) => model)]),
-  ];
+  const said = [...problems, ...warnings].map(({ model }) => model);
+  const names = [...new Set([...models.map(({ name }) => name), ...said])];
   return names
     .toSorted((a, b) => (a ?? '').localeCompare(b ?? '', 'en'))
     .flatMap((name) => {
@@ -54,6 +53,7 @@ function blocks({ directory, models, problems, warnings }: Repository): readonly
       const versions = new Set(
         problems.filter(({ model }) => model === name).map((p) => p.version),
       );
+      if (served.length === 0 && versions.size === 0) versions.add(null);
       return [
         ...served.map((manifest) =>
           block(`${manifest.name} ${manifest.version}`, [
@@ -63,9 +63,10 @@ function blocks({ directory, models, problems, warnings }: Repository): readonly
               .map((warning): Line => ['warning', problemText(warning)]),
           ]),
         ),
-        ...[...versions].map((version) => {
+        ...[...versions].map((version, i) => {
           const own = problems.filter((p) => p.model === name && p.version === version);
-          const unserved = about.filter((p) => p.version === version && served.length === 0);
+          // Where no version is served, what is said of the model is said once.
+          const unserved = served.length === 0 && i === 0 ? about : [];
           return block(`${titleOf(name, version)}: not served`, [
             ...reasons(own, 'because'),
             ...reasons(unserved, 'warning'),

@@ -53,6 +53,7 @@ describe('a repository', () => {
     await put('README.md', 'not a model');
     await put('scripts/train.py', 'not a model either');
     await put('.git/1/model.onnx', 'hidden');
+    await put('lost+found/1/model.onnx', 'of the file system');
     const { models, problems } = await loadRepository(folder);
     expect(problems).toEqual([]);
     expect(models.map(({ name, version }) => `${name}@${version}`)).toEqual(['a@9', 'a@10', 'b@1']);

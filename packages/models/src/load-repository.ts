@@ -81,7 +81,12 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
   const found = scanned.value;
   const problems = found.hasConfig ? [] : found.misplaced.map(inModel(null));
   const isModel = found.hasYaml || found.hasConfig || found.onnxVersions.length > 0;
-  if (!isModel) return refused(problems);
+  if (!isModel) {
+    const isOfVersions = problems.length === 0 && found.integerFolders.length > 0;
+    const message = 'is not served: no version of it holds a model.onnx';
+    const warnings = isOfVersions ? [inModel(null)({ file: folder, line: null, message })] : [];
+    return { models: [], problems, warnings };
+  }
   if (!isModelName(name)) {
     const problem = { file: folder, line: null, message: nameRule(name) };
     return refused([...problems, inModel(null)(problem)]);

@@ -24,11 +24,15 @@ export interface ModelFolder {
   readonly misplaced: readonly FileProblem[];
 }
 
+/** At the root of a volume with a file system of its own; nobody but root may read it. */
+const ofFileSystem = 'lost+found';
+
 /** Hidden entries are passed over; links are followed, as mounted volumes are full of them. */
 export async function subfolders(folder: string): Promise<string[]> {
   const names: string[] = [];
   for (const name of (await readdir(folder)).toSorted()) {
-    if (!name.startsWith('.') && (await isFolder(join(folder, name)))) names.push(name);
+    if (name.startsWith('.') || name === ofFileSystem) continue;
+    if (await isFolder(join(folder, name))) names.push(name);
   }
   return names;
 }
