@@ -6,7 +6,13 @@ import { greeting, type GreetingOptions } from './greeting.ts';
 
 async function greet(modelsDir: string, options: Partial<GreetingOptions> = {}): Promise<string> {
   const { models } = await loadRepository(modelsDir);
-  const fixed = { host: '127.0.0.1', httpPort: 8000, grpcPort: 8001, metricsPort: 9464, isQueueInMemory: true };
+  const fixed = {
+    host: '127.0.0.1',
+    httpPort: 8000,
+    grpcPort: 8001,
+    metricsPort: 9464,
+    isQueueInMemory: true,
+  };
   return greeting({ ...fixed, modelsDir, models, ...options });
 }
 
