@@ -13,6 +13,8 @@ export default defineConfig({
     },
   },
   test: {
+    // One less by default, which is half of two.
+    maxWorkers: '100%',
     projects: [
       {
         extends: true,
@@ -64,7 +66,6 @@ export default defineConfig({
           exclude: ['**/*.clients.test.ts', '**/node_modules/**'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
         },
       },
     ],

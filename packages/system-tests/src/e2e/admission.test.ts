@@ -116,7 +116,7 @@ test('a shared line that is too long is 503, and a light tenant is still let in'
 
 test('who can wait gets a job with its place and its time instead of a refusal', async () => {
   const directory = await models({
-    admission: '{mode: target, budget_ms: 200, on_infeasible: refuse}',
+    admission: '{mode: target, budget_ms: 150, on_infeasible: refuse}',
   });
   const gateway = await system.start('gateway', directory);
   await system.start('worker', directory);
@@ -124,7 +124,7 @@ test('who can wait gets a job with its place and its time instead of a refusal',
   const queued: string[] = [];
   for (let i = 0; i < 6; i += 1) queued.push(String((await submit(gateway)).body['id']));
 
-  // Even alone it would be late: a run takes 150 ms and another one is under way.
+  // Even alone it would be late: a run takes the whole budget, and another one is under way.
   expect((await submit(gateway, { prefer: 'wait=20' })).status).toBe(503);
   const onV1 = await submit(gateway, { prefer: 'respond-async, wait=20' });
   const onV2 = await infer(gateway, { prefer: 'respond-async' });
