@@ -28,6 +28,8 @@ export interface ClaimView {
 
 /** How often a lingering batch is looked at again, as a share of the linger time. */
 const looksPerLinger = 4;
+/** And at least so often: a batch that became full departs no later than that. */
+const lookMsMax = 10;
 
 /** Takes the longest allowed prefix of ordinary jobs, when the release rule lets them go. */
 export async function claimBatch(lane: LaneContext, view: ClaimView): Promise<BatchClaim> {
@@ -54,7 +56,7 @@ export async function claimBatch(lane: LaneContext, view: ClaimView): Promise<Ba
   }
   const decision = decideRelease(full, policy, full.nowMs);
   if (decision.do === 'release') return take(lane, whatever, decision.reason);
-  const nextLookMs = Math.max(1, linger.maxMs / looksPerLinger);
+  const nextLookMs = Math.min(lookMsMax, Math.max(1, linger.maxMs / looksPerLinger));
   const waitMs = Math.min(decision.untilMs - full.nowMs, nextLookMs);
   return { ...batchOf(full, rowsMax, 'linger', lane), lingerMs: waitMs };
 }

@@ -102,6 +102,18 @@ describe('batches', () => {
     await fixture.worker.close();
   });
 
+  test('a batch that becomes full departs soon, however long it might have lingered', async () => {
+    const linger = { mode: 'defer', maxMs: 2_000 } as const;
+    const fixture = await started({ manifests: [{ ...modelManifest, linger }] });
+    await submitAll(fixture, [1]);
+    await advance(fixture.clock, 5);
+    await submitAll(fixture, [2, 3, 4]);
+    await advance(fixture.clock, 15);
+    expect(valuesOf(fixture)).toEqual([[1, 2, 3, 4]]);
+    await advance(fixture.clock, 30);
+    await fixture.worker.close();
+  });
+
   test('nor does one that has as many rows as are enough for the model', async () => {
     const linger = { mode: 'defer', maxMs: 500, rowsEnough: 2 } as const;
     const fixture = virtualFixture({ manifests: [{ ...modelManifest, linger }] });
