@@ -99,7 +99,10 @@ export async function readLabels(
 ): Promise<Result<Labels, { readonly file: string | null; readonly message: string }>> {
   if (typeof labels !== 'string') return ok({ labels, file: null });
   if (/[/\\]/u.test(labels) || labels === '..') {
-    return err({ file: null, message: `"${labels}" must be the name of a file beside model.yaml` });
+    return err({
+      file: null,
+      message: `"${labels}" must be the name of a file in the folder of the model`,
+    });
   }
   const file = join(folder, labels);
   const text = await readSmallText(file);

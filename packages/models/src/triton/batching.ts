@@ -36,11 +36,17 @@ export function batchingOf(
     notes.problem([at, 'preferred_batch_size', i], message);
   }
   checkPriorities(section, notes);
+  const lingerMs = lingerOf(section, notes);
+  const policy = policyOf(section, notes);
+  if (policy.queueTimeoutMs !== null && policy.queueTimeoutMs <= lingerMs) {
+    const message = `ends within max_queue_delay_microseconds (${lingerMs} ms): requests without company are rejected`;
+    notes.warn([at, 'default_queue_policy', 'default_timeout_microseconds'], message);
+  }
   return {
     joinedRowsMax: Math.max(1, preferred.length > 0 ? Math.max(...preferred) : rowsMax),
     rowsEnough: Math.max(1, preferred.length > 0 ? Math.min(...preferred) : rowsMax),
-    lingerMs: lingerOf(section, notes),
-    ...policyOf(section, notes),
+    lingerMs,
+    ...policy,
   };
 }
 

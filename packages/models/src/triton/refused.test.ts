@@ -211,6 +211,12 @@ describe('refused, with the line', () => {
     ]);
   });
 
+  test('a batch size that is beyond what is served, once', async () => {
+    expect((await loadConfig('max_batch_size: 70000')).problems).toEqual([
+      'm/config.pbtxt:1: max_batch_size: Too big: expected number to be <=65536',
+    ]);
+  });
+
   test('a model without versions, and one without its file', async () => {
     await put('none/config.pbtxt', 'name: "none"');
     await put('empty/config.pbtxt', '');

@@ -80,6 +80,9 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
   return ok({ manifest, warnings: notes.warnings });
 }
 
+/** Beyond it is a problem with max_batch_size, which is told once. */
+const rowsMax = 65_536;
+
 interface Said {
   readonly config: CompleteConfig;
   readonly inputs: readonly TensorSpec[];
@@ -109,7 +112,7 @@ function inWordsOfYaml(
     ...(inputs.length > 0 ? { inputs: tensors(inputs) } : {}),
     outputs: tensors(outputs),
     // Runs of more rows than jobs share are rare, and their warm-up may take long.
-    warmup: { rows: [1, joinedRowsMax] },
+    warmup: { rows: [1, Math.min(joinedRowsMax, rowsMax)] },
     queue: {
       linger: lingerMs > 0 ? 'defer' : 'none',
       max_linger_ms: lingerMs,

@@ -87,6 +87,11 @@ describe('warned of, with the line', () => {
       'optimization.eager_batching: has no effect',
     ],
     [
+      'a timeout within the delay',
+      'dynamic_batching { max_queue_delay_microseconds: 5000 default_queue_policy { default_timeout_microseconds: 5000 } }',
+      'dynamic_batching.default_queue_policy.default_timeout_microseconds: ends within max_queue_delay_microseconds (5 ms)',
+    ],
+    [
       'graph.level',
       'optimization { graph { level: 7 } }',
       'optimization.graph.level: is 7, which is taken as 0',
