@@ -84,6 +84,7 @@ async function ask(lane: LaneContext, request: Asked): Promise<Claimed> {
   queueClock.sample(sentAtMs, claimed.nowMs);
   telemetry.clockOffset(-queueClock.offsetMs / 1_000);
   if (claimed.expired.length > 0) telemetry.jobsSwept(manifest.name, claimed.expired);
+  lane.statistics.swept(cls, claimed.expired);
   return claimed;
 }
 

@@ -2,7 +2,7 @@
 import type { ClassId, Limits, ModelManifest } from '@inferry/contracts';
 import type { InferenceBackend } from '@inferry/inference';
 import type { JpegDecoderChoice } from '@inferry/pipelines';
-import type { JobQueue, PayloadReaderOptions } from '@inferry/queue';
+import type { JobQueue, PayloadReaderOptions, StatisticsTally } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
 import type { LatencyModel } from '@inferry/scheduling';
 import type { Logger, Tracing } from '@inferry/telemetry';
@@ -82,6 +82,7 @@ export interface LaneContext {
   readonly settler: Settler;
   readonly batchSize: BatchSize;
   readonly watch: ServiceWatch;
+  readonly statistics: StatisticsTally;
   /** What the time from claim to prepared batch is, by rows. */
   readonly prepareDurations: LatencyModel;
   /** Aborted when claims are about to be given back: no more retries. */

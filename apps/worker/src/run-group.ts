@@ -8,6 +8,7 @@ import { planIsolation, runIsolating } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 import { fail } from './outcomes.ts';
 import { outputsOf, type Preparation } from './preparation/preparation.ts';
+import { countRun } from './statistics.ts';
 import { prepareAgain } from './prepare-batch.ts';
 import { traceRun } from './job-spans.ts';
 import type { ReadyItem } from './ready-item.ts';
@@ -105,6 +106,8 @@ function outputs(
   const durationMs = preparedMs + computeMs;
   const ratio = lane.batchSize.ran({ rows, durationMs, isFirst, idleMs });
   if (ratio !== null) lane.telemetry.latencyRatio(lane.manifest.name, ratio);
+  const jobs = items.map((item) => item.job);
+  countRun(lane.statistics, lane.cls, { rows, computeMs, jobs }, lane.queueClock);
   let useful = 0;
   let padding = 0;
   for (const { facts } of items) {

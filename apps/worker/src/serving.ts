@@ -1,6 +1,7 @@
 /** A worker whose models are loaded: its lanes, what they share, and the housekeeping beside them. */
 import { setMaxListeners } from 'node:events';
 import type { ClassId, ModelManifest } from '@inferry/contracts';
+import { StatisticsTally } from '@inferry/queue';
 import { LatencyModel, type LatencySnapshot } from '@inferry/scheduling';
 import { BatchSize } from './batch-size.ts';
 import type { LaneContext, WorkerDeps } from './deps.ts';
@@ -27,6 +28,8 @@ export const renewalsPerLease = 3;
 /** What was learned is saved this often, when it has changed. */
 const saveMs = 30_000;
 const watchMs = 1_000;
+/** What is counted is added to the statistics of all workers this often: a worker that is killed loses so much. */
+const countMs = 1_000;
 
 export interface ServingDeps extends WorkerDeps {
   /** Null where every model is prepared in its slots. */
@@ -43,6 +46,7 @@ export class Serving {
   readonly #settler: Settler;
   readonly #offers: Offers;
   readonly #profiles: StoredProfiles;
+  readonly #statistics: StatisticsTally;
   #stopTasks: (() => Promise<void>)[] = [];
 
   private constructor(
@@ -54,6 +58,8 @@ export class Serving {
     const { clock, logger, queue, telemetry, workerId } = deps;
     this.#deps = deps;
     this.#profiles = profiles;
+    const statistics = new StatisticsTally(queue);
+    this.#statistics = statistics;
     // One listener for each call that is being retried: as many as batches are under way.
     setMaxListeners(0, this.#halt.signal);
     const classes = loaded.map((model) => model.cls);
@@ -64,7 +70,7 @@ export class Serving {
     const leases = new Leases({ ...deps, classes, queueClock });
     const halt = this.#halt.signal;
     const watchOf = (cls: ClassId): ServiceWatch | undefined => watches.get(cls);
-    const common = { queue, leases, queueClock, clock, telemetry, logger, halt };
+    const common = { queue, leases, queueClock, clock, telemetry, statistics, logger, halt };
     const settler = new Settler({ ...common, watchOf });
     const capacity = capacityFor(loaded, deps);
     const device = new DeviceShare(capacity, clock);
@@ -159,6 +165,7 @@ export class Serving {
     const stopped = Promise.all(this.#stopTasks.map((stop) => stop()));
     await within(clock, farewellMs, stopped);
     await within(clock, farewellMs, this.#profiles.save());
+    await within(clock, farewellMs, this.#statistics.flush());
   }
 
   async #beginHousekeeping(classes: readonly ClassId[]): Promise<void> {
@@ -172,7 +179,7 @@ export class Serving {
     this.#every(
       'sweep',
       () => sweepDelayMs(limits.sweepMs, random.unit()),
-      () => sweepClasses(queue, classes, telemetry),
+      () => sweepClasses(queue, classes, telemetry, this.#statistics),
     );
     this.#every(
       'watch promises',
@@ -183,6 +190,11 @@ export class Serving {
           context.watch.tick((held.get(context.cls)?.size ?? 0) > 0);
         }
       },
+    );
+    this.#every(
+      'add statistics',
+      () => countMs,
+      () => this.#statistics.flush(),
     );
     this.#every(
       'save profiles',

@@ -3,7 +3,7 @@
  * the queue is away they are kept, their leases with them, and the call is made again.
  */
 import { type ClassId, partsOf } from '@inferry/contracts';
-import type { JobQueue } from '@inferry/queue';
+import type { JobQueue, StatisticsTally } from '@inferry/queue';
 import { type Clock, invariant } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { HeldJob } from './held-job.ts';
@@ -11,6 +11,7 @@ import type { Leases } from './leases.ts';
 import type { QueueClock } from './queue-clock.ts';
 import { untilDone } from './retry.ts';
 import type { ServiceWatch } from './service-watch.ts';
+import { countSettled } from './statistics.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 import { observeSettled } from './timings.ts';
 
@@ -21,6 +22,7 @@ export interface SettlerDeps {
   readonly clock: Clock;
   readonly telemetry: WorkerTelemetry;
   readonly logger: Logger;
+  readonly statistics: StatisticsTally;
   readonly watchOf: (cls: ClassId) => ServiceWatch | undefined;
   /** Aborted when the process is about to end: no more retries. */
   readonly halt: AbortSignal;
@@ -40,7 +42,7 @@ export class Settler {
         invariant(job.outcome !== null, 'only a job with an outcome is settled');
         return { claim: job.claim, outcome: job.outcome };
       });
-      const { clock, queueClock, telemetry } = this.#deps;
+      const { clock, queueClock, statistics, telemetry } = this.#deps;
       const sentAtMs = clock.nowMs();
       const settled = await this.#deps.queue.settle(cls, settlements);
       const { model } = partsOf(cls);
@@ -56,6 +58,9 @@ export class Settler {
           telemetry.resultDropped(model);
         }
       }
+      const first = settled[0];
+      const ended = ours.filter((_, i) => settled[i]?.result === 'settled');
+      if (first !== undefined) countSettled(statistics, cls, ended, first, queueClock);
     });
   }
 

@@ -1,6 +1,6 @@
 /** Looks for dead leases and passed deadlines of the classes served here. Any number of processes may. */
 import { type ClassId, partsOf } from '@inferry/contracts';
-import type { JobQueue } from '@inferry/queue';
+import type { JobQueue, StatisticsTally } from '@inferry/queue';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 /** One round over all classes; throws when the queue cannot be reached. */
@@ -8,6 +8,7 @@ export async function sweepClasses(
   queue: Pick<JobQueue, 'sweep'>,
   classes: readonly ClassId[],
   telemetry: WorkerTelemetry,
+  statistics: StatisticsTally,
 ): Promise<void> {
   for (const cls of classes) {
     const { model } = partsOf(cls);
@@ -16,6 +17,7 @@ export async function sweepClasses(
     if (stalled > 0) telemetry.jobsStalled(model, stalled);
     const ended = [...failed, ...expired];
     if (ended.length > 0) telemetry.jobsSwept(model, ended);
+    statistics.swept(cls, ended);
   }
 }
 

@@ -25,4 +25,12 @@ export type {
   Unavailable,
 } from './port.ts';
 export type { ClassStats, FlowStats, QueueCheck, SweepReport, SweptJob } from './reports.ts';
+export {
+  type ClassStatistics,
+  type Counters,
+  lossReasons,
+  runsByRows,
+  type StatisticsStore,
+  StatisticsTally,
+} from './statistics.ts';
 export type { QueueRules } from './rules.ts';

@@ -1239,6 +1239,23 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
       expect(await queue.loadProfile('digest:cpu')).toBe('newer');
     });
 
+    test('what processes count of a class adds up', async () => {
+      const other = classOf(`${cls.split('@')[0]}`, '2');
+      expect(await queue.statistics([cls])).toEqual([{ counters: {}, lastAtMs: 0 }]);
+      await queue.addStatistics(cls, { counters: { succeeded: 2, '8:runs': 1 }, lastAtMs: 20 });
+      await subject.other.addStatistics(cls, {
+        counters: { succeeded: 1, rejectedJobs: 4 },
+        lastAtMs: 10,
+      });
+      await queue.addStatistics(other, { counters: {}, lastAtMs: 0 });
+      const sum = { counters: { succeeded: 3, '8:runs': 1, rejectedJobs: 4 }, lastAtMs: 20 };
+      const none = { counters: {}, lastAtMs: 0 };
+      expect(await subject.other.statistics([other, cls])).toEqual([none, sum]);
+      const broken = { counters: { succeeded: 0.5 }, lastAtMs: 0 };
+      await expect(queue.addStatistics(cls, broken)).rejects.toThrow('succeeded');
+      expect(await queue.statistics([cls])).toEqual([sum]);
+    });
+
     test('workers are known while they announce themselves', async () => {
       const worker = {
         v: 1,

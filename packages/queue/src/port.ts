@@ -25,6 +25,7 @@ import type {
 } from '@inferry/contracts';
 import type { Emitter, Result } from '@inferry/runtime';
 import type { ClassStats, FlowStats, QueueCheck, SweepReport, SweptJob } from './reports.ts';
+import type { StatisticsStore } from './statistics.ts';
 
 /**
  * The bytes of a job's input, whole or in pieces that follow each other. They must not change before the call
@@ -201,7 +202,7 @@ export type Lookup =
   | { readonly found: 'gone'; readonly reason: 'expired' | 'deleted' }
   | { readonly found: 'never' };
 
-export interface JobQueue {
+export interface JobQueue extends StatisticsStore {
   readonly kind: 'memory' | 'bullmq';
   readonly events: Emitter<QueueEvents>;
 

@@ -21,6 +21,7 @@
  *                          wait (returned ones subtracted) · c:<flow> earliest tag
  *                          behind those of its jobs that were taken
  *   x:taken        hash    flow -> rows of its jobs that were claimed, each job once
+ *   x:sum          hash    what was done since the class exists: the counters of ../statistics.ts · last: the last success (ms)
  *   x:serve        hash    worker -> what its runs take, when its slots are free, until when that is believed
  *   x:skip:<flow>  zset    seq -> seq of jobs that ended while they waited: they left, but overtook nobody.
  *                          Kept while a job with a lower seq lives; the sweep removes the rest

@@ -1,4 +1,4 @@
-/** The Lua scripts that tell how a class stands and change nothing. As for those of lua-worker.ts. */
+/** The Lua scripts that tell how a class stands, and the one that adds to its statistics. As for those of lua-worker.ts. */
 import { prelude } from './lua-parts.ts';
 
 /**
@@ -41,3 +41,13 @@ for _, flow in ipairs(redis.call('ZRANGE', P..'x:heads', 0, -1)) do
 end
 return {waiting, redis.call('HGETALL', P..'x:taken')}
 `;
+
+/** ARGV: instant (ms) of the last success | 0, {counter, by, ...} */
+export const addStatisticsScript = `
+local key = KEYS[1]..'x:sum'
+for i = 2, #ARGV, 2 do redis.call('HINCRBY', key, ARGV[i], ARGV[i + 1]) end
+if tonumber(ARGV[1]) > tonumber(redis.call('HGET', key, 'last') or 0) then redis.call('HSET', key, 'last', ARGV[1]) end
+`;
+
+/** -> {counter, value, ...}, `last` among them */
+export const statisticsScript = `return redis.call('HGETALL', KEYS[1]..'x:sum')`;

@@ -11,6 +11,7 @@ import { invariant } from '@inferry/runtime';
 import type { Claim, EnqueueRefusal, EnqueueTerms, JobOutline } from '../port.ts';
 import type { ClassStats, FlowStats, SweptJob } from '../reports.ts';
 import { lateRefusal, modelUnavailable, queueFull, quotaExceeded } from '../refusals.ts';
+import type { ClassStatistics } from '../statistics.ts';
 import type { Pace } from '../retry-pace.ts';
 import { asBytes, asInteger, asList, type Reply } from './script-runner.ts';
 
@@ -176,4 +177,10 @@ function numbersOf(reply: Reply): ReadonlyMap<string, number> {
 function flowOf(name: string): Pick<FlowStats, 'tenant' | 'priority'> {
   const end = name.lastIndexOf('/');
   return { tenant: name.slice(0, end), priority: name.slice(end + 1) as Priority };
+}
+
+/** What the statistics script says of a class. */
+export function statisticsOf(reply: Reply | undefined): ClassStatistics {
+  const { last = 0, ...counters } = Object.fromEntries(numbersOf(reply ?? []));
+  return { counters, lastAtMs: last };
 }

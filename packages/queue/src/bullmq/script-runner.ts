@@ -10,7 +10,7 @@ import {
   findScript,
   quoteScript,
 } from './lua-gateway.ts';
-import { flowsScript, statsScript } from './lua-stats.ts';
+import { addStatisticsScript, flowsScript, statisticsScript, statsScript } from './lua-stats.ts';
 import {
   claimScript,
   giveBackScript,
@@ -38,6 +38,8 @@ export const scripts = {
   erase: eraseScript,
   stats: statsScript,
   flows: flowsScript,
+  addStatistics: addStatisticsScript,
+  statistics: statisticsScript,
 } as const;
 
 type ScriptName = keyof typeof scripts;

@@ -5,8 +5,9 @@ import type { ClassStats, FlowStats, SweepReport } from '../reports.ts';
 import { encodeOutcome } from '../record.ts';
 import { checkProfile } from '../rules.ts';
 import { asBuffer, type QueueContext } from './queue-context.ts';
-import { claimOf, classStatsOf, flowStatsOf, jobIds, sweptJobs } from './replies.ts';
+import { claimOf, classStatsOf, flowStatsOf, jobIds, statisticsOf, sweptJobs } from './replies.ts';
 import { asInteger, asList } from './script-runner.ts';
+import { checkStatistics, type ClassStatistics } from '../statistics.ts';
 import type { WorkSignal } from './work-signal.ts';
 
 /** What the claim script says before the jobs it took. */
@@ -19,7 +20,17 @@ export function workerSide(
   work: WorkSignal,
 ): Pick<
   JobQueue,
-  'claim' | 'awaitWork' | 'renew' | 'offer' | 'settle' | 'giveBack' | 'sweep' | 'stats' | 'flows'
+  | 'claim'
+  | 'awaitWork'
+  | 'renew'
+  | 'offer'
+  | 'settle'
+  | 'giveBack'
+  | 'sweep'
+  | 'stats'
+  | 'flows'
+  | 'addStatistics'
+  | 'statistics'
 > {
   const { options, names, run, changed } = context;
   let fences = 0;
@@ -180,6 +191,16 @@ export function workerSide(
     async flows(classes: readonly ClassId[]): Promise<readonly (readonly FlowStats[])[]> {
       const replies = await Promise.all(classes.map((cls) => run('flows', cls, [])));
       return replies.map(flowStatsOf);
+    },
+
+    async addStatistics(cls: ClassId, more: ClassStatistics): Promise<void> {
+      checkStatistics(more);
+      await run('addStatistics', cls, [more.lastAtMs, ...Object.entries(more.counters).flat()]);
+    },
+
+    async statistics(classes: readonly ClassId[]): Promise<readonly ClassStatistics[]> {
+      const replies = await Promise.all(classes.map((cls) => run('statistics', cls, [])));
+      return replies.map(statisticsOf);
     },
   };
 }

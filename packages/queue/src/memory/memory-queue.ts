@@ -33,6 +33,7 @@ import type {
 } from '../port.ts';
 import type { ClassStats, FlowStats, SweepReport, QueueCheck } from '../reports.ts';
 import type { QueueRules } from '../rules.ts';
+import { addUp, checkStatistics, type ClassStatistics, noStatistics } from '../statistics.ts';
 import { ClassQueue } from './class-queue.ts';
 import { MemoryKeys } from './memory-keys.ts';
 
@@ -80,6 +81,7 @@ class MemoryQueue implements JobQueue {
     string,
     { readonly worker: WorkerAnnouncement; readonly untilMs: number }
   >();
+  readonly #statistics = new Map<ClassId, ClassStatistics>();
   readonly #profiles = new Map<string, { readonly text: string; readonly untilMs: number }>();
 
   constructor(options: MemoryQueueOptions) {
@@ -247,6 +249,15 @@ class MemoryQueue implements JobQueue {
     }
     this.#profiles.set(key, { text, untilMs: this.#nowMs() + profileMs });
     return Promise.resolve();
+  }
+
+  async addStatistics(cls: ClassId, more: ClassStatistics): Promise<void> {
+    checkStatistics(more);
+    this.#statistics.set(cls, addUp(this.#statistics.get(cls) ?? noStatistics, more));
+  }
+
+  statistics(classes: readonly ClassId[]): Promise<readonly ClassStatistics[]> {
+    return Promise.resolve(classes.map((cls) => this.#statistics.get(cls) ?? noStatistics));
   }
 
   inspect(): Promise<readonly QueueCheck[]> {
