@@ -14,9 +14,11 @@ const problemsMax = 100;
 /** Characters of a text that quotes what the caller sent, which may be a name of megabytes. */
 const textCharsMax = 1_000;
 
-/** A detail or pointer as it is told: cut, where it quotes too much. */
+/** A detail or pointer as it is told: cut, where it quotes too much, and Unicode, which headers of gRPC need. */
 export function toldText(text: string): string {
-  return text.length > textCharsMax ? `${text.slice(0, textCharsMax)}...` : text;
+  const cut = text.length > textCharsMax ? `${text.slice(0, textCharsMax)}...` : text;
+  // Half a pair of surrogates: what a cut leaves of a character, here or where it was quoted.
+  return cut.replaceAll(/[\ud800-\udfff]/gu, '\ufffd');
 }
 
 /** A failure made of problems; its detail is the first one. Extras: `errors`. */

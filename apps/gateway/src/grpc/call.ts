@@ -27,7 +27,8 @@ export type CallEnd =
 
 /**
  * Counts and traces what `run` does as one request, a POST of the method's path with the status that it would
- * have over HTTP, which is what gRPC is on the wire. Whatever is thrown becomes `internal`. Never rejects.
+ * have over HTTP, which is what gRPC is on the wire. Whatever is thrown, also by the library as it writes the answer,
+ * becomes `internal`.
  */
 export async function answerCall(
   call: SurfaceCall,
@@ -42,13 +43,17 @@ export async function answerCall(
   );
   exchange.route = call.getPath();
   let status = 200;
-  try {
-    const ended = await run(exchange).catch((cause: unknown) => unexpected(cause, exchange, parts));
+  const tell = async (ended: CallEnd): Promise<void> => {
     if (!ended.ok) {
       exchange.code = ended.reason.code;
       ({ status } = documentOf(ended.reason, exchange));
     }
     await send(ended, exchange);
+  };
+  try {
+    await run(exchange)
+      .then(tell)
+      .catch((cause: unknown) => tell(unexpected(cause, exchange, parts)));
   } finally {
     end(status);
   }

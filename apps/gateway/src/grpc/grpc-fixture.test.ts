@@ -109,10 +109,12 @@ export function workFor(fixture: TestGateway, run?: Parameters<typeof startWorke
   return started;
 }
 
-/** A field of a message, which for all that is sent here has bytes. */
+/** A field of a message, which for all that is sent here has bytes, less than 16 KiB. */
 export function field(number: number, value: string | Uint8Array): Buffer {
   const bytes = Buffer.from(value);
-  return Buffer.concat([Buffer.of((number << 3) | 2, bytes.length), bytes]);
+  const { length } = bytes;
+  const size = length < 0x80 ? [length] : [(length & 0x7f) | 0x80, length >>> 7];
+  return Buffer.concat([Buffer.of((number << 3) | 2, ...size), bytes]);
 }
 
 /** A request for a model that takes images, with one of three bytes in it. */

@@ -47,6 +47,15 @@ test.each([
   expect(trailers.get('inferry-code')).toEqual([name]);
 });
 
+test('a character that is cut where it is quoted is no error of the server', async () => {
+  const fixture = await openGrpc();
+  const cut = `${'a'.repeat(127)}\u{1f600}`;
+  const { error, trailers } = await fixture.call('ModelMetadata', field(1, cut));
+  expect(error?.code).toBe(status.NOT_FOUND);
+  expect(error?.details).toContain('aaa\ufffd...');
+  expect(trailers.get('inferry-code')).toEqual(['model_not_found']);
+});
+
 test('load is refused as over HTTP: no place to wait is UNAVAILABLE, with the time to come back', async () => {
   const fixture = await openGrpc({ heldRequestsMax: 1 });
   const first = fixture.call('ModelInfer', image());
@@ -203,7 +212,7 @@ test('messages arrive as many at a time as bodies may, and one that stays away g
   const fixture = await openGrpc({ arrivingBodiesMax: 1, requestReceiveMsMax: 1_000 });
   const session = connect(`http://127.0.0.1:${fixture.port}`);
   closing.push(() => session.destroy());
-  const { ended, turn } = silentCall(session);
+  const { ended, turn } = openCall(session);
   await turn;
   // It is answered only once the silent one has given up.
   let isSilent = true;
@@ -217,11 +226,19 @@ test('messages arrive as many at a time as bodies may, and one that stays away g
   expect(await late).toBe(String(status.DEADLINE_EXCEEDED));
 });
 
-/** A call whose message never comes. `turn`: the server has seen its headers. */
-function silentCall(session: ClientHttp2Session): {
-  readonly turn: Promise<void>;
-  readonly ended: Promise<string>;
-} {
+test('a call that does not end after its message is ended', async () => {
+  const fixture = await openGrpc({ requestReceiveMsMax: 200 });
+  const session = connect(`http://127.0.0.1:${fixture.port}`);
+  closing.push(() => session.destroy());
+  const { ended } = openCall(session, Buffer.alloc(5));
+  expect(await ended).toBe(String(status.DEADLINE_EXCEEDED));
+});
+
+/** A call that never ends by itself, with a message or none. `turn`: the server has seen its headers. */
+function openCall(
+  session: ClientHttp2Session,
+  message: Uint8Array = nothing,
+): { readonly turn: Promise<void>; readonly ended: Promise<string> } {
   const request = session.request({
     ':method': 'POST',
     ':path': `${service}/ServerLive`,
@@ -229,6 +246,7 @@ function silentCall(session: ClientHttp2Session): {
     te: 'trailers',
   });
   request.resume();
+  request.write(message);
   const ended = new Promise<string>((resolve) => {
     request.on('response', (headers) => {
       if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']));

@@ -1,6 +1,7 @@
 /**
  * How many messages may be arriving at a time. Each may become as large as the limit; those that wait for
- * their turn are not read, so that their senders wait too, and one that does not arrive gives up its turn.
+ * their turn are not read, so that their senders wait too, and one that does not arrive gives up its turn. A
+ * message has arrived when its caller has said that it was the last: the library holds it until then.
  */
 import { type ServerInterceptor, ServerInterceptingCall, status } from '@grpc/grpc-js';
 import type { Limits } from '@inferry/contracts';
@@ -30,10 +31,6 @@ class GatedCall extends ServerInterceptingCall {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, go) => go(metadata),
-          onReceiveMessage: (message, go) => {
-            leave();
-            go(message);
-          },
           onReceiveHalfClose: (go) => {
             leave();
             go();
@@ -55,7 +52,7 @@ class GatedCall extends ServerInterceptingCall {
   }
 
   override startRead(): void {
-    // After the message the end of the call is read in the same way, which needs no turn.
+    // After the message the end of the call is read in the same way, in the same turn.
     if (this.#leave === undefined) this.#leave = this.#gate.enter(() => super.startRead());
     else super.startRead();
   }
