@@ -138,13 +138,15 @@ class OwnedRedisServer implements RedisServer {
       });
     });
     this.#running = { child, exited };
-    await waitFor(
-      async () => hasExited || (await answersPing(this.port, child.pid, this.#options.login)),
-      {
-        timeoutMs: 15_000,
-        what: `redis-server on port ${this.port} answering PING`,
-      },
-    );
+    const answers = (): Promise<boolean> => answersPing(this.port, child.pid, this.#options.login);
+    const what = `redis-server on port ${this.port} answering PING`;
+    try {
+      await waitFor(async () => hasExited || (await answers()), { timeoutMs: 15_000, what });
+    } catch (cause) {
+      // Such as one that does not let its user in: nobody else would end it.
+      await this.stop('SIGKILL');
+      throw cause;
+    }
     if (!hasExited) return;
     if (startError !== undefined) throw startError;
     const text = output.join('\n').trim();

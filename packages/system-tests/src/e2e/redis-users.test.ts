@@ -22,12 +22,14 @@ const iris = {
 
 let users: RedisUsers;
 let redis: RedisServer;
+let system: System | undefined;
 beforeAll(async () => {
   users = await makeRedisUsers();
   const configFile = repositoryPath('infra/redis/redis.conf');
   redis = await startRedisServer({ configFile, ...users.server });
 });
 afterAll(async () => {
+  await system?.stop();
   await redis[Symbol.asyncDispose]();
 });
 
@@ -45,7 +47,7 @@ function ask({ username, password }: RedisLogin, commands: readonly string[]): P
 }
 
 test('jobs of every kind go through as the user of the processes', async () => {
-  const system = await System.open(users.server);
+  system = await System.open(users.server);
   const gateway = await system.start('gateway', demoModels);
   await system.start('worker', demoModels);
   const jobs = `${gateway.url}/v1/models/iris/jobs`;
@@ -60,7 +62,6 @@ test('jobs of every kind go through as the user of the processes', async () => {
   expect(canceled.body).toMatchObject({ id, status: 'succeeded' });
   expect((await call(`${gateway.url}/v1/jobs/${id}`, { method: 'DELETE' })).status).toBe(204);
   expect((await call(`${gateway.metricsUrl}/readyz`)).status).toBe(200);
-  await system.stop();
 });
 
 test.each([
