@@ -24,7 +24,7 @@ import type {
 } from '../port.ts';
 import type { ClassStats, FlowStats, SweepReport } from '../reports.ts';
 import type { QueueRules } from '../rules.ts';
-import { admit, type ClassView, estimateOf, pacing } from './admission.ts';
+import { admit, type ClassView, pacing } from './admission.ts';
 import { Arrivals } from './arrivals.ts';
 import { classStatsOf } from './class-stats.ts';
 import {
@@ -41,6 +41,7 @@ import {
 } from './job.ts';
 import { isAbandoned, leaseUntil } from './lease.ts';
 import { Outcomes } from './outcomes.ts';
+import { outlookOf, prospectOf } from './outlook.ts';
 import { Servers } from './servers.ts';
 import { WaitLine } from './wait-line.ts';
 
@@ -142,17 +143,7 @@ export class ClassQueue {
       this.#changed('sweep', [id]);
       return this.#outcomes.get(id);
     }
-    return liveRecord(job, job.lease === null ? this.#prospectOf(job) : null);
-  }
-
-  #prospectOf(job: Job): Pick<JobRecord, 'ahead' | 'isAheadApproximate' | 'etaAtMs'> {
-    const ahead = this.#line.rankOf(job);
-    const expected = estimateOf(this.#view, ahead, job.envelope.rows);
-    return {
-      ahead,
-      isAheadApproximate: this.#line.isMixed,
-      etaAtMs: expected === null ? null : this.#nowMs() + expected.readyInMs,
-    };
+    return liveRecord(job, job.lease === null ? prospectOf(this.#view, job, this.#nowMs()) : null);
   }
 
   cancel(id: JobId, detail: string): void {
@@ -176,7 +167,7 @@ export class ClassQueue {
       this.#servers.claimed(workerId, request.freeInMs, 0);
       const rowsWaiting = this.#line.rows;
       const nothing = { claims: [], expired: [], suspectAhead: false };
-      return { ...this.#outlook(workerId), ...nothing, rowsWaiting };
+      return { ...outlookOf(this.#view, workerId, this.#nowMs()), ...nothing, rowsWaiting };
     }
     const bornByMs = this.#nowMs() - request.agingMs;
     const agedRowsMax = Math.max(1, Math.floor(rowsMax / 4));
@@ -213,7 +204,13 @@ export class ClassQueue {
       this.#changed('claim', taken);
     }
     const expired = sweptJobs(late);
-    return { ...this.#outlook(workerId), claims, expired, rowsWaiting: 0, suspectAhead };
+    return {
+      ...outlookOf(this.#view, workerId, this.#nowMs()),
+      claims,
+      expired,
+      rowsWaiting: 0,
+      suspectAhead,
+    };
   }
 
   #take(job: Job, fence: string): Claim {
@@ -224,19 +221,6 @@ export class ClassQueue {
     job.startedAtMs ??= nowMs;
     job.lease = leaseUntil(fence, nowMs + this.#deps.leaseMs);
     return claimOf(job, { fence, claimedAtMs: nowMs, overtakenBy });
-  }
-
-  /** What a claim tells of the class, as it is after it. */
-  #outlook(workerId: string): Omit<Claimed, 'claims' | 'expired' | 'rowsWaiting' | 'suspectAhead'> {
-    return {
-      waiting: this.#line.jobs,
-      oldestAtMs: this.#line.first?.enqueuedAtMs ?? null,
-      rowEveryMs: this.#arrivals.rowEveryMs,
-      lastArrivalAtMs: this.#arrivals.lastAtMs,
-      othersFreeInMs: this.#servers.othersFreeInMs(workerId),
-      workers: this.#servers.count,
-      nowMs: this.#nowMs(),
-    };
   }
 
   offer(workerId: string, profile: ServiceProfile | null): void {
