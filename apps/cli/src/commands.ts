@@ -1,6 +1,7 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
 import { benchFlags } from './bench/flags.ts';
 import { optimizeFlags } from './optimize/flags.ts';
+import { pullFlags } from './pull/flags.ts';
 import { autoscaleFlags, scaleAdviceFlags } from './scale/flags.ts';
 import { type Role, type Setting, type SettingName, settings, settingsOf } from './settings.ts';
 import { tuneFlags } from './tune/flags.ts';
@@ -120,6 +121,24 @@ export const commands = [
     role: null,
     options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
     examples: ['inferry models doctor models', 'inferry models doctor models --json'],
+  },
+  {
+    name: 'models pull',
+    operands: ['SOURCE'],
+    summary: 'Fetches a model into a repository, checked, and all of it or nothing.',
+    details: [
+      'SOURCE is a URL (https or http) or a path: one .onnx file, an archive (.tar, .tar.gz, .tgz) or, as a path,',
+      'a directory. A URL that breaks off is gone on with, also by the next call. The model must be one that',
+      'would be served, and lands beside the others by a rename; the digest of a model is not its SHA-256 here.',
+      'Gateways and workers see it at their next start. Exits with 1 when nothing has changed.',
+    ],
+    role: null,
+    options: pullFlags,
+    examples: [
+      'inferry models pull https://models.example/resnet50.tar.gz --sha256 9f86d0...0a08',
+      'inferry models pull /mnt/export/resnet50.onnx --version 2 --models /srv/models',
+      'inferry models pull file:///srv/triton-models --name densenet --replace --json',
+    ],
   },
   {
     name: 'models optimize',

@@ -49,6 +49,8 @@ async function main(): Promise<number> {
       return 0;
     case 'models doctor':
       return modelsDoctor(parsed.value);
+    case 'models pull':
+      return pull(parsed.value);
     case 'models optimize':
       return optimize(parsed.value);
     case 'tune':
@@ -87,6 +89,15 @@ async function modelsDoctor({ operands, flags }: Invocation): Promise<number> {
   print(report.data);
   complain(report.remarks);
   return report.exitCode;
+}
+
+async function pull(invocation: Invocation): Promise<number> {
+  const { parsePullOptions } = await import('./pull/options.ts');
+  const options = parsePullOptions(invocation);
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'models pull');
+  const { pullModel } = await import('./pull/pull.ts');
+  const progress = progressLine(process.stderr);
+  return pullModel(options.value, { clock: systemClock, print, complain, progress });
 }
 
 async function optimize(invocation: Invocation): Promise<number> {

@@ -1,0 +1,73 @@
+/** Moves a staged model into the repository. Whoever reads it meanwhile finds the old or the new, never a part. */
+import { cp, lstat, open, readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Staged } from './stage.ts';
+
+/**
+ * Rejects with what the operating system said, and then all is as before. `aside` is an empty folder on the
+ * same file system; what was replaced lies there.
+ */
+export async function land(staged: Staged, modelsDir: string, aside: string): Promise<void> {
+  await flush(staged.folder);
+  const there = join(modelsDir, staged.name);
+  if (!staged.hasModel) {
+    await rename(staged.folder, there);
+    return;
+  }
+  if (staged.changed.length === 0) {
+    await swap(
+      staged.versions.map((version) => ({
+        from: join(staged.folder, version),
+        to: join(there, version),
+        aside: staged.taken.includes(version) ? join(aside, version) : null,
+      })),
+    );
+    return;
+  }
+  // What all versions have in common changes: the whole folder is swapped, with the other versions in it.
+  for (const entry of await readdir(there)) {
+    const own = join(staged.folder, entry);
+    if ((await lstat(own).catch(() => undefined)) !== undefined) continue;
+    await cp(join(there, entry), own, { recursive: true });
+  }
+  await flush(staged.folder);
+  await swap([{ from: staged.folder, to: there, aside: join(aside, staged.name) }]);
+}
+
+interface Move {
+  readonly from: string;
+  readonly to: string;
+  /** Where what is at `to` goes before; null where nothing is. */
+  readonly aside: string | null;
+}
+
+/** All of the moves, or none. */
+async function swap(moves: readonly Move[]): Promise<void> {
+  const undo: (readonly [from: string, to: string])[] = [];
+  const move = async (from: string, to: string): Promise<void> => {
+    await rename(from, to);
+    undo.unshift([to, from]);
+  };
+  try {
+    for (const { aside, from, to } of moves) {
+      if (aside !== null) await move(to, aside);
+      await move(from, to);
+    }
+  } catch (cause) {
+    for (const [from, to] of undo) await rename(from, to);
+    throw cause;
+  }
+}
+
+/** Renames survive a power failure sooner than bytes do. */
+async function flush(path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isDirectory()) for (const name of await readdir(path)) await flush(join(path, name));
+  if (!found.isFile()) return;
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { lockFile } from './lock-file.ts';
+
+test('a lock is had by one, and again once it was given back', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'inferry-lock-'));
+  const file = join(folder, 'lock');
+  const first = await lockFile(file);
+  expect(await lockFile(file)).toMatchObject({ ok: false });
+  if (first.ok) await first.value();
+  expect(await lockFile(file)).toMatchObject({ ok: true });
+  await rm(folder, { recursive: true });
+});
+
+test('that of a dead process is taken over, that of another machine is not', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'inferry-lock-'));
+  const file = join(folder, 'lock');
+  const { pid } = spawnSync(process.execPath, ['-e', '0']);
+  await writeFile(file, `${pid} elsewhere.example`);
+  expect(await lockFile(file)).toMatchObject({ ok: false });
+  await writeFile(file, `${pid} ${hostname()}`);
+  expect(await lockFile(file)).toMatchObject({ ok: true });
+  await rm(folder, { recursive: true });
+});

@@ -1,0 +1,40 @@
+/** One process at a time works on a file. A lock of a process that is gone is taken over. */
+import { open, readFile, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { err, ok, type Result } from '@inferry/runtime';
+
+/** The value gives the lock back; the error names who has it. */
+export async function lockFile(file: string): Promise<Result<() => Promise<void>, string>> {
+  // Twice: a lock that was left behind is taken away once.
+  for (let tries = 0; tries < 2; tries += 1) {
+    if (await created(file)) return ok(() => rm(file, { force: true }));
+    const owner = await readFile(file, 'utf8').catch(() => '');
+    if (!isGone(owner)) break;
+    await rm(file, { force: true });
+  }
+  return err(`another process is fetching the same URL; when there is none, remove ${file}`);
+}
+
+async function created(file: string): Promise<boolean> {
+  try {
+    const handle = await open(file, 'wx');
+    await handle.writeFile(`${process.pid} ${hostname()}`);
+    await handle.close();
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw cause;
+  }
+}
+
+/** Of processes on other machines nothing is known. */
+function isGone(owner: string): boolean {
+  const [pid = '', host = ''] = owner.split(' ');
+  if (host !== hostname() || !/^\d+$/u.test(pid)) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}

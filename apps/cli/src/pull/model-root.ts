@@ -1,0 +1,79 @@
+/** Where in a folder the model lies: sources wrap it in folders, or hold the files of one version alone. */
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { err, ok, type Result } from '@inferry/runtime';
+
+export type ModelRoot =
+  | {
+      /** The folder holds versions, and what they have in common. */
+      readonly kind: 'model';
+      readonly folder: string;
+    }
+  | {
+      /** The folder holds the files of one version. */
+      readonly kind: 'version';
+      readonly folder: string;
+      /** Name of its model file, which need not be model.onnx. */
+      readonly modelFile: string;
+    };
+
+const wrappersMax = 4;
+const namesShownMax = 10;
+const configs = ['model.yaml', 'config.pbtxt'];
+
+/** `name`: the model that is meant where there are several. The error says what is there instead. */
+export async function findModelRoot(
+  folder: string,
+  name: string | null,
+): Promise<Result<ModelRoot, string>> {
+  let at = folder;
+  for (let depth = 0; depth <= wrappersMax; depth += 1) {
+    const { files, folders } = await visible(at);
+    if (files.some((file) => configs.includes(file)) || (await holdsVersion(at, folders))) {
+      return ok({ kind: 'model', folder: at });
+    }
+    const models = files.filter((file) => file.endsWith('.onnx'));
+    const modelFile = models.includes('model.onnx') ? 'model.onnx' : models[0];
+    if (modelFile === 'model.onnx' || (modelFile !== undefined && models.length === 1)) {
+      return ok({ kind: 'version', folder: at, modelFile });
+    }
+    if (models.length > 1) {
+      return err(`holds several model files: ${listed(models)}; pull one of them`);
+    }
+    const meant = folders.find((one) => one === name);
+    const [first] = folders;
+    if (first === undefined) break;
+    if (folders.length > 1 && meant === undefined) {
+      return err(`holds several folders, of which --name chooses one: ${listed(folders)}`);
+    }
+    at = join(at, meant ?? first);
+  }
+  return err('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx');
+}
+
+/** Names of the entries that are not hidden, in order. */
+export async function visible(
+  folder: string,
+): Promise<{ readonly files: readonly string[]; readonly folders: readonly string[] }> {
+  const entries = (await readdir(folder, { withFileTypes: true }))
+    .filter((entry) => !entry.name.startsWith('.'))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const isFolder = entries.map((entry) => entry.isDirectory());
+  return {
+    files: entries.filter((_, i) => isFolder[i] === false).map((entry) => entry.name),
+    folders: entries.filter((_, i) => isFolder[i] === true).map((entry) => entry.name),
+  };
+}
+
+/** A folder called by a number that holds a model.onnx: anything else may as well be a wrapper. */
+async function holdsVersion(folder: string, folders: readonly string[]): Promise<boolean> {
+  for (const name of folders.filter((one) => /^[1-9]\d*$/u.test(basename(one)))) {
+    if ((await visible(join(folder, name))).files.includes('model.onnx')) return true;
+  }
+  return false;
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - namesShownMax;
+  return `${names.slice(0, namesShownMax).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
