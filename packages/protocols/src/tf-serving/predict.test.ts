@@ -47,6 +47,7 @@ describe('a predict request', () => {
     ['columns without a name', { inputs: rows }],
     ['columns with a name', { inputs: { features: rows } }],
     ['the one signature there is', { signature_name: 'serving_default', instances: rows }],
+    ['a signature without a name', { signature_name: '', instances: rows }],
   ])('of %s is the same tensor, which skips the pipeline', (_, body) => {
     const tensor = { ...fourByTwo, bytes: floats(1, 2, 3, 4, 5, 6, 7, 8) };
     expect(parse(body, iris)).toMatchObject({

@@ -114,9 +114,9 @@ function bindPredict(
   });
 }
 
-/** Error: `invalid_input`. */
+/** No name is the default's, as in the messages that TensorFlow Serving has for it. Error: `invalid_input`. */
 export function checkSignature(name: string | null | undefined): Result<void, Failure> {
-  if ((name ?? defaultSignature) === defaultSignature) return ok(undefined);
+  if ((name ?? '') === '' || name === defaultSignature) return ok(undefined);
   const detail = `There is no signature "${name}"; models have "${defaultSignature}".`;
   return err(invalidInput('#/signature_name', 'signature', detail));
 }
