@@ -108,18 +108,27 @@ export function header(metadata: Metadata, name: string): string | undefined {
 }
 
 /** When the caller gives up by itself, on the clock of this process; undefined where it never does. */
-export function giveUpAtMs(call: SurfaceCall): number | undefined {
+export function giveUpAtMs(call: Pick<SurfaceCall, 'getDeadline'>): number | undefined {
   const deadline = Number(call.getDeadline());
   return Number.isFinite(deadline) ? deadline : undefined;
 }
 
 /**
+ * How much earlier than here a deadline may pass for the caller, which tells it without the time on its way, and
+ * some clients rounded up. It then cancels the call, most often before the server ends it.
+ */
+const deadlineSlackMs = 100;
+
+/**
  * Aborts when the caller has canceled the call or is gone. Not when its deadline has passed: that is the job's
  * too, which ends by it and is counted as such.
  */
-export function goneSignal(call: SurfaceCall, { clock }: GatewayParts): AbortSignal {
+export function goneSignal(
+  call: Pick<SurfaceCall, 'cancelled' | 'getDeadline' | 'on'>,
+  { clock }: Pick<GatewayParts, 'clock'>,
+): AbortSignal {
   const gone = new AbortController();
-  const until = giveUpAtMs(call) ?? Infinity;
+  const until = (giveUpAtMs(call) ?? Infinity) - deadlineSlackMs;
   const check = (): void => {
     if (clock.nowMs() < until) gone.abort();
   };
