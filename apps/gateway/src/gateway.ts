@@ -141,7 +141,11 @@ function createApp(parts: GatewayParts): Hono<GatewayEnv> {
     }
   });
   register(app, allRoutes(parts));
-  app.notFound((c) => problem(c, failure('route_not_found', `There is no route ${c.req.path}.`)));
+  app.notFound((c) => {
+    // What other servers have there is asked for by their clients, which read the problem in `error`.
+    if (/^\/(?:v1\/models|bento)(?:\/|$)/u.test(c.req.path)) c.get('exchange').surface = 'serving';
+    return problem(c, failure('route_not_found', `There is no route ${c.req.path}.`));
+  });
   app.onError((cause, c) => {
     const { requestId, route, span } = c.get('exchange');
     const trace_id = span?.traceId;
