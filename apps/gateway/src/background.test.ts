@@ -6,7 +6,7 @@ import {
   type WorkerAnnouncement,
 } from '@inferry/contracts';
 import { ModelCatalogue } from '@inferry/models';
-import { createMemoryQueue } from '@inferry/queue';
+import { createMemoryQueue, StatisticsTally } from '@inferry/queue';
 import { seededRandom, VirtualClock } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics } from '@inferry/telemetry';
@@ -55,6 +55,7 @@ function setUp() {
     arriving: new ArrivingBytes(),
     bodyMemory: new BodyMemory(),
     open: new OpenRequests(),
+    statistics: new StatisticsTally(queue),
   };
   return { ...parts, metrics, lines, background: createBackground(parts) };
 }
@@ -116,7 +117,7 @@ test('a job that ran when its time ran out has failed, and is counted so', async
   await background.round();
   background.start();
   await clock.advance(2_000);
-  background.stop();
+  await background.stop();
   expect(await queue.find(late.id)).toMatchObject({ value: { record: { status: 'failed' } } });
   const text = await metrics.text();
   expect(text).toContain('requests_total{model="iris",priority="normal",outcome="failed"} 1');
@@ -132,7 +133,7 @@ test('jobs whose time ran out are ended and counted without anyone asking for th
   await background.round();
   background.start();
   await clock.advance(2_000);
-  background.stop();
+  await background.stop();
   expect(await queue.find(late.id)).toMatchObject({
     ok: true,
     value: { record: { status: 'expired' } },

@@ -1,7 +1,7 @@
 /**
  * What a gateway does beside its requests, once in a round: learns which workers live and what they
- * serve, looks at the load, and sweeps each class (returns the jobs of dead workers, ends those whose
- * time ran out). Any number of gateways may do so at once.
+ * serve, looks at the load, sweeps each class (returns the jobs of dead workers, ends those whose
+ * time ran out), and adds to the statistics. Any number of gateways may do so at once.
  */
 import { classOf } from '@inferry/contracts';
 import { every, sleep } from '@inferry/runtime';
@@ -12,7 +12,8 @@ export interface Background {
   /** One round, now. Never rejects: what cannot be done is logged and tried again in the next round. */
   readonly round: () => Promise<void>;
   readonly start: () => void;
-  readonly stop: () => void;
+  /** No more rounds; what was counted since the last one is added to the statistics, if the queue is there. */
+  readonly stop: () => Promise<void>;
 }
 
 /** A queue that answers nothing must not keep the rounds from going on. */
@@ -22,7 +23,12 @@ export function createBackground(parts: GatewayParts): Background {
   let stopTicking: (() => void) | undefined;
   let isQueueLost = false;
   const round = async (): Promise<void> => {
-    const steps = [() => learn(parts), () => weigh(parts), () => sweepAll(parts)];
+    const steps = [
+      () => learn(parts),
+      () => weigh(parts),
+      () => sweepAll(parts),
+      () => parts.statistics.flush(),
+    ];
     try {
       for (const step of steps) await withinMs(parts, step());
       if (isQueueLost) parts.log.info({}, 'the queue is back');
@@ -39,7 +45,14 @@ export function createBackground(parts: GatewayParts): Background {
       stopTicking?.();
       stopTicking = every(parts.clock, parts.limits.sweepMs, round);
     },
-    stop: () => stopTicking?.(),
+    async stop() {
+      stopTicking?.();
+      try {
+        await withinMs(parts, parts.statistics.flush());
+      } catch (cause) {
+        parts.log.warn({ err: cause }, 'the last statistics are lost');
+      }
+    },
   };
 }
 
@@ -53,10 +66,11 @@ async function weigh({ load, looks }: GatewayParts): Promise<void> {
 }
 
 async function sweepAll(parts: GatewayParts): Promise<void> {
-  const { queue, telemetry, log } = parts;
+  const { queue, statistics, telemetry, log } = parts;
   for (const { cls, model } of classesOf(parts)) {
     const { returned, failed, expired } = await queue.sweep(cls);
     telemetry.swept(model, [...failed, ...expired]);
+    statistics.swept(cls, [...failed, ...expired]);
     if (returned.length + failed.length > 0) {
       telemetry.stalled(model, returned.length + failed.length);
       const lost = { returned, failed: failed.map(({ id }) => id) };

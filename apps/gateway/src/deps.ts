@@ -1,7 +1,7 @@
 /** What a gateway is made of. Everything that a test replaces or a deployment chooses comes in here. */
 import type { Limits } from '@inferry/contracts';
 import type { ModelCatalogue } from '@inferry/models';
-import type { JobQueue } from '@inferry/queue';
+import type { JobQueue, StatisticsTally } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
 import type { Logger, Tracing } from '@inferry/telemetry';
 
@@ -43,4 +43,6 @@ export interface GatewayParts extends GatewayDeps {
   readonly open: OpenRequests;
   readonly load: Load;
   readonly answerTime: AnswerTime;
+  /** Jobs that this gateway ended, for the statistics of their classes. */
+  readonly statistics: StatisticsTally;
 }

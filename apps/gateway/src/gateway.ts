@@ -5,6 +5,7 @@
 import type { Server } from 'node:http';
 
 import { failure } from '@inferry/contracts';
+import { StatisticsTally } from '@inferry/queue';
 import { sleep } from '@inferry/runtime';
 import { Hono } from 'hono';
 
@@ -62,6 +63,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     held: new HeldRequests(deps),
     open: new OpenRequests(),
     answerTime: new AnswerTime(),
+    statistics: new StatisticsTally(deps.queue),
   };
   const app = createApp(parts);
   const background = createBackground(parts);
@@ -99,7 +101,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await grace;
     },
     async close() {
-      background.stop();
+      await background.stop();
       await Promise.all([
         server === undefined ? undefined : closeServer(server, parts.clock),
         grpc?.close(),

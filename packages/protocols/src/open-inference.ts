@@ -230,6 +230,7 @@ const extensions = [
   'classification',
   'model_configuration',
   'parameters',
+  'statistics',
 ] as const;
 
 export function serverMetadata(version: string): JsonObject {

@@ -100,6 +100,12 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       },
     },
   };
+  const statistics = success('Since the model versions exist, of all workers and gateways.', {
+    [json]: schema('ModelStatistics'),
+  });
+  const statisticsOf = (parameters: readonly OpenApiObject[], codes: readonly ErrorCode[]) =>
+    get('inference', 'Statistics', statistics, [...codes, 'queue_unavailable'], parameters, 'v2');
+  paths['/v2/models/stats'] = statisticsOf([], []);
   const metadata = success('Metadata.', { [json]: schema('ModelMetadata') });
   const ready = success('A worker has it loaded.', { [json]: schema('ModelReady') });
   for (const [base, parameters] of [
@@ -123,6 +129,7 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       parameters,
       'v2',
     );
+    paths[`${base}/stats`] = statisticsOf(parameters, modelCodes);
     paths[`${base}/infer`] = { post: inferOperation(models, parameters) };
   }
   return paths;

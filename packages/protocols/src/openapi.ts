@@ -10,6 +10,7 @@ import { headerComponents, type OpenApiObject, parameterComponents } from './ope
 import { openApiPaths } from './openapi-paths.ts';
 import { problemSchema } from './problem.ts';
 import { indexRequestSchema, indexSchema } from './repository-index.ts';
+import { statisticsSchema } from './statistics.ts';
 import { submitSchema, submitWithModelSchema } from './submit.ts';
 import { classifyRequestSchema } from './tf-serving/classify.ts';
 import { servingMetadataSchema } from './tf-serving/metadata.ts';
@@ -77,6 +78,7 @@ const components = {
   }),
   RepositoryIndexRequest: indexRequestSchema,
   RepositoryIndex: indexSchema,
+  ModelStatistics: statisticsSchema,
   ModelNames: z.strictObject({ models: z.array(z.string()) }),
   ModelReady: z.strictObject({ name: z.string(), ready: z.boolean() }),
   Live: z.strictObject({ live: z.boolean() }),

@@ -85,6 +85,7 @@ export function runsByRows(
 export class StatisticsTally {
   readonly #store: StatisticsStore;
   readonly #pending = new Map<ClassId, ClassStatistics>();
+  /** Never rejects. */
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(store: StatisticsStore) {
@@ -111,8 +112,9 @@ export class StatisticsTally {
 
   /** Adds what was counted so far. Throws when the queue is away: the counts are kept for the next call. */
   flush(): Promise<void> {
-    const flushing = this.#flushing.catch(() => undefined).then(() => this.#flush());
-    this.#flushing = flushing;
+    if (this.#pending.size === 0) return this.#flushing;
+    const flushing = this.#flushing.then(() => this.#flush());
+    this.#flushing = flushing.catch(() => undefined);
     return flushing;
   }
 

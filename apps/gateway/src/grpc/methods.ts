@@ -13,6 +13,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import type { GatewayParts } from '../deps.ts';
 import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
 import { checkReady } from '../routes/health.ts';
+import { statisticsOf } from '../statistics.ts';
 import { answerCall, type CallEnd, errorOf, trailersOf } from './call.ts';
 import type { GrpcHandlers, Message } from './grpc-server.ts';
 import { inferStream, inferUnary } from './infer-grpc.ts';
@@ -23,7 +24,6 @@ type Answer = (
 
 /** Methods of Triton's service that are known and not served, and why. */
 const unserved: Readonly<Record<string, string>> = {
-  ModelStatistics: 'statistics are told as metrics of Prometheus',
   RepositoryModelLoad: 'workers load the models of their repository when they start',
   RepositoryModelUnload: 'workers load the models of their repository when they start',
   SystemSharedMemoryStatus: 'models run in other processes than this server',
@@ -68,6 +68,8 @@ function answersOf(parts: GatewayParts): Readonly<Record<string, Answer>> {
       const manifest = catalogue.resolve(name, version);
       return manifest.ok ? ok({ config: modelConfiguration(manifest.value) }) : manifest;
     },
+    ModelStatistics: (request) =>
+      statisticsOf(request['name'] === '' ? {} : modelOf(request), parts),
     RepositoryIndex({ ready }) {
       const entries = repositoryIndex(catalogue, { onlyReady: ready === true });
       return ok({ models: [...entries] });

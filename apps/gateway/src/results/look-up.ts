@@ -3,26 +3,29 @@
  * counted, as nobody else sees that end.
  */
 import { type JobId, partsOf } from '@inferry/contracts';
-import type { JobQueue } from '@inferry/queue';
+import type { JobQueue, StatisticsTally } from '@inferry/queue';
 
 import type { GatewayTelemetry } from '../telemetry.ts';
 
 interface LookUpDeps {
   readonly queue: JobQueue;
   readonly telemetry: GatewayTelemetry;
+  readonly statistics: StatisticsTally;
 }
 
 /** Like {@link JobQueue.find}. */
 export async function lookUp(
   id: JobId,
-  { queue, telemetry }: LookUpDeps,
+  { queue, statistics, telemetry }: LookUpDeps,
 ): ReturnType<JobQueue['find']> {
   const found = await queue.find(id);
   if (found.ok && found.value.found === 'record' && found.value.endedNow === true) {
     const { job, outcome } = found.value.record;
     const { class: cls, priority } = job;
-    if (outcome !== null)
+    if (outcome !== null) {
       telemetry.swept(partsOf(cls).model, [{ priority, status: outcome.status }]);
+      statistics.lost(cls, outcome.status === 'expired' ? 'rejected' : 'other', 1);
+    }
   }
   return found;
 }
@@ -31,12 +34,13 @@ export async function lookUp(
 export async function cancelCounted(
   id: JobId,
   { by, detail }: { readonly by: 'caller' | 'server'; readonly detail: string },
-  { queue, telemetry }: LookUpDeps,
+  { queue, statistics, telemetry }: LookUpDeps,
 ): ReturnType<JobQueue['cancel']> {
   const found = await queue.cancel(id, detail);
   if (found.ok && found.value.found === 'record' && found.value.endedNow === true) {
     const { class: cls, priority } = found.value.record.job;
     telemetry.canceled(partsOf(cls).model, priority, by);
+    statistics.lost(cls, 'canceled', 1);
   }
   return found;
 }

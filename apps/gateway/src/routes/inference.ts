@@ -6,6 +6,7 @@ import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
 import { inferOverHttp, openInference } from '../http/infer-http.ts';
 import { readBody } from '../http/read-body.ts';
 import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
+import { statisticsOf } from '../statistics.ts';
 import { pathParameter, type Route } from './routes.ts';
 
 export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
@@ -17,12 +18,15 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
       path: '/v2/models',
       answer: (c) => answerJson(c, { models: catalogue.list().map(({ name }) => name) }),
     },
+    // Before the routes of models: none is called so.
+    { method: 'GET', path: '/v2/models/stats', answer: (c) => statistics(c, {}, parts) },
     { method: 'POST', path: '/v2/repository/index', answer: (c) => index(c, parts) },
   ];
   const ofModels = ['/v2/models/{model}', '/v2/models/{model}/versions/{version}'].flatMap(
     (path): readonly Route[] => [
       { method: 'GET', path, answer: (c) => metadata(c, parts) },
       { method: 'GET', path: `${path}/ready`, answer: (c) => ready(c, parts) },
+      { method: 'GET', path: `${path}/stats`, answer: (c) => statistics(c, modelOf(c), parts) },
       { method: 'GET', path: `${path}/config`, answer: (c) => configuration(c, parts) },
       {
         method: 'POST',
@@ -62,6 +66,15 @@ function configuration(c: GatewayContext, { catalogue }: GatewayParts): Response
   return manifest.ok
     ? answerJson(c, modelConfiguration(manifest.value))
     : problem(c, manifest.error);
+}
+
+async function statistics(
+  c: GatewayContext,
+  of: Parameters<typeof statisticsOf>[0],
+  parts: GatewayParts,
+): Promise<Response> {
+  const told = await statisticsOf(of, parts);
+  return told.ok ? answerJson(c, told.value) : problem(c, told.error);
 }
 
 function modelOf(c: GatewayContext): { name: string; version: string | undefined } {

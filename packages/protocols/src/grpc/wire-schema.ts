@@ -17,6 +17,7 @@ service GRPCInferenceService {
   rpc ModelInfer(ModelInferRequest) returns (ModelInferResponse);
   rpc ModelStreamInfer(stream ModelInferRequest) returns (stream ModelStreamInferResponse);
   rpc ModelConfig(ModelConfigRequest) returns (ModelConfigResponse);
+  rpc ModelStatistics(ModelStatisticsRequest) returns (ModelStatisticsResponse);
   rpc RepositoryIndex(RepositoryIndexRequest) returns (RepositoryIndexResponse);
 }
 
@@ -96,6 +97,35 @@ message ModelStreamInferResponse { string error_message = 1; ModelInferResponse 
 
 message ModelConfigRequest { string name = 1; string version = 2; }
 message ModelConfigResponse { ModelConfig config = 1; }
+
+message ModelStatisticsRequest { string name = 1; string version = 2; }
+message StatisticDuration { uint64 count = 1; uint64 ns = 2; }
+message InferStatistics {
+  StatisticDuration success = 1;
+  StatisticDuration fail = 2;
+  StatisticDuration queue = 3;
+  StatisticDuration compute_input = 4;
+  StatisticDuration compute_infer = 5;
+  StatisticDuration compute_output = 6;
+  StatisticDuration cache_hit = 7;
+  StatisticDuration cache_miss = 8;
+}
+message InferBatchStatistics {
+  uint64 batch_size = 1;
+  StatisticDuration compute_input = 2;
+  StatisticDuration compute_infer = 3;
+  StatisticDuration compute_output = 4;
+}
+message ModelStatistics {
+  string name = 1;
+  string version = 2;
+  uint64 last_inference = 3;
+  uint64 inference_count = 4;
+  uint64 execution_count = 5;
+  InferStatistics inference_stats = 6;
+  repeated InferBatchStatistics batch_stats = 7;
+}
+message ModelStatisticsResponse { repeated ModelStatistics model_stats = 1; }
 
 message RepositoryIndexRequest { string repository_name = 1; bool ready = 2; }
 message RepositoryIndexResponse {

@@ -25,6 +25,9 @@ beforeAll(async () => {
   models = await joinRepositories([
     fixtureModels,
     await writeSimulatedModel('slow', { run_ms: 1_000 }),
+    // Of each client its own, so that nothing is counted but what it sent.
+    await writeSimulatedModel('counted_http', { run_ms: 5, fail_on: 666 }),
+    await writeSimulatedModel('counted_grpc', { run_ms: 5, fail_on: 666 }),
   ]);
   system = await System.open({}, { GRPC_PORT: '0' });
   gateway = await system.start('gateway', models);

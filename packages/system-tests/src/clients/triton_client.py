@@ -43,6 +43,9 @@ DATATYPES = {name: np_to_triton_dtype(array.dtype) for name, array in VALUES.ite
 # In JSON the client has no form for these.
 NOT_IN_JSON = {"fp16"}
 
+# What clients look up without asking whether it is there.
+STATISTICS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+
 checks = []
 
 
@@ -234,6 +237,61 @@ for client, kind in ((http, "http"), (grpc, "grpc")):
         entries = index if kind == "http" else index["models"]
         found = [one for one in entries if one["name"] == "identity_fp32"]
         assert [(one["version"], one["state"]) for one in found] == [("1", "READY")], found
+
+    @check(f"{kind}: statistics count requests, rows, runs and failures, and have every key")
+    def _(client=client, kind=kind):
+        make = http_input if kind == "http" else grpc_input
+        more = {} if kind == "http" else {"as_json": True}
+        metadata = client.get_server_metadata()
+        assert "statistics" in (metadata["extensions"] if kind == "http" else metadata.extensions)
+
+        def told(model=f"counted_{kind}", version=""):
+            (one,) = client.get_inference_statistics(model, version, **more)["model_stats"]
+            # gRPC leaves out what is 0, and writes numbers of 64 bits as texts.
+            stats = one["inference_stats"]
+            if kind == "http":
+                assert all({"count", "ns"} == set(stats[key]) for key in STATISTICS), stats
+            number = lambda value: int(value or 0)
+            return {
+                "rows": number(one.get("inference_count")),
+                "runs": number(one.get("execution_count")),
+                "last": number(one.get("last_inference")),
+                "batches": {
+                    number(each["batch_size"]): number(each["compute_infer"]["count"])
+                    for each in one.get("batch_stats", [])
+                },
+                **{key: (number(stats[key].get("count")), number(stats[key].get("ns"))) for key in STATISTICS},
+            }
+
+        before = told()
+        for rows in (1, 3):
+            client.infer(f"counted_{kind}", [make(np.ones((rows, 1), np.float32))])
+        bad = [make(np.full((1, 1), 666, np.float32))]
+        refused(lambda: client.infer(f"counted_{kind}", bad), "500" if kind == "http" else "StatusCode.INTERNAL")
+        # Workers add what they counted once a second.
+        until = time.monotonic() + 15
+        while (after := told())["rows"] < before["rows"] + 4 or after["fail"][0] == before["fail"][0]:
+            assert time.monotonic() < until, (before, after)
+            time.sleep(0.1)
+        assert after["rows"] == before["rows"] + 4, after
+        assert after["runs"] == before["runs"] + 2, after
+        assert after["batches"][3] == before["batches"].get(3, 0) + 1, after
+        assert after["fail"][0] == before["fail"][0] + 1, after
+        assert abs(after["last"] - time.time() * 1000) < 60_000, after
+        for key in ("success", "queue", "compute_input", "compute_infer", "compute_output"):
+            assert after[key][0] == before[key][0] + 2, (key, before, after)
+        assert after["compute_infer"][1] > before["compute_infer"][1], after
+        parts = sum(after[key][1] for key in STATISTICS if key == "queue" or key.startswith("compute"))
+        assert 0 < parts <= after["success"][1], after
+        assert told(version="1") == after
+
+    @check(f"{kind}: statistics of all models, and of one that nobody knows")
+    def _(client=client, kind=kind):
+        given = client.get_inference_statistics(**({} if kind == "http" else {"as_json": True}))
+        names = [one["name"] for one in given["model_stats"]]
+        assert "slow" in names and "identity_fp32" in names, names
+        status = "404" if kind == "http" else "StatusCode.NOT_FOUND"
+        refused(lambda: client.get_inference_statistics("nobody"), status, "nobody")
 
     @check(f"{kind}: the configuration of a model")
     def _(client=client, kind=kind):
