@@ -140,15 +140,19 @@ async function answerInStream(
     const { isFinal, wire } = takeFinalFlag(read.value);
     return inferOnce({ call, gone, exchange, wire, isFinal, onSent: sent.add }, parts);
   };
-  await answerCall(call, parts, run, async (ended, exchange) => {
-    await before;
-    if (call.cancelled) return;
-    const bytes = ended.ok
+  let answer: Uint8Array = new Uint8Array();
+  let isOk = false;
+  // The request is over when its answer is known: a caller that does not read it would hold up a drain.
+  await answerCall(call, parts, run, (ended, exchange) => {
+    isOk = ended.ok;
+    answer = ended.ok
       ? writeStreamAnswer(ended.answer.message)
       : writeStreamError(documentOf(ended.reason, exchange).detail, told);
-    if (!call.write(bytes)) await drained(call);
-    if (ended.ok && !call.cancelled) sent.run();
   });
+  await before;
+  if (call.cancelled) return;
+  if (!call.write(answer)) await drained(call);
+  if (isOk && !call.cancelled) sent.run();
 }
 
 /** Until the caller has read what was written, or is gone. */
