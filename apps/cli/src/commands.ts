@@ -31,6 +31,9 @@ export interface Command {
   readonly examples: readonly string[];
 }
 
+const modelsFlag = { flag: 'models', placeholder: 'DIR', help: 'The repository. Default: models.' };
+const jsonFlag = { flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' };
+
 export const commands = [
   {
     name: 'serve',
@@ -138,6 +141,46 @@ export const commands = [
       'inferry models pull https://models.example/resnet50.tar.gz --sha256 9f86d0...0a08',
       'inferry models pull /mnt/export/resnet50.onnx --version 2 --models /srv/models',
       'inferry models pull file:///srv/triton-models --name densenet --replace --json',
+    ],
+  },
+  {
+    name: 'models list',
+    operands: [],
+    summary: 'Lists the versions that a repository serves.',
+    details: [
+      'For each its name, version, what describes it (model.yaml, config.pbtxt or nothing), the bytes in its',
+      'folder and its digest. What is not served is told on stderr, and then the command exits with 2.',
+    ],
+    role: null,
+    options: [modelsFlag, jsonFlag],
+    examples: ['inferry models list', 'inferry models list --models /srv/models --json'],
+  },
+  {
+    name: 'models show',
+    operands: ['MODEL'],
+    summary: 'Tells one model in full: inputs, outputs, batches, size, digest.',
+    details: ['MODEL is a name, for all of its versions, or name@version.'],
+    role: null,
+    options: [modelsFlag, jsonFlag],
+    examples: ['inferry models show digits', 'inferry models show digits@1 --models models --json'],
+  },
+  {
+    name: 'models rm',
+    operands: ['MODEL'],
+    summary: 'Removes a model, or one of its versions, from a repository.',
+    details: [
+      'MODEL is a name or name@version. It is moved away in one step before it is deleted. Gateways and workers',
+      'that run keep what they have. Without --yes it only says what would go, and exits with 1.',
+    ],
+    role: null,
+    options: [
+      modelsFlag,
+      { flag: 'yes', placeholder: null, help: 'Removes it; there is no way back.' },
+      jsonFlag,
+    ],
+    examples: [
+      'inferry models rm digits@1 --yes',
+      'inferry models rm old --models /srv/models --yes',
     ],
   },
   {

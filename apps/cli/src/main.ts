@@ -18,6 +18,7 @@ import {
   tellReady,
   watchStop,
 } from './own-process.ts';
+import type { Report } from './models-doctor.ts';
 import type { StartRole } from './roles/role.ts';
 import { drainGraceMs, runRole } from './run-role.ts';
 import { parseOptimizeOptions } from './optimize/options.ts';
@@ -51,6 +52,10 @@ async function main(): Promise<number> {
       return modelsDoctor(parsed.value);
     case 'models pull':
       return pull(parsed.value);
+    case 'models list':
+    case 'models show':
+    case 'models rm':
+      return manageModels(command.name, parsed.value);
     case 'models optimize':
       return optimize(parsed.value);
     case 'tune':
@@ -85,10 +90,17 @@ function help(operands: readonly string[]): number {
 
 async function modelsDoctor({ operands, flags }: Invocation): Promise<number> {
   const { examineModels } = await import('./models-doctor.ts');
-  const report = await examineModels(operands[0] ?? '', flags.has('json'));
-  print(report.data);
-  complain(report.remarks);
-  return report.exitCode;
+  return tell(await examineModels(operands[0] ?? '', flags.has('json')));
+}
+
+async function manageModels(
+  name: 'models list' | 'models show' | 'models rm',
+  invocation: Invocation,
+): Promise<number> {
+  const { listModels, removeModel, showModel } = await import('./repository/manage.ts');
+  if (name === 'models list') return tell(await listModels(invocation));
+  const told = await (name === 'models show' ? showModel : removeModel)(invocation);
+  return told.ok ? tell(told.value) : refuse(told.error, name);
 }
 
 async function pull(invocation: Invocation): Promise<number> {
@@ -310,6 +322,12 @@ function refuseSettings(problems: readonly ConfigProblem[], command: string): nu
 function refuse(message: string, command: string | null): number {
   complain(`inferry: ${message}\nTry "inferry help${command === null ? '' : ` ${command}`}".\n`);
   return usageExitCode;
+}
+
+function tell({ data, exitCode, remarks }: Report): number {
+  print(data);
+  complain(remarks);
+  return exitCode;
 }
 
 function print(text: string): void {

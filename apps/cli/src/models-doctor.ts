@@ -8,16 +8,17 @@ import {
   type RepositoryProblem,
 } from '@inferry/models';
 
-export interface DoctorReport {
+/** What a command has to say, and how it ends. */
+export interface Report {
   /** For standard output. */
   readonly data: string;
   /** For standard error. */
   readonly remarks: string;
-  readonly exitCode: 0 | 2;
+  readonly exitCode: 0 | 1 | 2;
 }
 
 /** Reads the repository without loading a model. With a problem the exit code is 2; a warning is none. */
-export async function examineModels(directory: string, asJson: boolean): Promise<DoctorReport> {
+export async function examineModels(directory: string, asJson: boolean): Promise<Report> {
   const repository = await loadRepository(directory);
   const { models, problems, warnings } = repository;
   const exitCode = problems.length === 0 ? 0 : 2;
@@ -56,12 +57,13 @@ function blocks({ directory, models, problems, warnings }: Repository): readonly
       if (served.length === 0 && versions.size === 0) versions.add(null);
       return [
         ...served.map((manifest) =>
-          block(`${manifest.name} ${manifest.version}`, [
-            ...facts(manifest, directory),
-            ...about
+          servedBlock(
+            manifest,
+            directory,
+            about
               .filter(({ version }) => version === null || version === manifest.version)
               .map((warning): Line => ['warning', problemText(warning)]),
-          ]),
+          ),
         ),
         ...[...versions].map((version, i) => {
           const own = problems.filter((p) => p.model === name && p.version === version);
@@ -74,6 +76,16 @@ function blocks({ directory, models, problems, warnings }: Repository): readonly
         }),
       ];
     });
+}
+
+/** The block of a version that is served, with `more` lines at its end. */
+export function servedBlock(
+  manifest: ModelManifest,
+  directory: string,
+  more: readonly Line[],
+): string {
+  const title = `${manifest.name} ${manifest.version}`;
+  return block(title, [...facts(manifest, directory), ...more]);
 }
 
 function titleOf(name: string | null, version: string | null): string {
@@ -122,7 +134,7 @@ function facts(manifest: ModelManifest, directory: string): readonly Line[] {
 }
 
 /** As the directory was given; null for a simulated model. */
-function fileOf({ file }: ModelManifest, directory: string): string | null {
+export function fileOf({ file }: ModelManifest, directory: string): string | null {
   return file === null ? null : join(directory, relative(resolve(directory), file));
 }
 

@@ -1,7 +1,7 @@
 /** Where in a folder the model lies: sources wrap it in folders, or hold the files of one version alone. */
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { err, ok, type Result } from '@inferry/runtime';
+import { visible } from '../repository/folders.ts';
 
 export type ModelRoot =
   | {
@@ -49,20 +49,6 @@ export async function findModelRoot(
     at = join(at, meant ?? first);
   }
   return err('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx');
-}
-
-/** Names of the entries that are not hidden, in order. */
-export async function visible(
-  folder: string,
-): Promise<{ readonly files: readonly string[]; readonly folders: readonly string[] }> {
-  const entries = (await readdir(folder, { withFileTypes: true }))
-    .filter((entry) => !entry.name.startsWith('.'))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const isFolder = entries.map((entry) => entry.isDirectory());
-  return {
-    files: entries.filter((_, i) => isFolder[i] === false).map((entry) => entry.name),
-    folders: entries.filter((_, i) => isFolder[i] === true).map((entry) => entry.name),
-  };
 }
 
 /** A folder called by a number that holds a model.onnx: anything else may as well be a wrapper. */

@@ -8,7 +8,8 @@ import type { ModelManifest } from '@inferry/contracts';
 import { loadRepository, problemText } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import { sha256Of } from './download.ts';
-import { type ModelRoot, visible } from './model-root.ts';
+import { isThere, versionFolders, visible } from '../repository/folders.ts';
+import type { ModelRoot } from './model-root.ts';
 
 export interface Staged {
   readonly name: string;
@@ -101,16 +102,6 @@ async function arrange(
   return ok([version]);
 }
 
-/** Sub-folders that hold a model.onnx, or are called by a number as those of a simulated model. */
-async function versionFolders(folder: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const name of (await visible(folder)).folders) {
-    const isNumber = /^[1-9]\d*$/u.test(name);
-    if (isNumber || (await isThere(join(folder, name, 'model.onnx')))) found.push(name);
-  }
-  return found;
-}
-
 /** Copies what the model has beside its versions and the staged folder has not; the value is what it copied. */
 async function addCommon(folder: string, there: string): Promise<readonly string[]> {
   const { files, folders } = await visible(there);
@@ -149,8 +140,4 @@ async function isSame(a: string, b: string): Promise<boolean> {
   if (names.join('/') !== [...inB.files, ...inB.folders].join('/')) return false;
   for (const name of names) if (!(await isSame(join(a, name), join(b, name)))) return false;
   return true;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

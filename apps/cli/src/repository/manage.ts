@@ -1,0 +1,174 @@
+/** `inferry models list`, `show` and `rm`: what a repository holds, and less of it. Nothing is loaded. */
+import { lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ModelManifest } from '@inferry/contracts';
+import { loadRepository, problemText, resolveModel } from '@inferry/models';
+import { err, ok, type Result } from '@inferry/runtime';
+import type { Invocation } from '../arguments.ts';
+import { type ModelReference, parseModelReference } from '../model-reference.ts';
+import { fileOf, type Report, servedBlock } from '../models-doctor.ts';
+import { type Extent, extentOf, formOf, versionFolders } from './folders.ts';
+
+const titles = ['MODEL', 'VERSION', 'FORM', 'BYTES', 'DIGEST'];
+
+type Words = Pick<Invocation, 'flags' | 'operands'>;
+
+/** One row for each version; the exit code is 2 when something there is not served. */
+export async function listModels({ flags }: Words): Promise<Report> {
+  const directory = directoryOf(flags);
+  const { models, problems } = await loadRepository(directory);
+  const rows = await Promise.all(models.map((manifest) => rowOf(manifest, directory)));
+  const exitCode = problems.length === 0 ? 0 : 2;
+  if (flags.has('json')) {
+    return { data: json({ directory, models: rows, problems }), remarks: '', exitCode };
+  }
+  const lines = rows.map((row) => [
+    row.name,
+    row.version,
+    row.form,
+    String(row.bytes),
+    row.digest.slice(0, 12),
+  ]);
+  return {
+    data: lines.length === 0 ? '' : table([titles, ...lines]),
+    remarks: problems.map((problem) => `not served: ${problemText(problem)}\n`).join(''),
+    exitCode,
+  };
+}
+
+/** All versions of a model, or one. The error is one of usage. */
+export async function showModel({ flags, operands }: Words): Promise<Result<Report, string>> {
+  const reference = referenceOf(operands);
+  if (!reference.ok) return reference;
+  const { model, version } = reference.value;
+  const directory = directoryOf(flags);
+  const repository = await loadRepository(directory);
+  const problems = repository.problems.filter(
+    (one) =>
+      one.model === null ||
+      (one.model === model && (version === null || (one.version ?? version) === version)),
+  );
+  const shown = repository.models.filter(
+    (one) => one.name === model && (version === null || one.version === version),
+  );
+  if (shown.length === 0 && problems.length === 0) {
+    const found = resolveModel(repository.models, model, version ?? undefined);
+    const why = found.ok ? 'is not served' : found.error.detail;
+    return ok({ data: '', remarks: `inferry: ${directory}: ${why}\n`, exitCode: 1 });
+  }
+  const exitCode = problems.length === 0 ? 0 : 2;
+  const rows = await Promise.all(shown.map((manifest) => rowOf(manifest, directory)));
+  if (flags.has('json')) {
+    const models = shown.map((manifest, i) => ({
+      ...manifest,
+      ...rows[i],
+      file: fileOf(manifest, directory),
+    }));
+    return ok({ data: json({ directory, models, problems }), remarks: '', exitCode });
+  }
+  const blocks = shown.map((manifest, i) =>
+    servedBlock(manifest, directory, [
+      ['form', rows[i]?.form ?? ''],
+      ['size', `${rows[i]?.bytes ?? 0} bytes`],
+      ['digest', manifest.digest],
+    ]),
+  );
+  const remarks = problems.map((problem) => `not served: ${problemText(problem)}\n`).join('');
+  return ok({ data: blocks.join('\n'), remarks, exitCode });
+}
+
+/**
+ * Removes a model or one version. It is moved away in one step before anything of it is deleted, so that
+ * nobody ever reads a part. Without `--yes` it says what would go. The error is one of usage.
+ */
+export async function removeModel({ flags, operands }: Words): Promise<Result<Report, string>> {
+  const reference = referenceOf(operands);
+  if (!reference.ok) return reference;
+  const directory = directoryOf(flags);
+  const found = await findFolder(directory, reference.value);
+  if (!found.ok) return ok(failure(found.error));
+  const folder = found.value;
+  const extent = await extentOf(folder);
+  if (!flags.has('yes')) {
+    return ok(failure(`would remove ${folder} (${extentText(extent)}); --yes does it`));
+  }
+  const own = join(directory, '.inferry');
+  let aside: string | undefined;
+  try {
+    await mkdir(own, { recursive: true });
+    // Called as what a pull leaves behind, so that the next one clears away what is left of this.
+    aside = await mkdtemp(join(own, 'stage-'));
+    await rename(folder, join(aside, reference.value.model));
+    await rm(aside, { recursive: true });
+  } catch (cause) {
+    if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
+    if (aside !== undefined) await rm(aside, { recursive: true, force: true });
+    return ok(failure(cause.message));
+  }
+  const { model, version } = reference.value;
+  const removed = { name: model, version, folder, ...extent };
+  const data = flags.has('json') ? json(removed) : `${folder}: removed (${extentText(extent)})\n`;
+  return ok({ data, remarks: '', exitCode: 0 });
+}
+
+interface Row extends Extent {
+  readonly name: string;
+  readonly version: string;
+  readonly form: string;
+  readonly digest: string;
+}
+
+/** Files and bytes are those in the folder of the version. */
+async function rowOf({ digest, name, version }: ModelManifest, directory: string): Promise<Row> {
+  const form = await formOf(join(directory, name));
+  return { name, version, form, digest, ...(await extentOf(join(directory, name, version))) };
+}
+
+/** The folder of a model, or of a version that is not its last. Broken ones are found as well. */
+async function findFolder(
+  directory: string,
+  { model, version }: ModelReference,
+): Promise<Result<string, string>> {
+  const folder = join(directory, model);
+  const isFolder = (await lstat(folder).catch(() => undefined)) !== undefined;
+  if (!isFolder) return err(`${folder} does not exist`);
+  const versions = await versionFolders(folder).catch((): readonly string[] => []);
+  const isModel = versions.length > 0 || (await formOf(folder)) !== 'plain';
+  if (!isModel) return err(`${folder} holds no model, and is left alone`);
+  if (version === null) return ok(folder);
+  if (!versions.includes(version)) {
+    return err(`${folder} has no version ${version}; it has: ${versions.join(', ')}`);
+  }
+  if (versions.length > 1) return ok(join(folder, version));
+  return err(`${version} is the only version of ${folder}; remove the model: ${model}`);
+}
+
+function referenceOf(operands: readonly string[]): Result<ModelReference, string> {
+  const text = operands[0] ?? '';
+  const reference = parseModelReference(text);
+  if (reference !== undefined) return ok(reference);
+  return err(`MODEL must be a name, as in digits, or digits@2, not "${text}"`);
+}
+
+function directoryOf(flags: Words['flags']): string {
+  return flags.get('models') ?? 'models';
+}
+
+function failure(message: string): Report {
+  return { data: '', remarks: `inferry: ${message}\n`, exitCode: 1 };
+}
+
+function extentText({ bytes, files }: Extent): string {
+  return `${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes`;
+}
+
+function json(document: object): string {
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
+}
