@@ -43,6 +43,7 @@ describe('what counts', () => {
       device: { kind: 'cpu', index: 0 },
       only: null,
       supervise: true,
+      tritonMetrics: false,
       limits: defaultLimits,
     });
   });

@@ -93,6 +93,15 @@ export const settings = {
     fallback: 'prometheus',
     parse: oneOf(metricsFormats),
   },
+  tritonMetrics: {
+    env: 'INFERRY_TRITON_METRICS',
+    flag: 'triton-metrics',
+    roles: withGateway,
+    placeholder: '0|1',
+    help: "1 adds Triton's names of metrics (nv_inference_*) to /metrics, for dashboards and alerts that were made for them.",
+    fallback: '0',
+    parse: zeroOrOne,
+  },
   redisUrl: {
     env: 'REDIS_URL',
     flag: 'redis-url',

@@ -2,4 +2,5 @@ export type { GatewayDeps } from './deps.ts';
 export { createGateway, type Gateway } from './gateway.ts';
 export { QueueLooks } from './queue-looks.ts';
 export { collectQueueMetrics } from './queue-metrics.ts';
+export { exportTritonMetrics } from './triton-metrics.ts';
 export { createGatewayTelemetry, type GatewayTelemetry } from './telemetry.ts';

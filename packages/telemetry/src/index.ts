@@ -14,6 +14,7 @@ export {
 } from './metric-spec.ts';
 export { Durations, type DurationSummary } from './durations.ts';
 export { parseExposition } from './exposition.ts';
+export type { ForeignFamily } from './foreign-families.ts';
 export { type GpuMetricsOptions, startGpuMetrics } from './gpu-metrics.ts';
 export {
   createLogger,

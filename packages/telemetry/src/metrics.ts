@@ -17,6 +17,7 @@ import {
   type RegistryContentType,
 } from 'prom-client';
 import { type Catalogue, catalogue, metricPrefix } from './catalogue.ts';
+import { type ForeignFamily, writeFamilies } from './foreign-families.ts';
 import type { LabelValues, MetricRole, MetricSpec } from './metric-spec.ts';
 
 type LabelValue<Values> = Values extends readonly (infer Known)[] ? Known : string;
@@ -69,6 +70,11 @@ interface Collecting {
    * throws, rejects or takes longer than a second is counted, and the scrape goes on without it.
    */
   onCollect(collect: () => void | Promise<void>): void;
+  /**
+   * Writes what `read` gives behind the catalogue's metrics, with each exposition. Where it rejects or takes
+   * longer than a second that is counted as for a collector, and these metrics are left out.
+   */
+  addForeign(read: () => Promise<readonly ForeignFamily[]>): void;
 }
 
 /** Instruments of a role, by their key in the catalogue, e.g. `metrics.stageDuration.observe(...)`. */
@@ -94,6 +100,7 @@ export interface BuildInfo {
 }
 
 const collectMsMax = 1_000;
+const openMetricsEnd = '# EOF\n';
 /** Few, as every pause is observed on the main thread. */
 const gcBuckets = [0.001, 0.01, 0.1, 1];
 
@@ -134,9 +141,12 @@ export function createMetrics<Role extends keyof MetricsByRole>(
   const collectors: (() => void | Promise<void>)[] = [];
   const declaredModels = new Set<string>();
   const declaredQueues = new Set<string>();
+  /** By who reads them, so that one who comes late does not tell them twice. */
+  const foreign = new Map<object, string>();
   let collecting: Promise<void> | undefined;
   const collectAll = async (): Promise<void> => {
     if (collectors.length === 0) return;
+    foreign.clear();
     const startMs = clock.nowMs();
     const results = await Promise.allSettled(
       collectors.map((collect) => withinMs(clock, collectMsMax, collect)),
@@ -148,6 +158,11 @@ export function createMetrics<Role extends keyof MetricsByRole>(
   const own: MetricsRegistry & Collecting = {
     contentType: registry.contentType,
     onCollect: (collect) => void collectors.push(collect),
+    addForeign(read) {
+      collectors.push(async () => {
+        foreign.set(read, writeFamilies(await read(), format));
+      });
+    },
     declareModel(model, queue) {
       // A second version of a model shares its series, which must not be set back to 0.
       const isNew = { model: !declaredModels.has(model), queue: !declaredQueues.has(queue) };
@@ -164,7 +179,11 @@ export function createMetrics<Role extends keyof MetricsByRole>(
         collecting = undefined;
       });
       await collecting;
-      return registry.metrics();
+      const written = [...foreign.values()].join('');
+      const text = await registry.metrics();
+      // OpenMetrics ends with this line.
+      const end = text.endsWith(openMetricsEnd) ? openMetricsEnd : '';
+      return text.slice(0, text.length - end.length) + written + end;
     },
   };
   return { ...instruments, ...own } as unknown as MetricsByRole[Role];

@@ -3,6 +3,7 @@ import {
   collectQueueMetrics,
   createGateway,
   createGatewayTelemetry,
+  exportTritonMetrics,
   type Gateway,
   QueueLooks,
 } from '@inferry/gateway';
@@ -65,6 +66,7 @@ export function wireGateway(
   const named = tenants === null ? {} : { tenants };
   const looks = new QueueLooks({ queue, catalogue, clock, ...named });
   collectQueueMetrics(metrics, { looks, limits });
+  if (config.tritonMetrics) exportTritonMetrics(metrics, { catalogue, looks, queue });
   return createGateway({
     queue,
     looks,

@@ -1,16 +1,20 @@
 /** A Triton model repository is served as it lies there, by the one command. */
-import { type AppProcess, repositoryPath, startProcess } from '@inferry/testkit';
+import { type AppProcess, repositoryPath, startProcess, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, call, postJson, readiness } from '../system.ts';
+import { complaints, exposition, type Samples, scrape } from './scrape.ts';
 
 const models = repositoryPath('packages/testkit/fixtures/triton');
 
 let server: AppProcess;
 let url = '';
+let metricsUrl = '';
 
 beforeAll(async () => {
-  server = startProcess(['serve', models], { env: { PORT: '0', METRICS_PORT: '0' } });
-  ({ url } = await readiness(server, 'serve'));
+  server = startProcess(['serve', models], {
+    env: { PORT: '0', METRICS_PORT: '0', INFERRY_TRITON_METRICS: '1' },
+  });
+  ({ metricsUrl, url } = await readiness(server, 'serve'));
 }, 60_000);
 
 afterAll(async () => {
@@ -109,4 +113,37 @@ test('what is served without is in the log, with its file and line', () => {
     `${models}/scores/config.pbtxt:38: parameters.gpu_mem_limit: has no effect`,
   );
   expect(line).toContain('"level":"warn"');
+});
+
+test("metrics under Triton's names tell what the statistics tell", async () => {
+  const times = ['request', 'queue', 'compute_input', 'compute_infer', 'compute_output'];
+  const of = (samples: Samples, name: string, more = ''): number | undefined =>
+    samples.get(`nv_inference_${name}{model="plain",version="1"${more}}`);
+  const before = await scrape(metricsUrl);
+  // Series are there before anything happens, also of each reason.
+  for (const reason of ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER']) {
+    expect(of(before, 'request_failure', `,reason="${reason}"`)).toBe(0);
+  }
+  for (const name of ['request_success', 'count', 'exec_count', 'pending_request_count']) {
+    expect(of(before, name)).toBe(0);
+  }
+  const inputs = [{ name: 'x', datatype: 'FP32', shape: [3, 2], data: [1, 2, 3, 4, 5, 6] }];
+  expect((await postJson(`${url}/v2/models/plain/infer`, { inputs })).status).toBe(200);
+  await waitFor(async () => of(await scrape(metricsUrl), 'request_success') === 1, {
+    what: 'the request to be counted',
+  });
+  const after = await scrape(metricsUrl);
+  expect([of(after, 'count'), of(after, 'exec_count')]).toEqual([3, 1]);
+  const { body } = await call(`${url}/v2/models/plain/stats`);
+  const [told] = body['model_stats'] as readonly [Record<string, Record<string, { ns: number }>>];
+  const namesOf = new Map([['request', 'success']]);
+  for (const time of times) {
+    const us = of(after, `${time}_duration_us`);
+    expect(us).toBe((told['inference_stats']?.[namesOf.get(time) ?? time]?.ns ?? -1) / 1_000);
+  }
+  expect(of(after, 'compute_infer_duration_us')).toBeGreaterThan(0);
+  expect(told).toMatchObject({ inference_count: 3, batch_stats: [{ batch_size: 3 }] });
+  // Names and units are not ours.
+  const wrong = complaints(await exposition(metricsUrl));
+  expect(wrong.filter((line) => !line.startsWith('nv_inference_'))).toEqual([]);
 });
