@@ -17,7 +17,7 @@ import {
 import type { InferRequest } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
-import { accept, deferredWork, type Work } from './accept.ts';
+import { accept, type Accepted, deferredWork, type Work } from './accept.ts';
 import { admit } from './admission/admit.ts';
 import { refuseEarly } from './admission/early.ts';
 import { type Tenant, tenantOf } from './admission/tenants.ts';
@@ -76,6 +76,13 @@ interface Arrived<Request> {
   readonly whenLate: WhenLate;
 }
 
+/** What is left of a request when its job is queued. */
+interface Queued<Request extends InferWork> extends Accepted {
+  readonly request: Asked<Request>;
+  /** Undefined where nobody waits. */
+  readonly place: { readonly release: () => void } | undefined;
+}
+
 /** Resolves when all is known that an answer is made of. Refusals are counted here. */
 export async function infer<Request extends InferWork = InferRequest>(
   call: InferCall<Request>,
@@ -85,31 +92,15 @@ export async function infer<Request extends InferWork = InferRequest>(
   const resolved = parts.catalogue.resolve(name, version);
   if (!resolved.ok) return refuse(call, resolved.error, undefined, parts);
   const manifest = resolved.value;
-  const memory = parts.bodyMemory.lend();
   const onBug = (): void => void refuse(call, failure('internal', ''), manifest, parts);
-  const arrived = await orBug(receive(call, manifest, memory, parts), onBug); // 400 413 415 429 503
-  if (!arrived.ok) {
-    memory.giveBack();
-    return refuse(call, arrived.error, manifest, parts);
-  }
-  const { whenLate } = arrived.value;
-  const work = workOf(call, manifest, arrived.value, parts);
-  const { input: _input, ...request } = arrived.value.request;
-
-  const place = parts.held.reserve();
-  if (place === undefined && whenLate !== 'defer') {
-    memory.giveBack();
-    return refuse(call, tooManyHeld(parts), manifest, parts); // 503
-  }
+  // A function of its own: as long as one waits, all that its variables hold is kept.
+  const queued = await orBug(enqueue(call, manifest, parts), onBug); // 400 413 415 429 503
+  if (!queued.ok) return refuse(call, queued.error, manifest, parts);
+  const { isDeferred, place, record: accepted, request } = queued.value;
   try {
-    const placed = place === undefined ? deferredWork(work, parts.limits) : work;
-    const accepted = await orBug(accept(placed, parts), onBug); // 429 503
-    giveBackAfter(accepted, memory);
-    if (!accepted.ok) return refuse(call, accepted.error, manifest, parts);
-    const { record: queued, isDeferred } = accepted.value;
-    if (place === undefined || isDeferred) return { end: 'deferred', record: queued };
-    const awaited = await awaitRecord(call, queued, parts); // 504
-    if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: queued };
+    if (place === undefined || isDeferred) return { end: 'deferred', record: accepted };
+    const awaited = await awaitRecord(call, accepted, parts); // 504
+    if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: accepted };
     const record = awaited.value;
     noteAnswer(call.exchange, record, parts);
     const output = record.outcome?.output ?? null;
@@ -118,6 +109,38 @@ export async function infer<Request extends InferWork = InferRequest>(
       : { end: 'output', manifest, request, output, record };
   } finally {
     place?.release();
+  }
+}
+
+/** Reads the request and queues its job. The place for the wait is taken only where that succeeds. */
+async function enqueue<Request extends InferWork>(
+  call: InferCall<Request>,
+  manifest: ModelManifest,
+  parts: GatewayParts,
+): Promise<Result<Queued<Request>, Failure>> {
+  const memory = parts.bodyMemory.lend();
+  const arrived = await receive(call, manifest, memory, parts);
+  if (!arrived.ok) {
+    memory.giveBack();
+    return arrived;
+  }
+  const work = workOf(call, manifest, arrived.value, parts);
+  const { input: _input, ...request } = arrived.value.request;
+  const place = parts.held.reserve();
+  if (place === undefined && arrived.value.whenLate !== 'defer') {
+    memory.giveBack();
+    return err(tooManyHeld(parts)); // 503
+  }
+  let isQueued = false;
+  try {
+    const placed = place === undefined ? deferredWork(work, parts.limits) : work;
+    const accepted = await accept(placed, parts); // 429 503
+    giveBackAfter(accepted, memory);
+    if (!accepted.ok) return accepted;
+    isQueued = true;
+    return ok({ ...accepted.value, place, request });
+  } finally {
+    if (!isQueued) place?.release();
   }
 }
 

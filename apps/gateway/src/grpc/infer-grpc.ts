@@ -51,7 +51,7 @@ export function inferUnary(parts: GatewayParts): handleUnaryCall<Message, Uint8A
       const wire = readInferRequest(call.request.take());
       return wire.ok
         ? inferOnce(
-            { call, gone, exchange, wire: wire.value, isFinal: false, onSent: sent.add },
+            { call, gone, exchange, ...partsOf(wire.value), isFinal: false, onSent: sent.add },
             parts,
           )
         : { ok: false, reason: wire.error };
@@ -138,7 +138,7 @@ async function answerInStream(
     const { id, model } = read.value;
     told = { id, model };
     const { isFinal, wire } = takeFinalFlag(read.value);
-    return inferOnce({ call, gone, exchange, wire, isFinal, onSent: sent.add }, parts);
+    return inferOnce({ call, gone, exchange, ...partsOf(wire), isFinal, onSent: sent.add }, parts);
   };
   let answer: Uint8Array = new Uint8Array();
   let isOk = false;
@@ -171,19 +171,25 @@ interface OneRequest {
   readonly call: SurfaceCall;
   readonly gone: AbortSignal;
   readonly exchange: Exchange;
-  readonly wire: WireInferRequest;
+  readonly model: InferCall['model'];
+  /** Its tensors are raw. */
+  readonly isRaw: boolean;
+  readonly wire: Arrived<WireInferRequest>;
   readonly isFinal: boolean;
   readonly onSent: InferCall['onSent'];
 }
 
+/** What is known of a request for as long as it waits, and all of it, until it is read. */
+function partsOf(wire: WireInferRequest): Pick<OneRequest, 'model' | 'isRaw' | 'wire'> {
+  const { model: name, raw, version } = wire;
+  return { model: { name, version }, isRaw: raw.length > 0, wire: new Arrived(wire) };
+}
+
 async function inferOnce(
-  { call, exchange, gone, isFinal, onSent, wire: given }: OneRequest,
+  { call, exchange, gone, isFinal, isRaw, model, onSent, wire }: OneRequest,
   parts: GatewayParts,
 ): Promise<CallEnd> {
   const hasPriorities = parts.tenants !== undefined;
-  const isRaw = given.raw.length > 0;
-  const model = { name: given.model, version: given.version };
-  const wire = new Arrived(given);
   const ended = await infer(
     {
       exchange,
