@@ -6,9 +6,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { get as getOverHttp, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { get as getOverHttps } from 'node:https';
 import { join } from 'node:path';
 import { type Clock, err, ok, type Result, sleep } from '@inferry/runtime';
-import { Agent, type Dispatcher, request } from 'undici';
 import { shownUrl } from './options.ts';
 import { lockFile } from './lock-file.ts';
 
@@ -36,7 +37,6 @@ const vainTriesMax = 5;
 const triesMax = 50;
 const pauseMsMax = 8_000;
 const redirectsMax = 5;
-const connectMsMax = 10_000;
 const mib = 1024 ** 2;
 
 /** What is known of the file whose beginning is there. */
@@ -70,13 +70,8 @@ export async function download(
   };
   const lock = await lockFile(join(wanted.folder, `${key}.lock`));
   if (!lock.ok) return lock;
-  const agent = new Agent({
-    connectTimeout: connectMsMax,
-    headersTimeout: wanted.idleMs,
-    bodyTimeout: wanted.idleMs,
-  });
   try {
-    const fetched = await fetchWhole(wanted, partial, agent, deps);
+    const fetched = await fetchWhole(wanted, partial, deps);
     if (!fetched.ok) return fetched;
     const sha256 = await sha256Of(partial.file);
     if (wanted.sha256 !== null && sha256 !== wanted.sha256) {
@@ -91,7 +86,6 @@ export async function download(
     return ok({ sha256, bytes });
   } finally {
     deps.progress('');
-    await agent.destroy();
     await lock.value();
   }
 }
@@ -108,13 +102,12 @@ export async function sha256Of(file: string): Promise<string> {
 async function fetchWhole(
   wanted: Download,
   partial: Partial,
-  agent: Agent,
   deps: DownloadDeps,
 ): Promise<Result<void, string>> {
   let most = await sizeOf(partial.file);
   let vainTries = 0;
   for (let tries = 1; ; tries += 1) {
-    const tried = await tryOnce(wanted, partial, agent, deps);
+    const tried = await tryOnce(wanted, partial, deps);
     if (tried.end === 'whole') return ok(undefined);
     if (tried.end === 'refused') return err(`${shownUrl(wanted.url)}: ${tried.why}`);
     const bytes = await sizeOf(partial.file);
@@ -129,18 +122,13 @@ async function fetchWhole(
   }
 }
 
-async function tryOnce(
-  wanted: Download,
-  partial: Partial,
-  agent: Agent,
-  deps: DownloadDeps,
-): Promise<Tried> {
+async function tryOnce(wanted: Download, partial: Partial, deps: DownloadDeps): Promise<Tried> {
   const have = await sizeOf(partial.file);
   const known = await readKnown(partial.aboutFile);
   if (have > 0 && known.totalBytes === have) return { end: 'whole' };
   const from = known.validator === null ? 0 : have;
   try {
-    const answer = await ask(wanted.url, from, known.validator, agent);
+    const answer = await ask(wanted, from, known.validator);
     if (!answer.ok) return answer.error;
     return await receive(answer.value, { wanted, partial, known, from }, deps);
   } catch (cause) {
@@ -152,27 +140,20 @@ async function tryOnce(
 
 /** Follows redirects; the error is how the try ended. */
 async function ask(
-  url: URL,
+  { idleMs, url }: Download,
   from: number,
   validator: string | null,
-  agent: Agent,
-): Promise<Result<Dispatcher.ResponseData, Tried>> {
+): Promise<Result<IncomingMessage, Tried>> {
+  const rest =
+    from > 0 && validator !== null ? { range: `bytes=${from}-`, 'if-range': validator } : {};
+  const headers = { 'accept-encoding': 'identity', 'user-agent': 'inferry', ...rest };
   let at = url;
   for (let hops = 0; hops <= redirectsMax; hops += 1) {
-    const answer = await request(at, {
-      dispatcher: agent,
-      headers: {
-        'accept-encoding': 'identity',
-        'user-agent': 'inferry',
-        ...(from > 0 && validator !== null
-          ? { range: `bytes=${from}-`, 'if-range': validator }
-          : {}),
-      },
-    });
-    if (![301, 302, 303, 307, 308].includes(answer.statusCode)) return ok(answer);
-    answer.body.on('error', () => undefined).destroy();
+    const answer = await send(at, headers, idleMs);
+    if (![301, 302, 303, 307, 308].includes(answer.statusCode ?? 0)) return ok(answer);
+    answer.destroy();
     const { location } = answer.headers;
-    if (typeof location !== 'string' || !URL.canParse(location, at.href)) {
+    if (location === undefined || !URL.canParse(location, at.href)) {
       return err({ end: 'refused', why: 'was redirected without a valid Location' });
     }
     const next = new URL(location, at);
@@ -186,6 +167,34 @@ async function ask(
   return err({ end: 'refused', why: `was redirected more than ${redirectsMax} times` });
 }
 
+/**
+ * With Node's own client: undici's (7.30) ends the process where a server closes its side while the
+ * response waits for the disk. Rejects where there is no answer.
+ */
+function send(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  idleMs: number,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const get = url.protocol === 'https:' ? getOverHttps : getOverHttp;
+    let answer: IncomingMessage | undefined;
+    const sent = get(url, { agent: false, headers, timeout: idleMs }, (response) => {
+      answer = response;
+      // One that comes before the body is read, or after it is left, is no bug; reading tells it again.
+      response.on('error', () => undefined);
+      resolve(response);
+    });
+    sent.on('error', reject);
+    sent.on('timeout', () => {
+      const silence = new Error(`no byte for ${idleMs} ms`);
+      const cause = Object.assign(silence, { code: 'ETIMEDOUT' });
+      answer?.destroy(cause);
+      sent.destroy(cause);
+    });
+  });
+}
+
 interface Receiving {
   readonly wanted: Download;
   readonly partial: Partial;
@@ -195,15 +204,13 @@ interface Receiving {
 }
 
 async function receive(
-  answer: Dispatcher.ResponseData,
+  answer: IncomingMessage,
   { wanted, partial, known, from }: Receiving,
   deps: DownloadDeps,
 ): Promise<Tried> {
-  const { body, headers, statusCode } = answer;
-  // One that comes before the body is read, or after it is left, is no bug; reading tells it again.
-  body.on('error', () => undefined);
+  const { headers, statusCode = 0 } = answer;
   const leave = (tried: Tried): Tried => {
-    body.destroy();
+    answer.destroy();
     return tried;
   };
   if (statusCode === 416 || (statusCode === 206 && !fits(headers['content-range'], from, known))) {
@@ -232,7 +239,7 @@ async function receive(
       await writeFile(partial.aboutFile, JSON.stringify({ validator, totalBytes }));
     }
     let bytes = start;
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    for await (const chunk of answer as AsyncIterable<Uint8Array>) {
       bytes += chunk.length;
       if (bytes > wanted.bytesMax) {
         await discard(partial);
@@ -250,21 +257,17 @@ async function receive(
 }
 
 /** Whether a 206 is the rest of what is there. */
-function fits(range: string | string[] | undefined, from: number, known: Known): boolean {
-  const match = /^bytes (\d+)-\d+\/(\d+|\*)$/u.exec(typeof range === 'string' ? range : '');
+function fits(range: string | undefined, from: number, known: Known): boolean {
+  const match = /^bytes (\d+)-\d+\/(\d+|\*)$/u.exec(range ?? '');
   if (match === null || from === 0 || Number(match[1]) !== from) return false;
   return known.totalBytes === null || match[2] === '*' || Number(match[2]) === known.totalBytes;
 }
 
 /** A date stands for whole seconds, so that it is enough only where a digest is checked in the end. */
-function validatorOf(
-  headers: Dispatcher.ResponseData['headers'],
-  isChecked: boolean,
-): string | null {
+function validatorOf(headers: IncomingHttpHeaders, isChecked: boolean): string | null {
   const { etag } = headers;
-  if (typeof etag === 'string' && etag.startsWith('"')) return etag;
-  const modified = headers['last-modified'];
-  return isChecked && typeof modified === 'string' ? modified : null;
+  if (etag?.startsWith('"') === true) return etag;
+  return isChecked ? (headers['last-modified'] ?? null) : null;
 }
 
 async function readKnown(aboutFile: string): Promise<Known> {
@@ -288,15 +291,12 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 const passing =
-  /^(?:UND_ERR_.*|ECONN.*|EPIPE|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|HPE_.*|ERR_SSL_.*)$/u;
+  /^(?:ECONN.*|EPIPE|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|HPE_.*|ERR_SSL_.*)$/u;
 const lasting = /^(?:ENOTFOUND|ERR_TLS_.*|CERT_.*|.*_CERT|.*_CERT_.*|UNABLE_TO_.*)$/u;
 
 /** Undefined for an error that is not of the way to the server. */
 function transportProblem(cause: unknown): Tried | undefined {
-  if (!(cause instanceof Error)) return undefined;
-  // Whose code is not always set.
-  if (cause.name === 'HTTPParserError') return { end: 'again', why: cause.message };
-  if (!('code' in cause)) return undefined;
+  if (!(cause instanceof Error) || !('code' in cause)) return undefined;
   const code = String(cause.code);
   const why = `${cause.message || 'no connection'} (${code})`;
   if (lasting.test(code)) return { end: 'refused', why };
