@@ -44,6 +44,7 @@ describe('what counts', () => {
       only: null,
       supervise: true,
       tritonMetrics: false,
+      compat: 'none',
       limits: defaultLimits,
     });
   });

@@ -195,6 +195,15 @@ export const settings = {
       'the number of cores, or of instances of one model if larger; on a GPU the latter',
     parse: integer(1, 1_024),
   },
+  compat: {
+    env: 'INFERRY_COMPAT',
+    flag: 'compat',
+    roles: withGateway,
+    placeholder: 'none|triton',
+    help: "triton: /v2 answers over HTTP with Triton's statuses, 503 where others say 429 or 504, and 400 for what is not ready.",
+    fallback: 'none',
+    parse: oneOf(['none', 'triton']),
+  },
   maxBodyBytes: {
     env: 'INFERRY_MAX_BODY_BYTES',
     flag: 'max-body-bytes',

@@ -1,6 +1,7 @@
 /** What a gateway is made of. Everything that a test replaces or a deployment chooses comes in here. */
 import type { Limits } from '@inferry/contracts';
 import type { ModelCatalogue } from '@inferry/models';
+import type { Compat } from '@inferry/protocols';
 import type { JobQueue, StatisticsTally } from '@inferry/queue';
 import type { Clock, Random } from '@inferry/runtime';
 import type { Logger, Tracing } from '@inferry/telemetry';
@@ -31,6 +32,8 @@ export interface GatewayDeps {
   readonly version: string;
   /** Weights of the tenants by name; undefined where all requests stand in one line. */
   readonly tenants?: ReadonlyMap<string, number>;
+  /** Whether v2 answers problems with Triton's statuses; `none` when undefined. */
+  readonly compat?: Compat;
   /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */
   readonly publicBaseUrl?: string;
 }

@@ -1,5 +1,6 @@
 /** One request and its answer, over whichever protocol it came, and what is told of it when it is over. */
 import type { ErrorCode, ModelManifest, Priority } from '@inferry/contracts';
+import type { Surface } from '@inferry/protocols';
 import type { RequestSpan } from '@inferry/telemetry';
 
 import type { GatewayParts } from './deps.ts';
@@ -9,8 +10,8 @@ export interface Exchange {
   readonly requestId: string;
   /** Request headers read. */
   readonly startedAtMs: number;
-  /** In whose words problems are told: ours, those of Open Inference v2, or of TensorFlow Serving. */
-  surface: 'v1' | 'v2' | 'serving';
+  /** In whose words problems are told. */
+  surface: Surface;
   readonly elapsedMs: () => number;
   /** The server is going: the connection is closed after this answer. */
   readonly isLast: () => boolean;

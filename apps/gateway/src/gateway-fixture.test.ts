@@ -10,6 +10,7 @@ import {
   type Outcome,
 } from '@inferry/contracts';
 import { ModelCatalogue } from '@inferry/models';
+import type { Compat } from '@inferry/protocols';
 import { type Claim, type ClaimRequest, createMemoryQueue, type JobQueue } from '@inferry/queue';
 import { systemClock, systemRandom } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
@@ -44,10 +45,12 @@ const classes: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1'
 export function testGateway(
   limits: Partial<Limits> = {},
   {
+    compat,
     models = [digits, iris],
     tenants,
     tracing,
   }: {
+    readonly compat?: Compat;
     readonly models?: readonly ModelManifest[];
     readonly tenants?: ReadonlyMap<string, number>;
     readonly tracing?: Tracing;
@@ -71,6 +74,7 @@ export function testGateway(
     gatewayId: 'gw',
     version: '9.9.9',
     ...named,
+    ...(compat === undefined ? {} : { compat }),
     ...(tracing === undefined ? {} : { tracing }),
   });
   return {

@@ -5,6 +5,7 @@
 import type { Server } from 'node:http';
 
 import { failure } from '@inferry/contracts';
+import { inferenceSurface } from '@inferry/protocols';
 import { StatisticsTally } from '@inferry/queue';
 import { sleep } from '@inferry/runtime';
 import { Hono } from 'hono';
@@ -124,13 +125,13 @@ function allRoutes(parts: GatewayParts): readonly Route[] {
 }
 
 function createApp(parts: GatewayParts): Hono<GatewayEnv> {
-  const { log } = parts;
+  const { compat = 'none', log } = parts;
   const app = new Hono<GatewayEnv>();
   app.use('*', async (c, next) => {
     const { exchange, end } = openExchange(
       {
         method: c.req.method,
-        surface: /^\/v2(?:\/|$)/u.test(c.req.path) ? 'v2' : 'v1',
+        surface: /^\/v2(?:\/|$)/u.test(c.req.path) ? inferenceSurface(compat) : 'v1',
         header: (name) => c.req.header(name),
       },
       parts,

@@ -26,6 +26,7 @@ export {
 export { openApiDocument } from './openapi.ts';
 export { problemDocument } from './problem.ts';
 export { parseIndexRequest } from './repository-index.ts';
+export { type Compat, inferenceSurface, readinessSurface, type Surface } from './surface.ts';
 export type { ModelStatistics, StatisticDuration } from './statistics.ts';
 export {
   parseCancelAfter,

@@ -2,9 +2,9 @@
 import { type ErrorCode, errorRegistry } from '@inferry/contracts';
 
 import { jsonLengthHeader } from './binary-parts.ts';
+import { statusOn, type Surface } from './surface.ts';
 
 /** In whose words problems are told. */
-export type Surface = 'v1' | 'v2' | 'serving';
 
 export type OpenApiObject = { readonly [key: string]: unknown };
 
@@ -165,8 +165,7 @@ export function getOperation(
 export function problems(surface: Surface, codes: readonly ErrorCode[]): OpenApiObject {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set<ErrorCode>([...codes, ...everywhere])) {
-    const { status } = errorRegistry[code];
-    const shown = surface !== 'v1' && status === 422 ? 400 : status;
+    const shown = statusOn(surface, code);
     byStatus.set(shown, [...(byStatus.get(shown) ?? []), code]);
   }
   const responses = [...byStatus].map(([status, members]) => [

@@ -20,14 +20,15 @@ import {
   success,
 } from './openapi-parts.ts';
 import { servingPaths } from './openapi-serving.ts';
+import { type Compat, inferenceSurface, readinessSurface, type Surface } from './surface.ts';
 
 const readCodes: readonly ErrorCode[] = ['job_not_found', 'job_gone', 'queue_unavailable'];
 
-export function openApiPaths(models: readonly ModelManifest[]): OpenApiObject {
+export function openApiPaths(models: readonly ModelManifest[], compat: Compat): OpenApiObject {
   return {
     ...pagePaths(),
-    ...healthPaths(),
-    ...inferencePaths(models),
+    ...healthPaths(compat),
+    ...inferencePaths(models, compat),
     ...servingPaths(models),
     ...jobPaths(models),
   };
@@ -54,7 +55,7 @@ function pagePaths(): OpenApiObject {
   };
 }
 
-function healthPaths(): OpenApiObject {
+function healthPaths(compat: Compat): OpenApiObject {
   const live = success('The process runs.', { [json]: schema('Live') });
   const ready = success('Requests are accepted.', { [json]: schema('Ready') });
   const notReady: readonly ErrorCode[] = ['draining', 'queue_unavailable'];
@@ -62,12 +63,27 @@ function healthPaths(): OpenApiObject {
     '/livez': get('health', 'Does the process run?', live),
     '/readyz': get('health', 'Are requests accepted?', ready, notReady),
     '/healthz': get('health', 'The same as /readyz', ready, notReady),
-    '/v2/health/live': get('inference', 'Does the process run?', live, [], [], 'v2'),
-    '/v2/health/ready': get('inference', 'Are requests accepted?', ready, notReady, [], 'v2'),
+    '/v2/health/live': get(
+      'inference',
+      'Does the process run?',
+      live,
+      [],
+      [],
+      inferenceSurface(compat),
+    ),
+    '/v2/health/ready': get(
+      'inference',
+      'Are requests accepted?',
+      ready,
+      notReady,
+      [],
+      readinessSurface(compat),
+    ),
   };
 }
 
-function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
+function inferencePaths(models: readonly ModelManifest[], compat: Compat): OpenApiObject {
+  const v2 = inferenceSurface(compat);
   const paths: Record<string, unknown> = {
     '/v2': get(
       'inference',
@@ -75,7 +91,7 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       success('Name, version, extensions.', { [json]: schema('ServerMetadata') }),
       [],
       [],
-      'v2',
+      v2,
     ),
     '/v2/models': get(
       'inference',
@@ -83,7 +99,7 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       success('The names.', { [json]: schema('ModelNames') }),
       [],
       [],
-      'v2',
+      v2,
     ),
   };
   paths['/v2/repository/index'] = {
@@ -96,7 +112,7 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       },
       responses: {
         '200': success('The versions.', { [json]: schema('RepositoryIndex') }),
-        ...problems('v2', bodyCodes),
+        ...problems(v2, bodyCodes),
       },
     },
   };
@@ -104,7 +120,7 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
     [json]: schema('ModelStatistics'),
   });
   const statisticsOf = (parameters: readonly OpenApiObject[], codes: readonly ErrorCode[]) =>
-    get('inference', 'Statistics', statistics, [...codes, 'queue_unavailable'], parameters, 'v2');
+    get('inference', 'Statistics', statistics, [...codes, 'queue_unavailable'], parameters, v2);
   paths['/v2/models/stats'] = statisticsOf([], []);
   const metadata = success('Metadata.', { [json]: schema('ModelMetadata') });
   const ready = success('A worker has it loaded.', { [json]: schema('ModelReady') });
@@ -112,14 +128,14 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
     ['/v2/models/{model}', [parameter('model')]],
     ['/v2/models/{model}/versions/{version}', [parameter('model'), parameter('version')]],
   ] as const) {
-    paths[base] = get('inference', 'Model metadata', metadata, modelCodes, parameters, 'v2');
+    paths[base] = get('inference', 'Model metadata', metadata, modelCodes, parameters, v2);
     paths[`${base}/ready`] = get(
       'inference',
       'Is the model loaded somewhere?',
       ready,
       [...modelCodes, 'model_unavailable', 'queue_unavailable'],
       parameters,
-      'v2',
+      readinessSurface(compat),
     );
     paths[`${base}/config`] = get(
       'inference',
@@ -127,10 +143,10 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
       success("The configuration in Triton's words.", { [json]: schema('ModelConfig') }),
       modelCodes,
       parameters,
-      'v2',
+      v2,
     );
     paths[`${base}/stats`] = statisticsOf(parameters, modelCodes);
-    paths[`${base}/infer`] = { post: inferOperation(models, parameters) };
+    paths[`${base}/infer`] = { post: inferOperation(models, parameters, v2) };
   }
   return paths;
 }
@@ -138,6 +154,7 @@ function inferencePaths(models: readonly ModelManifest[]): OpenApiObject {
 function inferOperation(
   models: readonly ModelManifest[],
   parameters: readonly OpenApiObject[],
+  v2: Surface,
 ): OpenApiObject {
   return {
     tags: ['inference'],
@@ -159,7 +176,7 @@ function inferOperation(
         ['Job-Id', jsonLengthHeader, ...resultHeaders],
       ),
       '202': lateAnswer,
-      ...problems('v2', [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes]),
+      ...problems(v2, [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes]),
     },
   };
 }

@@ -11,6 +11,7 @@ import { openApiPaths } from './openapi-paths.ts';
 import { problemSchema } from './problem.ts';
 import { indexRequestSchema, indexSchema } from './repository-index.ts';
 import { statisticsSchema } from './statistics.ts';
+import type { Compat } from './surface.ts';
 import { submitSchema, submitWithModelSchema } from './submit.ts';
 import { classifyRequestSchema } from './tf-serving/classify.ts';
 import { servingMetadataSchema } from './tf-serving/metadata.ts';
@@ -89,6 +90,8 @@ const components = {
 export function openApiDocument(about: {
   readonly version: string;
   readonly models: readonly ModelManifest[];
+  /** `none` when not given. */
+  readonly compat?: Compat | undefined;
 }): OpenApiObject {
   return {
     openapi: '3.1.0',
@@ -108,7 +111,7 @@ export function openApiDocument(about: {
       { name: 'health', description: 'For probes.' },
       { name: 'pages', description: 'For people.' },
     ],
-    paths: openApiPaths(about.models),
+    paths: openApiPaths(about.models, about.compat ?? 'none'),
     components: {
       schemas: Object.fromEntries(
         Object.entries(components).map(([name, schema]) => [name, jsonSchemaOf(schema)]),

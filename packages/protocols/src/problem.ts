@@ -3,6 +3,7 @@ import { type ErrorCode, errorRegistry, type Failure, type JobRecord } from '@in
 import { z } from 'zod';
 
 import { toldText } from './refusals.ts';
+import { statusOn, type Surface } from './surface.ts';
 
 interface ProblemAnswer {
   readonly status: number;
@@ -55,8 +56,8 @@ export const jobErrorSchema = z.strictObject({
 });
 
 /**
- * The answer to a failure. `surface` v2 and serving: 422 becomes 400 and the member `error` repeats the
- * detail, as clients of these protocols expect. `Retry-After` is in whole seconds, rounded up; `Retry-After-Ms`
+ * The answer to a failure. On every `surface` but v1 the member `error` repeats the detail, as
+ * clients of these protocols expect. `Retry-After` is in whole seconds, rounded up; `Retry-After-Ms`
  * is what it was made of.
  */
 export function problemDocument(
@@ -64,13 +65,13 @@ export function problemDocument(
   context: {
     readonly requestId: string;
     readonly instance: string;
-    readonly surface: 'v1' | 'v2' | 'serving';
+    readonly surface: Surface;
   },
 ): ProblemAnswer {
   const spec = errorRegistry[failure.code];
   const isOurs = context.surface === 'v1';
   const detail = toldText(failure.detail);
-  const status = !isOurs && spec.status === 422 ? 400 : spec.status;
+  const status = statusOn(context.surface, failure.code);
   // Whatever a 503 is for, it passes; a caller that is told no time would guess one.
   const retryAfterMs = failure.retryAfterMs ?? (status === 503 ? unavailableMs : undefined);
   return {

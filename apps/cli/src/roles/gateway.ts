@@ -60,7 +60,7 @@ export function wireGateway(
     metrics,
   }: OpenQueue & { readonly repository: Repository; readonly metrics: GatewayMetrics },
 ): Gateway {
-  const { limits, publicBaseUrl, tenants } = config;
+  const { compat, limits, publicBaseUrl, tenants } = config;
   const catalogue = new ModelCatalogue();
   catalogue.replaceLocal(repository);
   const named = tenants === null ? {} : { tenants };
@@ -78,6 +78,7 @@ export function wireGateway(
     log: logger,
     gatewayId: processId,
     version,
+    compat,
     ...(tracing === undefined ? {} : { tracing }),
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
     ...named,

@@ -1,5 +1,6 @@
 /** Probes. Readiness is the queue and the drain, never the workers: jobs are accepted without them. */
 import { type Failure, failure } from '@inferry/contracts';
+import { readinessSurface } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
@@ -13,12 +14,13 @@ export function healthRoutes(parts: GatewayParts): readonly Route[] {
     const readiness = await checkReady(parts);
     return readiness.ok ? answerJson(c, { ready: true }) : problem(c, readiness.error);
   };
+  const surface = readinessSurface(parts.compat ?? 'none');
   return [
     { method: 'GET', path: '/livez', answer: live },
     { method: 'GET', path: '/readyz', answer: ready },
     { method: 'GET', path: '/healthz', answer: ready },
     { method: 'GET', path: '/v2/health/live', answer: live },
-    { method: 'GET', path: '/v2/health/ready', answer: ready },
+    { method: 'GET', path: '/v2/health/ready', surface, answer: ready },
   ];
 }
 

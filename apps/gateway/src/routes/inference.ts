@@ -1,5 +1,10 @@
 /** Open Inference Protocol v2: metadata, readiness of models, infer. */
-import { modelConfiguration, parseIndexRequest, serverMetadata } from '@inferry/protocols';
+import {
+  modelConfiguration,
+  parseIndexRequest,
+  serverMetadata,
+  readinessSurface,
+} from '@inferry/protocols';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
@@ -10,7 +15,8 @@ import { statisticsOf } from '../statistics.ts';
 import { pathParameter, type Route } from './routes.ts';
 
 export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
-  const { catalogue, version } = parts;
+  const { catalogue, compat = 'none', version } = parts;
+  const surface = readinessSurface(compat);
   const list: readonly Route[] = [
     { method: 'GET', path: '/v2', answer: (c) => answerJson(c, serverMetadata(version)) },
     {
@@ -25,7 +31,7 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
   const ofModels = ['/v2/models/{model}', '/v2/models/{model}/versions/{version}'].flatMap(
     (path): readonly Route[] => [
       { method: 'GET', path, answer: (c) => metadata(c, parts) },
-      { method: 'GET', path: `${path}/ready`, answer: (c) => ready(c, parts) },
+      { method: 'GET', path: `${path}/ready`, surface, answer: (c) => ready(c, parts) },
       { method: 'GET', path: `${path}/stats`, answer: (c) => statistics(c, modelOf(c), parts) },
       { method: 'GET', path: `${path}/config`, answer: (c) => configuration(c, parts) },
       {

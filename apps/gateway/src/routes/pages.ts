@@ -75,13 +75,13 @@ export function pageRoutes(parts: GatewayParts): readonly Route[] {
 }
 
 /** Made anew for each request: its examples are those of the models served at the moment. */
-function openApi(c: GatewayContext, { catalogue, version }: GatewayParts): Response {
+function openApi(c: GatewayContext, { catalogue, compat, version }: GatewayParts): Response {
   const models = catalogue
     .list()
     .flatMap(({ versions, defaultVersion }) =>
       versions.filter((one) => one.version === defaultVersion).map(({ manifest }) => manifest),
     );
-  const body = JSON.stringify(openApiDocument({ version, models }));
+  const body = JSON.stringify(openApiDocument({ version, models, compat }));
   return answer(c, { status: 200, body, headers: { 'Content-Type': 'application/json' } });
 }
 
