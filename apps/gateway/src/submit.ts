@@ -61,36 +61,33 @@ interface Placed {
   readonly isDeferred: boolean;
 }
 
+/** What is left of a request when its job is placed. */
+interface Queued extends Pick<SubmitHeaders, 'preference' | 'waitMs'> {
+  readonly placed: Placed;
+  /** Undefined where nobody waits. */
+  readonly place: { readonly release: () => void } | undefined;
+}
+
 export async function submitJob(
   c: GatewayContext,
   reference: string | undefined,
   parts: GatewayParts,
 ): Promise<Response> {
-  const memory = parts.bodyMemory.lend();
   const onBug = (): void => countRefusal(c, 'internal', reference, parts);
-  const arrived = await orBug(receive(c, reference, memory, parts), onBug); // 400 404 408 413 415 503
-  if (!arrived.ok) {
-    memory.giveBack();
-    return refuse(c, arrived.error, reference, parts);
-  }
-  const { waitMs, preference } = arrived.value;
-
-  // The place is taken before the job exists, so that it is known whether somebody will wait.
-  const place = waitMs > 0 ? parts.held.reserve() : undefined;
+  // A function of its own: as long as one waits, all that its variables hold is kept.
+  const queued = await orBug(enqueue(c, reference, parts), onBug); // 400 404 408 409 410 413 415 422 429 503
+  if (!queued.ok) return refuse(c, queued.error, reference, parts);
+  const { place, placed, preference, waitMs } = queued.value;
   try {
-    // 409 410 422 429 503
-    const placed = await orBug(placeOnce(c, arrived.value, place !== undefined, parts), onBug);
-    giveBackAfter(placed, memory);
-    if (!placed.ok) return refuse(c, placed.error, reference, parts);
-    let { record } = placed.value;
-    const isHeld = place !== undefined && !placed.value.isDeferred;
+    let { record } = placed;
+    const isHeld = place !== undefined && !placed.isDeferred;
 
     if (isHeld && !isTerminal(record.status)) {
       const { signal } = c.req.raw;
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
       if (waited.end === 'outcome') noteOutcome(waited.record, onSentOf(c), parts);
       record = waited.end === 'outcome' ? waited.record : await asOfNow(record, parts);
-      if (waited.end === 'outcome' && !placed.value.isReplay)
+      if (waited.end === 'outcome' && !placed.isReplay)
         noteAnswer(c.get('exchange'), record, parts);
     }
 
@@ -99,11 +96,38 @@ export async function submitJob(
       headers: {
         Location: `/v1/jobs/${record.job.id}`,
         ...preferenceApplied(preference, isHeld ? waitMs : 0),
-        ...(placed.value.isReplay ? { 'Idempotency-Replayed': 'true' } : {}),
+        ...(placed.isReplay ? { 'Idempotency-Replayed': 'true' } : {}),
       },
     });
   } finally {
     place?.release();
+  }
+}
+
+/** Reads the request and places its job. */
+async function enqueue(
+  c: GatewayContext,
+  reference: string | undefined,
+  parts: GatewayParts,
+): Promise<Result<Queued, Failure>> {
+  const memory = parts.bodyMemory.lend();
+  const arrived = await receive(c, reference, memory, parts);
+  if (!arrived.ok) {
+    memory.giveBack();
+    return arrived;
+  }
+  const { preference, waitMs } = arrived.value;
+  // The place is taken before the job exists, so that it is known whether somebody will wait.
+  const place = waitMs > 0 ? parts.held.reserve() : undefined;
+  let isPlaced = false;
+  try {
+    const placed = await placeOnce(c, arrived.value, place !== undefined, parts);
+    giveBackAfter(placed, memory);
+    if (!placed.ok) return placed;
+    isPlaced = true;
+    return ok({ placed: placed.value, place, preference, waitMs });
+  } finally {
+    if (!isPlaced) place?.release();
   }
 }
 

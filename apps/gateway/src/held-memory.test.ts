@@ -1,4 +1,4 @@
-/** What an infer request keeps while its job waits, over each of its protocols. */
+/** What a request keeps while its job waits, over each of the protocols. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -13,33 +13,44 @@ const collectGarbage = runInNewContext('gc') as () => void;
 /** Too small for memory that is lent, and too large for the pool of Node. */
 const picture = Buffer.alloc(12_000, 7);
 
+const image = { 'Content-Type': 'image/png' };
+
 const calls: readonly [string, (gateway: GrpcGateway) => Promise<unknown>][] = [
   [
     'TensorFlow Serving',
-    ({ request }) =>
-      request('/v1/models/digits:predict', {
+    (gateway) =>
+      gateway.request('/v1/models/digits:predict', {
         method: 'POST',
         body: JSON.stringify({ instances: [{ b64: picture.toString('base64') }] }),
       }),
   ],
   [
     'BentoML',
-    ({ request }) =>
-      request('/bento/digits', {
+    (gateway) =>
+      gateway.request('/bento/digits', {
         method: 'POST',
-        headers: { 'Content-Type': 'image/png' },
+        headers: image,
+        body: picture,
+      }),
+  ],
+  [
+    'the job API',
+    (gateway) =>
+      gateway.request('/v1/models/digits/jobs', {
+        method: 'POST',
+        headers: { ...image, Prefer: 'wait=10' },
         body: picture,
       }),
   ],
   [
     'gRPC',
-    ({ call }) => {
+    (gateway) => {
       const size = Buffer.alloc(4);
       size.writeUInt32LE(picture.length);
       const input = [field(1, 'image'), field(2, 'BYTES'), field(3, Buffer.of(1))];
       const raw = field(7, Buffer.concat([size, picture]));
       const message = [field(1, 'digits'), field(5, Buffer.concat(input)), raw];
-      return call('ModelInfer', Buffer.concat(message));
+      return gateway.call('ModelInfer', Buffer.concat(message));
     },
   ],
 ];
