@@ -20,6 +20,7 @@ import { systemClock } from '@inferry/runtime';
 import { repositoryPath, startProcess, startRedisServer, waitFor } from '@inferry/testkit';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
+import { median } from './quantile.ts';
 
 const { values } = parseArgs({
   options: {
@@ -220,8 +221,4 @@ function load(url: string, form: Form): Promise<autocannon.Result> {
     headers: { 'content-type': form.contentType, prefer: 'wait=10' },
     body: form.body,
   });
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 }

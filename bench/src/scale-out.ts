@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { parseExposition } from '@inferry/telemetry';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
+import { median } from './quantile.ts';
 import { stepLoad, type StepReport } from './scale-out/step-load.ts';
 import { serve, type Served } from './served.ts';
 
@@ -185,15 +186,6 @@ function report(): void {
 
 function roundsOf(workers: number): readonly Round[] {
   return measured.filter((round) => round.workers === workers);
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const [low = 0, high = low] = [
-    sorted[Math.floor((sorted.length - 1) / 2)],
-    sorted[Math.ceil((sorted.length - 1) / 2)],
-  ];
-  return (low + high) / 2;
 }
 
 function tenths(value: number): number {

@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
+import { quantile } from './quantile.ts';
 import { serve, type Served } from './served.ts';
 
 const { values } = parseArgs({
@@ -126,8 +127,4 @@ async function load({ name, served }: Side): Promise<number> {
   });
   if (result.non2xx + result.errors > 0) throw new Error(`${name}: requests failed`);
   return result['2xx'];
-}
-
-function quantile(list: readonly number[], q: number): number {
-  return list.toSorted((a, b) => a - b)[Math.floor(list.length * q)] ?? 0;
 }

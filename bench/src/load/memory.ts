@@ -2,6 +2,7 @@
  * Whether processes grow: their resident memory while they are under a steady load, the last quarter of the samples
  * against the second. The first does not count, since a process takes memory until it is warm.
  */
+import { median } from '../quantile.ts';
 
 /** Growth that is not held against a process, bytes: a heap breathes by as much. */
 export const growthBytesMax = 64 * 1024 * 1024;
@@ -30,9 +31,4 @@ export function judgeMemory(
   const beforeBytes = median(samples.slice(quarter, quarter * 2));
   const afterBytes = median(samples.slice(-quarter));
   return { name, beforeBytes, afterBytes, isGrown: afterBytes - beforeBytes > bytesMax };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
