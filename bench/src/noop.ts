@@ -10,7 +10,7 @@
 import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
-import { serve } from './served.ts';
+import { noopModel, serve } from './served.ts';
 
 const { values } = parseArgs({
   options: {
@@ -24,18 +24,7 @@ const seconds = Number(values.seconds);
 const connections = Number(values.connections);
 const rounds = Number(values.rounds);
 
-const served = await serve(
-  {
-    name: 'noop',
-    yaml: `backend: simulated
-max_batch_size: 32
-inputs: [{name: x, dtype: FP32, shape: [-1, 4]}]
-outputs: [{name: y, dtype: FP32, shape: [-1, 4]}]
-simulated: {run_ms: 0}
-`,
-  },
-  { env: { INFERRY_PREPARATION_THREADS: '1' } },
-);
+const served = await serve(noopModel, { env: { INFERRY_PREPARATION_THREADS: '1' } });
 try {
   const { pids } = served;
   const url = `${served.url}/v2/models/noop/infer`;

@@ -36,6 +36,17 @@ export interface Served {
   readonly close: () => Promise<void>;
 }
 
+/** Does nothing, at once: what is measured with it is the way to it and back. */
+export const noopModel = {
+  name: 'noop',
+  yaml: `backend: simulated
+max_batch_size: 32
+inputs: [{name: x, dtype: FP32, shape: [-1, 4]}]
+outputs: [{name: y, dtype: FP32, shape: [-1, 4]}]
+simulated: {run_ms: 0}
+`,
+};
+
 /** Resolves when every process is ready. */
 export async function serve(
   models: ServedModel | readonly ServedModel[],

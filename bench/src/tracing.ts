@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import autocannon from 'autocannon';
 import { cpuMs } from './process-cpu.ts';
 import { quantile } from './quantile.ts';
-import { serve, type Served } from './served.ts';
+import { noopModel, serve, type Served } from './served.ts';
 
 const { values } = parseArgs({
   options: {
@@ -24,15 +24,6 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const model = {
-  name: 'noop',
-  yaml: `backend: simulated
-max_batch_size: 32
-inputs: [{name: x, dtype: FP32, shape: [-1, 4]}]
-outputs: [{name: y, dtype: FP32, shape: [-1, 4]}]
-simulated: {run_ms: 0}
-`,
-};
 const tensors = { inputs: [{ name: 'x', shape: [1, 4], datatype: 'FP32', data: [1, 2, 3, 4] }] };
 
 interface Side {
@@ -57,7 +48,7 @@ const add = async (
   checkout?: string,
 ): Promise<void> => {
   const threads = { INFERRY_PREPARATION_THREADS: '1' };
-  const served = await serve(model, { env: { ...threads, ...env }, checkout });
+  const served = await serve(noopModel, { env: { ...threads, ...env }, checkout });
   sides.push({ name, served, samples: [] });
 };
 try {
@@ -118,7 +109,7 @@ else console.table(lines);
 /** Requests that were answered with 200; throws where one was not. */
 async function load({ name, served }: Side): Promise<number> {
   const result = await autocannon({
-    url: `${served.url}/v2/models/${model.name}/infer`,
+    url: `${served.url}/v2/models/${noopModel.name}/infer`,
     connections: Number(values.connections),
     amount: Number(values.requests),
     method: 'POST',
