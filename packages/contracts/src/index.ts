@@ -57,16 +57,22 @@ export {
 export type { JsonObject, JsonValue } from './json.ts';
 export {
   type AdmissionSpec,
+  type EnsembleSpec,
+  type EnsembleStep,
   fullInputs,
   hasPipeline,
   type InstanceGroup,
+  isComposed,
   type LingerSpec,
   type ModelManifest,
+  type ProcessorSpec,
   type ProviderKind,
   type SimulatedSpec,
   type WarmupInput,
   type WarmupSample,
 } from './manifest.ts';
+export type { CarriedOut, ControlOrder } from './model-control.ts';
+export { defaultLabel, type ModelRouting, type TrafficShare } from './model-routing.ts';
 export {
   decodeInput,
   encodeInput,

@@ -71,12 +71,37 @@ export interface AdmissionSpec {
   readonly onInfeasible: 'refuse' | 'accept';
 }
 
+/** A model that an ensemble runs, on tensors of the request and of other steps. */
+export interface EnsembleStep {
+  readonly model: string;
+  /** Null: the version that a request without one gets, chosen once a job. */
+  readonly version: string | null;
+  /** The ensemble's name of what each input of the model is given. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** The ensemble's name of each output that is used. */
+  readonly outputs: Readonly<Record<string, string>>;
+}
+
+export interface EnsembleSpec {
+  /** Each runs as soon as all its inputs are there. */
+  readonly steps: readonly EnsembleStep[];
+}
+
+/** A program of the operator, in place of a model file. */
+export interface ProcessorSpec {
+  /** Absolute path of `processor.ts` or `processor.js`. Only workers open it. */
+  readonly file: string;
+  /** Models it may run, as callers name them; the first is run where it names none. */
+  readonly runs: readonly string[];
+}
+
 export interface ModelManifest {
   readonly name: string;
   readonly version: string;
   /** sha256 of the model file and its model.yaml, hex. */
   readonly digest: string;
-  readonly backend: 'onnxruntime' | 'simulated';
+  /** ensemble and processor are composed: their steps are jobs of other models. */
+  readonly backend: 'onnxruntime' | 'simulated' | 'ensemble' | 'processor';
   /** Absolute path of model.onnx; null for a simulated model. Only workers open it. */
   readonly file: string | null;
   /** Bytes of the model file. */
@@ -91,6 +116,10 @@ export interface ModelManifest {
   readonly preprocess: PreprocessSpec;
   readonly postprocess: PostprocessSpec;
   readonly simulated: SimulatedSpec | null;
+  readonly ensemble?: EnsembleSpec;
+  readonly processor?: ProcessorSpec;
+  /** Jobs of a composed model that one worker has under way at most; absent for every other model. */
+  readonly concurrentMax?: number;
   /** Desired time from acceptance to answer: bounds the batch and its wait; null when not set. */
   readonly latencyTargetMs: number | null;
   readonly linger: LingerSpec;
@@ -140,4 +169,9 @@ export function fullInputs({ inputs, preprocess }: ModelManifest): readonly Tens
 /** What a model takes and gives when it is not addressed by raw tensors. */
 export function hasPipeline(manifest: ModelManifest): boolean {
   return manifest.preprocess.kind !== 'none';
+}
+
+/** Its jobs run no session: they are made of jobs of other models. */
+export function isComposed({ backend }: ModelManifest): boolean {
+  return backend === 'ensemble' || backend === 'processor';
 }
