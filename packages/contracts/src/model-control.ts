@@ -2,7 +2,7 @@
 
 /** The last order of a model stands until the next: a worker that starts later carries it out too. */
 export interface ControlOrder {
-  /** Rises by one with each order, of whatever model. */
+  /** Rises with each order, of whatever model, also when the queue has lost its memory. */
   readonly number: number;
   readonly model: string;
   /** loaded: what its folder holds now is loaded, also where the model is served already. */

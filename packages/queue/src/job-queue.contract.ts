@@ -16,6 +16,7 @@ import {
 } from '@inferry/contracts';
 import { systemRandom } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { testOrders } from './orders.contract.ts';
 import type { Change, Claim, ClaimRequest, Enqueued, EnqueueTerms, JobQueue } from './port.ts';
 import type { ClassStats, SweepReport } from './reports.ts';
 
@@ -1287,6 +1288,8 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
         value: { isNew: true },
       });
     });
+
+    testOrders(() => subject);
 
     test('ping answers a round trip', async () => {
       expect(await queue.ping()).toBeGreaterThanOrEqual(0);

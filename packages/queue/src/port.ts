@@ -24,6 +24,7 @@ import type {
   WorkerAnnouncement,
 } from '@inferry/contracts';
 import type { Emitter, Result } from '@inferry/runtime';
+import type { OrderStore } from './orders.ts';
 import type { ClassStats, FlowStats, QueueCheck, SweepReport, SweptJob } from './reports.ts';
 import type { StatisticsStore } from './statistics.ts';
 
@@ -202,7 +203,7 @@ export type Lookup =
   | { readonly found: 'gone'; readonly reason: 'expired' | 'deleted' }
   | { readonly found: 'never' };
 
-export interface JobQueue extends StatisticsStore {
+export interface JobQueue extends StatisticsStore, OrderStore {
   readonly kind: 'memory' | 'bullmq';
   readonly events: Emitter<QueueEvents>;
 

@@ -6,6 +6,7 @@
 import { defaultLimits } from '@inferry/contracts';
 import type { JobQueue } from '../port.ts';
 import { BullmqKeys } from './bullmq-keys.ts';
+import { bullmqOrders } from './bullmq-orders.ts';
 import { waitingConnection } from './connection.ts';
 import { gatewaySide } from './gateway-side.ts';
 import { type BullmqQueueOptions, openContext } from './queue-context.ts';
@@ -44,6 +45,7 @@ export function createBullmqQueue(
     ...gatewaySide(context),
     ...workerSide(context, work),
     ...registry(context),
+    ...bullmqOrders(context),
     inspect: () => redisChecks(context.commands, options.prefix, clock),
     async ping() {
       const startMs = clock.nowMs();

@@ -15,6 +15,7 @@ export interface Keys {
   readonly wake: (workerId: string) => string;
   readonly worker: (workerId: string) => string;
   readonly workers: string;
+  readonly orders: string;
   /** Channel of a gateway's outcomes, without the gateway's id. */
   readonly outcomeChannel: string;
 }
@@ -33,6 +34,7 @@ export function keysOf(prefix: string): Keys {
     wake: (workerId) => `${prefix}:wake:${workerId}`,
     worker: (workerId) => `${prefix}:worker:${workerId}`,
     workers: `${prefix}:workers`,
+    orders: `${prefix}:orders`,
     outcomeChannel: `${prefix}:out:`,
   };
 }

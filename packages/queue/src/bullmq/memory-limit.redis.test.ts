@@ -27,7 +27,7 @@ const outcome = {
   overtakenBy: 0,
 } as const;
 
-test('at the memory limit accepted jobs are still claimed, kept, given back, settled and swept', async () => {
+test('at the memory limit accepted jobs are still claimed, kept, given back, settled and swept, and models unloaded', async () => {
   await using redis = await startRedisServer();
   const { url } = redis;
   const queue = createBullmqQueue({ url, prefix: 't', clock: systemClock, processId: 'p1' });
@@ -42,6 +42,7 @@ test('at the memory limit accepted jobs are still claimed, kept, given back, set
   expect(refused).toMatchObject({ ok: false, error: { code: 'storage_exhausted' } });
   const { claims } = await queue.claim(cls, one);
   expect(await queue.renew('w1', cls, claims)).toEqual([]);
+  expect(await queue.order({ model: 'm', want: 'unloaded' })).toMatchObject({ ok: true });
   await queue.giveBack(cls, claims, false);
   const again = await queue.claim(cls, one);
   expect(again.claims.map(({ job }) => job.id)).toEqual([first.id]);

@@ -4,6 +4,7 @@
  */
 import {
   type ClassId,
+  type ControlOrder,
   defaultLimits,
   type Estimate,
   isTerminal,
@@ -36,6 +37,7 @@ import type { QueueRules } from '../rules.ts';
 import { addUp, checkStatistics, type ClassStatistics, noStatistics } from '../statistics.ts';
 import { ClassQueue } from './class-queue.ts';
 import { MemoryKeys } from './memory-keys.ts';
+import { MemoryOrders } from './memory-orders.ts';
 
 export interface MemoryQueueOptions {
   readonly clock: Clock;
@@ -82,11 +84,13 @@ class MemoryQueue implements JobQueue {
     { readonly worker: WorkerAnnouncement; readonly untilMs: number }
   >();
   readonly #statistics = new Map<ClassId, ClassStatistics>();
+  readonly #orders: MemoryOrders;
   readonly #profiles = new Map<string, { readonly text: string; readonly untilMs: number }>();
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options;
     this.keys = new MemoryKeys(options.clock);
+    this.#orders = new MemoryOrders(options.clock);
   }
 
   // ---- gateway side -------------------------------------------------------------------------------
@@ -249,6 +253,14 @@ class MemoryQueue implements JobQueue {
     }
     this.#profiles.set(key, { text, untilMs: this.#nowMs() + profileMs });
     return Promise.resolve();
+  }
+
+  order(wanted: Pick<ControlOrder, 'model' | 'want'>): Promise<Result<ControlOrder, Unavailable>> {
+    return this.#orders.order(wanted);
+  }
+
+  orders(): Promise<readonly ControlOrder[]> {
+    return this.#orders.orders();
   }
 
   async addStatistics(cls: ClassId, more: ClassStatistics): Promise<void> {
