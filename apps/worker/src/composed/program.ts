@@ -19,10 +19,22 @@ export interface StepRequest {
 export interface ProgramContext {
   /** Aborted when nobody wants the job any more: canceled, late, or not this worker's. */
   readonly signal: AbortSignal;
+  /** What ran it was lost under it before: it shares a thread with no other job. */
+  readonly isSuspect: boolean;
   /** Runs a step as a job of its model, for the job's tenant, at its priority, within what is left of its time. */
   readonly step: (request: StepRequest) => Promise<Result<readonly Tensor[], Failure>>;
   /** Tells the caller a part of the answer before the end. Resolves when it is on its way. */
   readonly emit: (tensors: readonly Tensor[]) => Promise<void>;
+}
+
+/**
+ * The job has no outcome: what ran it was lost, with other jobs in it, and nobody knows which was the cause. It
+ * goes back to its place in the queue.
+ */
+export interface ProgramLost {
+  readonly code: 'program_lost';
+  /** False where another job is known to have been the cause. */
+  readonly asSuspect: boolean;
 }
 
 export interface Program {
@@ -30,7 +42,7 @@ export interface Program {
   run(
     inputs: readonly Tensor[],
     context: ProgramContext,
-  ): Promise<Result<readonly Tensor[], Failure>>;
+  ): Promise<Result<readonly Tensor[], Failure | ProgramLost>>;
   /** Only when no run is under way. */
   close(): Promise<void>;
 }
