@@ -60,7 +60,14 @@ export function testGateway(
   const build = { version: '0', revision: '', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
-  catalogue.replaceLocal({ directory: '', models, problems: [], warnings: [] });
+  catalogue.replaceLocal({
+    directory: '',
+    models,
+    problems: [],
+    warnings: [],
+    routing: {},
+    choices: {},
+  });
   const named = tenants === undefined ? {} : { tenants };
   const gateway = createGateway({
     queue,

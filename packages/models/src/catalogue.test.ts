@@ -32,7 +32,7 @@ function worker(
 
 function localOf(...versions: string[]) {
   const models = versions.map((version) => manifestOf('iris', version));
-  return { directory: 'models', models, problems: [], warnings: [] };
+  return { directory: 'models', models, problems: [], warnings: [], routing: {}, choices: {} };
 }
 
 describe('the catalogue', () => {

@@ -11,4 +11,6 @@ export { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
 export { type ModelYaml, modelYamlJsonSchema } from './model-yaml-schema.ts';
 export { type OnnxSignature, readOnnxSignature } from './onnx-signature.ts';
 export type { OnnxTensor } from './onnx-value-info.ts';
-export { latestVersion, resolveModel } from './versions.ts';
+export type { VersionChoice } from './versions-yaml.ts';
+export { versionsYamlJsonSchema } from './versions-yaml-schema.ts';
+export { compareVersions, latestVersion, resolveModel } from './versions.ts';

@@ -1,10 +1,16 @@
 /**
- * Reads a model repository from a directory: `<name>/model.yaml` (optional), or Triton's `config.pbtxt`, and
- * `<name>/<version>/model.onnx`. A model that is broken is a problem in the list and never hides the
+ * Reads a model repository from a directory: `<name>/model.yaml` (optional), or Triton's `config.pbtxt`,
+ * `<name>/versions.yaml` (optional), and `<name>/<version>/model.onnx`. A model that is broken is a problem in the list and never hides the
  * others; nothing is half loaded.
  */
 import { join, resolve } from 'node:path';
-import { isModelName, isModelVersion, type ModelManifest, reservedNames } from '@inferry/contracts';
+import {
+  isModelName,
+  isModelVersion,
+  type ModelManifest,
+  type ModelRouting,
+  reservedNames,
+} from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { buildManifest } from './build-manifest.ts';
 import type { FileProblem } from './file-problem.ts';
@@ -20,6 +26,13 @@ import { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
 import { readTokenizerFile, type TokenizerFile } from './tokenizer-file.ts';
 import { loadTritonModel, type VersionedProblem } from './triton/load.ts';
 import { digestOfFiles, readable, readVersionFiles } from './version-files.ts';
+import {
+  type ChosenVersions,
+  chooseVersions,
+  type ParsedVersionsYaml,
+  parseVersionsYaml,
+  type VersionChoice,
+} from './versions-yaml.ts';
 import { compareVersions } from './versions.ts';
 
 export interface RepositoryProblem extends FileProblem {
@@ -37,6 +50,10 @@ export interface Repository {
   readonly problems: readonly RepositoryProblem[];
   /** What models are served without, though it was asked for. */
   readonly warnings: readonly RepositoryProblem[];
+  /** By model: how requests choose between its versions. Only models that have labels or traffic. */
+  readonly routing: Readonly<Record<string, ModelRouting>>;
+  /** By model: why its versions are served. Only models of which some are, or would be. */
+  readonly choices: Readonly<Record<string, VersionChoice>>;
 }
 
 /** Never rejects for what it finds on disk; a directory that is missing or empty is a problem. */
@@ -44,6 +61,9 @@ export async function loadRepository(directory: string): Promise<Repository> {
   const models: ModelManifest[] = [];
   const problems: RepositoryProblem[] = [];
   const warnings: RepositoryProblem[] = [];
+  const routing: Record<string, ModelRouting> = {};
+  const choices: Record<string, VersionChoice> = {};
+  const repository = { directory, models, problems, warnings, routing, choices };
   const whole = (message: string): RepositoryProblem => ({
     model: null,
     version: null,
@@ -52,22 +72,30 @@ export async function loadRepository(directory: string): Promise<Repository> {
     message,
   });
   const names = await readable(() => subfolders(directory));
-  if (!names.ok) return { directory, models, problems: [whole(names.error)], warnings };
+  if (!names.ok) return { ...repository, problems: [whole(names.error)] };
   for (const name of names.value) {
     const loaded = await loadModel(directory, name);
     models.push(...loaded.models);
     problems.push(...loaded.problems);
     warnings.push(...loaded.warnings);
+    if (loaded.chosen === null) continue;
+    choices[name] = loaded.chosen.choice;
+    const { labels, traffic } = loaded.chosen.routing;
+    const isRouted = traffic.length > 0 || Object.keys(labels).length > 0;
+    if (isRouted) routing[name] = loaded.chosen.routing;
   }
   if (models.length === 0 && problems.length === 0) {
     problems.push(
       whole('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx'),
     );
   }
-  return { directory, models, problems, warnings };
+  return repository;
 }
 
-type LoadedModel = Omit<Repository, 'directory'>;
+interface LoadedModel extends Pick<Repository, 'models' | 'problems' | 'warnings'> {
+  /** Null where it did not come to that. */
+  readonly chosen: Pick<ChosenVersions, 'choice' | 'routing'> | null;
+}
 
 async function loadModel(directory: string, name: string): Promise<LoadedModel> {
   const folder = join(directory, name);
@@ -85,7 +113,7 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     const isOfVersions = problems.length === 0 && found.integerFolders.length > 0;
     const message = 'is not served: no version of it holds a model.onnx';
     const warnings = isOfVersions ? [inModel(null)({ file: folder, line: null, message })] : [];
-    return { models: [], problems, warnings };
+    return { models: [], problems, warnings, chosen: null };
   }
   if (!isModelName(name)) {
     const problem = { file: folder, line: null, message: nameRule(name) };
@@ -94,37 +122,59 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
   if (found.hasConfig && found.hasYaml) {
     return refused([inModel(null)({ file: found.configFile, line: null, message: twoConfigs })]);
   }
+  const versionsFile = await readVersionsYaml(found);
+  if (!versionsFile.ok) return refused([...problems, ...versionsFile.error.map(inModel(null))]);
   if (found.hasConfig) {
-    const loaded = await loadTritonModel(folder, name, found);
+    const loaded = await loadTritonModel(folder, name, {
+      ...found,
+      versionsYaml: versionsFile.value,
+    });
     const placed = (list: readonly VersionedProblem[]): RepositoryProblem[] =>
       list.map(({ problem, version }) => inModel(version)(problem));
     return {
       models: loaded.models,
       problems: placed(loaded.problems),
       warnings: placed(loaded.warnings),
+      chosen: loaded.chosen,
     };
   }
   const about = await readAbout(folder, found);
   if (!about.ok) return refused([...problems, ...about.error.map(inModel(null))]);
   const versions = versionsOf(about.value.yaml, found);
+  const chosen = chooseVersions(versions, {
+    file: versionsFile.value,
+    usual: { policy: 'all', versions },
+  });
+  if (!chosen.ok) return refused([...problems, ...chosen.error.map(inModel(null))]);
   if (versions.length === 0 && problems.length === 0) {
     const file = join(folder, '1', 'model.onnx');
     const problem = { file, line: null, message: 'does not exist, nor any other version' };
     problems.push(inModel(null)(problem));
   }
   const models: ModelManifest[] = [];
-  for (const version of versions) {
+  for (const version of chosen.value.served) {
     const loaded = await loadVersion(folder, name, version, about.value);
     if (loaded.ok) models.push(loaded.value);
     else problems.push(...loaded.error.map(inModel(version)));
   }
-  return { models, problems, warnings: [] };
+  return { models, problems, warnings: [], chosen: chosen.value };
+}
+
+/** Null where the model has none. */
+async function readVersionsYaml({
+  hasVersionsFile,
+  versionsFile,
+}: ModelFolder): Promise<Result<ParsedVersionsYaml | null, readonly FileProblem[]>> {
+  if (!hasVersionsFile) return ok(null);
+  const text = await readSmallText(versionsFile);
+  if (!text.ok) return err([{ file: versionsFile, line: null, message: text.error }]);
+  return parseVersionsYaml(versionsFile, text.value);
 }
 
 const twoConfigs = 'is there beside model.yaml, and both describe the model: keep one of them';
 
 function refused(problems: readonly RepositoryProblem[]): LoadedModel {
-  return { models: [], problems, warnings: [] };
+  return { models: [], problems, warnings: [], chosen: null };
 }
 
 function nameRule(name: string): string {

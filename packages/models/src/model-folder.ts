@@ -1,5 +1,5 @@
 /**
- * What lies in the folder of one model: its versions, its `model.yaml`, its labels. Looks at names and
+ * What lies in the folder of one model: its versions, its `model.yaml` and `versions.yaml`, its labels. Looks at names and
  * small text files only; ONNX files are opened elsewhere.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -16,6 +16,8 @@ export interface ModelFolder {
   /** That of Triton, `config.pbtxt`. */
   readonly configFile: string;
   readonly hasConfig: boolean;
+  readonly versionsFile: string;
+  readonly hasVersionsFile: boolean;
   /** Names of the sub-folders that hold a model.onnx. */
   readonly onnxVersions: readonly string[];
   /** Names of the sub-folders that are positive integers: the versions of a simulated model, and of one of Triton. */
@@ -61,7 +63,17 @@ export async function scanModelFolder(folder: string): Promise<ModelFolder> {
   const hasYaml = entries.includes('model.yaml');
   const configFile = join(folder, 'config.pbtxt');
   const hasConfig = entries.includes('config.pbtxt');
-  return { yamlFile, hasYaml, configFile, hasConfig, onnxVersions, integerFolders, misplaced };
+  return {
+    yamlFile,
+    hasYaml,
+    configFile,
+    hasConfig,
+    versionsFile: join(folder, 'versions.yaml'),
+    hasVersionsFile: entries.includes('versions.yaml'),
+    onnxVersions,
+    integerFolders,
+    misplaced,
+  };
 }
 
 /** The text of a file of at most 1 MiB that is valid UTF-8; `err` says why not. */

@@ -5,6 +5,8 @@ import { err, ok, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 
+type Source = Pick<Config, 'modelsDir' | 'only'>;
+
 /**
  * Reads the repository. A problem in a model that is to be served is an error: a role that starts
  * without a model it was given would look healthy and refuse its callers.
@@ -12,23 +14,34 @@ import type { Config } from '../config.ts';
 export async function readModels({
   modelsDir,
   only,
-}: Pick<Config, 'modelsDir' | 'only'>): Promise<Result<Repository, readonly string[]>> {
-  const { directory, models, problems, warnings } = await loadRepository(modelsDir);
-  const isWanted = (model: string | null): boolean =>
-    only === null || model === null || only.includes(model);
-  const wanted = models.filter(({ name }) => isWanted(name));
-  const wrong = problems.filter(({ model }) => isWanted(model));
-  const known = new Set([...models, ...problems.map(({ model }) => ({ name: model }))].map(nameOf));
+}: Source): Promise<Result<Repository, readonly string[]>> {
+  const all = await loadRepository(modelsDir);
+  const repository = narrowed(all, only);
+  const known = new Set([...all.models, ...all.problems.map(({ model }) => ({ name: model }))].map(nameOf));
   const missing = (only ?? []).filter((name) => !known.has(name));
   const errors = [
-    ...wrong.map(problemText),
+    ...repository.problems.map(problemText),
     ...missing.map((name) => `INFERRY_ONLY names "${name}", which is not in ${modelsDir}`),
   ];
-  if (errors.length > 0) return err(errors);
-  const told = warnings.filter(({ model }) => isWanted(model));
-  return ok({ directory, models: wanted, problems: [], warnings: told });
+  return errors.length > 0 ? err(errors) : ok(repository);
 }
 
+/** What it says of these models, and of the directory as a whole; of all where `only` is null. */
+export function narrowed(repository: Repository, only: Config['only']): Repository {
+  if (only === null) return repository;
+  const isWanted = (model: string | null): boolean => model === null || only.includes(model);
+  const ofWanted = <T>(byModel: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(byModel).filter(([model]) => isWanted(model)));
+  const { choices, models, problems, routing, warnings } = repository;
+  return {
+    ...repository,
+    models: models.filter(({ name }) => isWanted(name)),
+    problems: problems.filter(({ model }) => isWanted(model)),
+    warnings: warnings.filter(({ model }) => isWanted(model)),
+    routing: ofWanted(routing),
+    choices: ofWanted(choices),
+  };
+}
 type Device = Config['device'];
 
 /** It has instances for that device. */

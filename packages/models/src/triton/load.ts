@@ -9,6 +9,7 @@ import type { Result } from '@inferry/runtime';
 import type { FileProblem } from '../file-problem.ts';
 import { type ModelFolder, readLabels, readSmallText } from '../model-folder.ts';
 import { readVersionFiles } from '../version-files.ts';
+import { type ChosenVersions, chooseVersions, type ParsedVersionsYaml } from '../versions-yaml.ts';
 import { Notes } from './notes.ts';
 import { type ReadConfig, readConfig } from './read-config.ts';
 import { modelFilenameOf, translate, type Translated } from './translate.ts';
@@ -23,6 +24,8 @@ export interface VersionedProblem {
 }
 
 export interface LoadedTritonModel {
+  /** Null where it did not come to that. */
+  readonly chosen: Pick<ChosenVersions, 'choice' | 'routing'> | null;
   readonly models: readonly ModelManifest[];
   readonly problems: readonly VersionedProblem[];
   readonly warnings: readonly VersionedProblem[];
@@ -34,9 +37,14 @@ const ofAll = (problem: FileProblem): VersionedProblem => ({ version: null, prob
 export async function loadTritonModel(
   folder: string,
   name: string,
-  { configFile, integerFolders }: ModelFolder,
+  {
+    configFile,
+    integerFolders,
+    versionsYaml,
+  }: ModelFolder & { readonly versionsYaml: ParsedVersionsYaml | null },
 ): Promise<LoadedTritonModel> {
   const refused = (problems: readonly FileProblem[], warnings: readonly FileProblem[] = []) => ({
+    chosen: null,
     models: [],
     problems: problems.map(ofAll),
     warnings: warnings.map(ofAll),
@@ -48,17 +56,20 @@ export async function loadTritonModel(
   const { config, refusals, warnings } = read.value;
   const notes = new Notes(read.value);
   checkIdentity(config, name, notes);
-  const versions = chosenVersions(config, integerFolders, notes);
+  const chosen = chooseVersions(integerFolders, {
+    file: versionsYaml,
+    usual: chosenVersions(config, { folders: integerFolders, versionsYaml }, notes),
+  });
   const labels = await labelsOf(folder, config, notes);
-  const problems = [...refusals, ...notes.problems];
-  if (problems.length > 0) return refused(problems, warnings);
+  const problems = [...refusals, ...notes.problems, ...(chosen.ok ? [] : chosen.error)];
+  if (problems.length > 0 || !chosen.ok) return refused(problems, warnings);
   const models: ModelManifest[] = [];
   const ownProblems: VersionedProblem[] = [];
   // What is said of the configuration is the same for every version, and is said once.
   const said = new Map<string, VersionedProblem>(
     [...warnings, ...notes.warnings].map((warning) => [JSON.stringify(warning), ofAll(warning)]),
   );
-  for (const version of versions) {
+  for (const version of chosen.value.served) {
     const loaded = await loadVersion({ folder, name, version, read: read.value, labels });
     if (!loaded.ok) {
       ownProblems.push(...loaded.error.map((problem) => ({ version, problem })));
@@ -70,7 +81,7 @@ export async function loadTritonModel(
   const byLine = [...said.values()].toSorted(
     (a, b) => (a.problem.line ?? 0) - (b.problem.line ?? 0),
   );
-  return { models, problems: ownProblems, warnings: byLine };
+  return { models, problems: ownProblems, warnings: byLine, chosen: chosen.value };
 }
 
 const platforms: ReadonlySet<string> = new Set(['', 'onnxruntime_onnx']);

@@ -1,0 +1,134 @@
+/** `versions.yaml`: which versions of a model are served, and which of them a request gets. */
+import { isModelVersion, type ModelRouting } from '@inferry/contracts';
+import { err, ok, type Result } from '@inferry/runtime';
+import { type CheckedYaml, parseCheckedYaml } from './checked-yaml.ts';
+import type { FileProblem } from './file-problem.ts';
+import {
+  routesMax,
+  type VersionsConfig,
+  versionsYamlJsonSchema,
+  versionsYamlSchema,
+} from './versions-yaml-schema.ts';
+import { compareVersions } from './versions.ts';
+
+export type ParsedVersionsYaml = CheckedYaml<VersionsConfig>;
+
+/** Which versions a policy chose, and what says so. */
+export interface ChosenByPolicy {
+  /** As in `latest 2 (versions.yaml)`. */
+  readonly policy: string;
+  /** From the oldest. */
+  readonly versions: readonly string[];
+}
+
+/** Why versions of one model are served or not. */
+export interface VersionChoice {
+  readonly policy: string;
+  /** Those of the policy, from the oldest; others are served for a label or traffic. */
+  readonly byPolicy: readonly string[];
+  /** In the folder and not served, from the oldest. */
+  readonly unserved: readonly string[];
+}
+
+export interface ChosenVersions {
+  /** From the oldest. */
+  readonly served: readonly string[];
+  readonly choice: VersionChoice;
+  readonly routing: ModelRouting;
+}
+
+/** `file` only names the text in problems. Whether versions are there is looked at by {@link chooseVersions}. */
+export function parseVersionsYaml(
+  file: string,
+  text: string,
+): Result<ParsedVersionsYaml, readonly FileProblem[]> {
+  const parsed = parseCheckedYaml(file, text, {
+    schema: versionsYamlSchema,
+    jsonSchema: versionsYamlJsonSchema,
+  });
+  if (!parsed.ok) return parsed;
+  const { config, problemAt } = parsed.value;
+  const problems = (['labels', 'traffic'] as const)
+    .filter((key) => Object.keys(config[key] ?? {}).length > routesMax)
+    .map((key) => problemAt([key], `has more than ${routesMax} entries`));
+  for (const label of Object.keys(config.labels ?? {})) {
+    const wrong = labelProblem(label);
+    if (wrong !== undefined) problems.push(problemAt(['labels', label], wrong));
+  }
+  return problems.length === 0 ? parsed : err(problems);
+}
+
+/** Undefined: the text may be a label. */
+export function labelProblem(label: string): string | undefined {
+  const isLabel = isModelVersion(label) && !/^\d+$/u.test(label);
+  if (isLabel) return undefined;
+  return 'a label is called by 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit, and not by digits alone';
+}
+
+/**
+ * `there` are all versions of the folder, `usual` what is served without a policy in versions.yaml. Fails
+ * where the file names a version that is not there, or a label that is the name of one.
+ */
+export function chooseVersions(
+  there: readonly string[],
+  { file, usual }: { readonly file: ParsedVersionsYaml | null; readonly usual: ChosenByPolicy },
+): Result<ChosenVersions, readonly FileProblem[]> {
+  const sorted = there.toSorted(compareVersions);
+  if (file !== null) {
+    const problems = absentOnes(sorted, file);
+    if (problems.length > 0) return err(problems);
+  }
+  const { policy, versions } = byPolicy(sorted, file?.config.policy) ?? usual;
+  const { labels = {}, traffic = {} } = file?.config ?? {};
+  const shares = Object.entries(traffic).map(([version, weight]) => ({ version, weight }));
+  const routed = new Set([...Object.values(labels), ...Object.keys(traffic)]);
+  const served = sorted.filter((version) => versions.includes(version) || routed.has(version));
+  return ok({
+    served,
+    routing: { labels, traffic: shares },
+    choice: {
+      policy,
+      byPolicy: versions,
+      unserved: sorted.filter((version) => !served.includes(version)),
+    },
+  });
+}
+
+function byPolicy(
+  sorted: readonly string[],
+  policy: VersionsConfig['policy'],
+): ChosenByPolicy | undefined {
+  const from = 'versions.yaml';
+  if (policy === undefined) return undefined;
+  if (policy === 'all') return { policy: `all (${from})`, versions: sorted };
+  if ('latest' in policy) {
+    return { policy: `latest ${policy.latest} (${from})`, versions: sorted.slice(-policy.latest) };
+  }
+  const versions = sorted.filter((version) => policy.specific.includes(version));
+  return { policy: `specific ${versions.join(', ')} (${from})`, versions };
+}
+
+/** Versions that are named and not there, and labels that would hide one. */
+function absentOnes(
+  there: readonly string[],
+  { config, problemAt }: ParsedVersionsYaml,
+): readonly FileProblem[] {
+  const { labels = {}, policy, traffic = {} } = config;
+  const named: [path: readonly (string | number)[], version: string][] = [];
+  if (typeof policy === 'object' && 'specific' in policy) {
+    for (const [i, version] of policy.specific.entries()) {
+      named.push([['policy', 'specific', i], version]);
+    }
+  }
+  for (const [label, version] of Object.entries(labels)) named.push([['labels', label], version]);
+  for (const version of Object.keys(traffic)) named.push([['traffic', version], version]);
+  const problems = named
+    .filter(([, version]) => !there.includes(version))
+    .map(([path, version]) =>
+      problemAt(path, `there is no version "${version}"; there is: ${there.slice(-10).join(', ')}`),
+    );
+  for (const label of Object.keys(labels).filter((name) => there.includes(name))) {
+    problems.push(problemAt(['labels', label], 'is the name of a version, and cannot be a label'));
+  }
+  return problems;
+}
