@@ -129,6 +129,15 @@ export const settings = {
     fallback: null,
     parse: matching(/./u, 'a directory'),
   },
+  modelsPollMs: {
+    env: 'INFERRY_MODELS_POLL_MS',
+    flag: 'models-poll-ms',
+    roles: everyRole,
+    placeholder: 'MS',
+    help: 'How often the files of the model repository are looked at; a change that two looks saw is read and served. 0: only SIGHUP and load orders make a process read again.',
+    fallback: '2000',
+    parse: integer(0, hourMs),
+  },
   only: {
     env: 'INFERRY_ONLY',
     flag: 'only',

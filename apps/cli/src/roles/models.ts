@@ -17,7 +17,9 @@ export async function readModels({
 }: Source): Promise<Result<Repository, readonly string[]>> {
   const all = await loadRepository(modelsDir);
   const repository = narrowed(all, only);
-  const known = new Set([...all.models, ...all.problems.map(({ model }) => ({ name: model }))].map(nameOf));
+  const known = new Set(
+    [...all.models, ...all.problems.map(({ model }) => ({ name: model }))].map(nameOf),
+  );
   const missing = (only ?? []).filter((name) => !known.has(name));
   const errors = [
     ...repository.problems.map(problemText),

@@ -1,0 +1,190 @@
+/** A model repository that changes under a running role. */
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadRepository, type Repository } from '@inferry/models';
+import { VirtualClock } from '@inferry/runtime';
+import type { LogFields, Logger } from '@inferry/telemetry';
+import { repositoryPath, waitFor } from '@inferry/testkit';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { fingerprintOf } from './fingerprint.ts';
+import { type RepositoryWatch, watchRepository } from './repository-watch.ts';
+
+const pollMs = 100;
+const fixture = repositoryPath('packages/testkit/fixtures/models/identity_fp32/1/model.onnx');
+
+let folder = '';
+let stop: () => void = () => undefined;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'inferry-watch-'));
+});
+afterEach(() => {
+  stop();
+  rmSync(folder, { recursive: true });
+});
+
+function version(model: string, name: string, from = fixture): void {
+  mkdirSync(join(folder, model, name), { recursive: true });
+  cpSync(from, join(folder, model, name, 'model.onnx'));
+}
+
+interface Watched {
+  readonly watch: RepositoryWatch;
+  readonly changes: readonly Repository[];
+  readonly logged: readonly string[];
+  /** Lets the watch look at the files once. */
+  readonly look: () => Promise<void>;
+}
+
+async function watched(
+  options: { pollMs?: number; only?: readonly string[] } = {},
+): Promise<Watched> {
+  const clock = new VirtualClock();
+  const logged: string[] = [];
+  const note = (fields: LogFields, message: string): void =>
+    void logged.push(`${message}: ${String(fields['problem'] ?? fields['model'])}`);
+  const logger = { info: note, warn: note, error: note } as unknown as Logger;
+  const watch = watchRepository({
+    repository: await loadRepository(folder),
+    modelsDir: folder,
+    only: options.only ?? null,
+    pollMs: options.pollMs ?? pollMs,
+    clock,
+    logger,
+  });
+  ({ stop } = watch);
+  const changes: Repository[] = [];
+  watch.events.on('changed', (repository) => changes.push(repository));
+  const look = async (): Promise<void> => {
+    await clock.advance(pollMs);
+    await waitFor(() => clock.pendingTimers === 1, { what: 'the end of a look' });
+  };
+  return { watch, changes, logged, look };
+}
+
+const served = (repository: Repository | undefined): readonly string[] | undefined =>
+  repository?.models.map(({ name, version }) => `${name}@${version}`);
+
+test('a version that appears is read once two looks saw the same, and nothing is told before', async () => {
+  version('m', '1');
+  const { changes, look, watch } = await watched();
+  await look();
+  await look();
+  expect(changes).toEqual([]);
+  version('m', '2');
+  await look();
+  expect(changes).toEqual([]);
+  await look();
+  expect(changes.map(served)).toEqual([['m@1', 'm@2']]);
+  expect(served(watch.current())).toEqual(['m@1', 'm@2']);
+  await look();
+  expect(changes).toHaveLength(1);
+});
+
+test('a copy that is under way is not read, however many looks it takes', async () => {
+  version('m', '1');
+  const { changes, logged, look } = await watched();
+  await look();
+  await look();
+  mkdirSync(join(folder, 'm/2'));
+  for (const part of ['a', 'ab', 'abc']) {
+    writeFileSync(join(folder, 'm/2/model.onnx'), part);
+    await look();
+  }
+  version('m', '2');
+  await look();
+  expect([changes, logged]).toEqual([[], []]);
+  await look();
+  expect(changes.map(served)).toEqual([['m@1', 'm@2']]);
+  expect(logged).toEqual([]);
+});
+
+test('what changed while the role started is seen', async () => {
+  version('m', '1');
+  const { changes, look } = await watched();
+  version('m', '2');
+  await look();
+  await look();
+  expect(changes.map(served)).toEqual([['m@1', 'm@2']]);
+});
+
+test('a model that breaks stays as it was, its neighbours change, and that is told once', async () => {
+  version('bad', '1');
+  version('good', '1');
+  const { changes, logged, look } = await watched();
+  const before = (await loadRepository(folder)).models.find(({ name }) => name === 'bad');
+  writeFileSync(join(folder, 'bad/model.yaml'), 'no_such_key: 1\n');
+  version('good', '2');
+  await look();
+  await look();
+  expect(changes.map(served)).toEqual([['bad@1', 'good@1', 'good@2']]);
+  expect(changes[0]?.models[0]).toEqual(before);
+  expect(changes[0]?.problems.map(({ model }) => model)).toEqual(['bad']);
+  version('good', '3');
+  await look();
+  await look();
+  expect(logged).toHaveLength(1);
+  expect(logged[0]).toContain('no_such_key');
+  rmSync(join(folder, 'bad/model.yaml'));
+  await look();
+  await look();
+  expect(changes.at(-1)?.problems).toEqual([]);
+  expect(logged.at(-1)).toBe('can be read again: bad');
+});
+
+test('a model that goes away is gone; a directory that goes away changes nothing', async () => {
+  version('a', '1');
+  version('b', '1');
+  const { look, watch } = await watched();
+  rmSync(join(folder, 'a'), { recursive: true });
+  await look();
+  await look();
+  expect(served(watch.current())).toEqual(['b@1']);
+  renameSync(folder, `${folder}-away`);
+  await look();
+  await look();
+  expect(served(watch.current())).toEqual(['b@1']);
+  expect(watch.current().problems[0]?.message).toBe('does not exist');
+  renameSync(`${folder}-away`, folder);
+});
+
+test('a reading that is asked for does not wait for a look, and is shared by those that ask together', async () => {
+  version('m', '1');
+  const { changes, watch } = await watched({ pollMs: 0 });
+  version('m', '2');
+  const [first, second] = [watch.reread(), watch.reread()];
+  expect(second).toBe(first);
+  expect(served(await first)).toEqual(['m@1', 'm@2']);
+  version('m', '3');
+  expect(served(await watch.reread())).toEqual(['m@1', 'm@2', 'm@3']);
+  expect(changes).toHaveLength(2);
+});
+
+test('models that are not to be served, and what is staged, are left alone', async () => {
+  version('m', '1');
+  const { changes, look, watch } = await watched({ only: ['m'] });
+  const before = await fingerprintOf(folder, ['m']);
+  version('other', '1');
+  version('.inferry', '1');
+  expect(await fingerprintOf(folder, ['m'])).toBe(before);
+  await look();
+  await look();
+  expect(changes).toEqual([]);
+  expect(served(await watch.reread())).toEqual(['m@1']);
+});
+
+test('after the end nothing is told', async () => {
+  version('m', '1');
+  const { changes, watch } = await watched();
+  version('m', '2');
+  const reading = watch.reread();
+  watch.stop();
+  expect(served(await reading)).toEqual(['m@1']);
+  expect(changes).toEqual([]);
+});
+
+test('more entries than a look may take have no fingerprint', async () => {
+  version('m', '1');
+  expect(await fingerprintOf(folder, null, 3)).not.toBeNull();
+  expect(await fingerprintOf(folder, null, 2)).toBeNull();
+});
