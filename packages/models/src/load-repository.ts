@@ -161,7 +161,7 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
 }
 
 /** Null where the model has none. */
-async function readVersionsYaml({
+export async function readVersionsYaml({
   hasVersionsFile,
   versionsFile,
 }: ModelFolder): Promise<Result<ParsedVersionsYaml | null, readonly FileProblem[]>> {
@@ -244,7 +244,9 @@ async function tokenizerOf(
   return err(yaml.problemAt(['preprocess', 'text', 'tokenizer'], tokenizer.error));
 }
 
-function versionsOf(yaml: ParsedModelYaml, found: ModelFolder): string[] {
+/** All that are in the folder. */
+/** All that are in the folder. */
+export function versionsOf(yaml: ParsedModelYaml, found: ModelFolder): string[] {
   if (yaml.config.backend === 'onnxruntime') return found.onnxVersions.toSorted(compareVersions);
   if (found.integerFolders.length === 0) return ['1'];
   return found.integerFolders.toSorted(compareVersions);

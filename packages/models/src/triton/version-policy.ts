@@ -1,7 +1,11 @@
 /** `version_policy`: which of the version folders are served, where versions.yaml has no policy. */
+import { err, ok, type Result } from '@inferry/runtime';
+import type { FileProblem } from '../file-problem.ts';
+import { type ModelFolder, readSmallText } from '../model-folder.ts';
 import type { ChosenByPolicy, ParsedVersionsYaml } from '../versions-yaml.ts';
 import { compareVersions } from '../versions.ts';
-import type { Notes } from './notes.ts';
+import { Notes } from './notes.ts';
+import { readConfig } from './read-config.ts';
 import type { TritonConfig } from './triton-config.ts';
 
 /** `folders` are those whose names are whole numbers without a leading 0. */
@@ -41,4 +45,22 @@ export function chosenVersions(
     else notes.problem(path, message);
   }
   return { policy: `specific ${versions.join(', ')} (config.pbtxt)`, versions };
+}
+
+/** What the model's config.pbtxt says of its versions, and nothing else of it. */
+export async function readVersionPolicy(
+  { configFile, integerFolders }: ModelFolder,
+  versionsYaml: ParsedVersionsYaml | null,
+): Promise<Result<ChosenByPolicy, readonly FileProblem[]>> {
+  const text = await readSmallText(configFile);
+  if (!text.ok) return err([{ file: configFile, line: null, message: text.error }]);
+  const read = readConfig(configFile, text.value);
+  if (!read.ok) return read;
+  const notes = new Notes(read.value);
+  const policy = chosenVersions(
+    read.value.config,
+    { folders: integerFolders, versionsYaml },
+    notes,
+  );
+  return notes.problems.length === 0 ? ok(policy) : err(notes.problems);
 }
