@@ -68,7 +68,7 @@ export async function download(
     file: join(wanted.folder, `${key}.partial`),
     aboutFile: join(wanted.folder, `${key}.json`),
   };
-  const lock = await lockFile(join(wanted.folder, `${key}.lock`));
+  const lock = await lockFile(join(wanted.folder, `${key}.lock`), 'is fetching the same URL');
   if (!lock.ok) return lock;
   try {
     const fetched = await fetchWhole(wanted, partial, deps);

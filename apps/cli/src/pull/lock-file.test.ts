@@ -8,10 +8,10 @@ import { lockFile } from './lock-file.ts';
 test('a lock is had by one, and again once it was given back', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'inferry-lock-'));
   const file = join(folder, 'lock');
-  const first = await lockFile(file);
-  expect(await lockFile(file)).toMatchObject({ ok: false });
+  const first = await lockFile(file, 'works');
+  expect(await lockFile(file, 'works')).toMatchObject({ ok: false });
   if (first.ok) await first.value();
-  expect(await lockFile(file)).toMatchObject({ ok: true });
+  expect(await lockFile(file, 'works')).toMatchObject({ ok: true });
   await rm(folder, { recursive: true });
 });
 
@@ -20,8 +20,8 @@ test('that of a dead process is taken over, that of another machine is not', asy
   const file = join(folder, 'lock');
   const { pid } = spawnSync(process.execPath, ['-e', '0']);
   await writeFile(file, `${pid} elsewhere.example`);
-  expect(await lockFile(file)).toMatchObject({ ok: false });
+  expect(await lockFile(file, 'works')).toMatchObject({ ok: false });
   await writeFile(file, `${pid} ${hostname()}`);
-  expect(await lockFile(file)).toMatchObject({ ok: true });
+  expect(await lockFile(file, 'works')).toMatchObject({ ok: true });
   await rm(folder, { recursive: true });
 });

@@ -3,8 +3,14 @@ import { open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { err, ok, type Result } from '@inferry/runtime';
 
-/** The value gives the lock back; the error names who has it. */
-export async function lockFile(file: string): Promise<Result<() => Promise<void>, string>> {
+/**
+ * `doing` is what a process that has the lock is busy with, for a person. The value gives the lock back; the
+ * error names who has it.
+ */
+export async function lockFile(
+  file: string,
+  doing: string,
+): Promise<Result<() => Promise<void>, string>> {
   // Twice: a lock that was left behind is taken away once.
   for (let tries = 0; tries < 2; tries += 1) {
     if (await created(file)) return ok(() => rm(file, { force: true }));
@@ -12,7 +18,7 @@ export async function lockFile(file: string): Promise<Result<() => Promise<void>
     if (!isGone(owner)) break;
     await rm(file, { force: true });
   }
-  return err(`another process is fetching the same URL; when there is none, remove ${file}`);
+  return err(`another process ${doing}; when there is none, remove ${file}`);
 }
 
 async function created(file: string): Promise<boolean> {

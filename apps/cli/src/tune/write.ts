@@ -1,6 +1,6 @@
 /** Writes what was found: the settings into model.yaml, the curve to where the next worker looks for it. */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { defaultLimits, type ModelManifest, newId } from '@inferry/contracts';
 import {
   editModelYaml,
@@ -13,6 +13,7 @@ import { createBullmqQueue } from '@inferry/queue';
 import { type Clock, err, ok, type Random, type Result } from '@inferry/runtime';
 import type { LatencySnapshot } from '@inferry/scheduling';
 import { profileKey } from '@inferry/worker';
+import { replaceFile } from '../replace-file.ts';
 import { firstConnection } from '../roles/queue.ts';
 
 /** Redis is waited for so long. */
@@ -33,13 +34,13 @@ export async function writeSettings(
     const before = await textOf(file);
     const edited = editModelYaml(before ?? '', settings);
     if (!edited.ok) return err(`${file}: ${edited.error}`);
-    await replace(file, edited.value);
+    await replaceFile(file, edited.value);
     const { models, problems } = await loadRepository(modelsDir);
     const own = problems.filter((problem) => problem.model === name);
     const manifest = resolveModel(models, name, version);
     if (own.length === 0 && manifest.ok) return ok({ file, manifest: manifest.value });
     if (before === null) await rm(file);
-    else await replace(file, before);
+    else await replaceFile(file, before);
     const reasons = own.map(problemText).join('\n');
     return err(`${file} is as it was: with these settings it would not be valid\n${reasons}`);
   } catch (cause) {
@@ -55,13 +56,6 @@ async function textOf(file: string): Promise<string | null> {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
     throw cause;
   }
-}
-
-/** At once: whoever reads the file finds the one text or the other. */
-async function replace(file: string, text: string): Promise<void> {
-  const aside = join(dirname(file), `.model.yaml.${process.pid}`);
-  await writeFile(aside, text);
-  await rename(aside, file);
 }
 
 export interface ProfileTarget {
