@@ -7,6 +7,7 @@ import {
   type ErrorCode,
   type Failure,
   inputPieces,
+  isComposed,
   type JobEnvelope,
   type JobId,
   type JobInput,
@@ -175,6 +176,7 @@ function envelopeOf(
     attemptsMax: work.attemptsMax,
     retentionMs: work.retentionMs,
     metadata: work.metadata,
+    ...(isComposed(work.manifest) ? { tenantWeight: work.tenant.weight } : {}),
   };
   return sent === undefined ? envelope : { ...envelope, trace: sent.context };
 }

@@ -1,5 +1,5 @@
 /** One claim for a class: asks the release rule whether what waits goes now, and takes it. */
-import type { Claimed, ClaimRequest } from '@inferry/queue';
+import type { Claim, Claimed, ClaimRequest } from '@inferry/queue';
 import { decideRelease, mayLinger, type ReleaseReason } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 import type { HeldJob } from './held-job.ts';
@@ -76,7 +76,14 @@ async function take(lane: LaneContext, request: Asked, reason: ReleaseReason): P
   return batchOf(await ask(lane, request), request.rowsMax, reason, lane);
 }
 
-async function ask(lane: LaneContext, request: Asked): Promise<Claimed> {
+/** A claim as it is, with what it tells of clocks and of jobs whose time ran out. */
+export async function ask(
+  lane: Pick<
+    LaneContext,
+    'clock' | 'cls' | 'manifest' | 'queue' | 'queueClock' | 'statistics' | 'telemetry' | 'workerId'
+  >,
+  request: Asked,
+): Promise<Claimed> {
   const { clock, cls, manifest, queue, queueClock, telemetry, workerId } = lane;
   const sentAtMs = clock.nowMs();
   const { agingMs } = manifest;
@@ -95,17 +102,24 @@ function batchOf(
   lane: LaneContext,
 ): BatchClaim {
   const { claims, rowEveryMs, suspectAhead, waiting, workers } = claimed;
-  const model = lane.manifest.name;
-  for (const claim of claims) {
-    lane.telemetry.jobStarted(model);
-    lane.watch.claimed(claim);
-    if (claim.overtakenBy > 0) lane.telemetry.overtaken(model, claim.overtakenBy);
-    if (claim.attempt > 1) lane.telemetry.retried(model, 'worker_lost');
-  }
+  noteStarts(claims, lane);
   const rows = claims.reduce((sum, claim) => sum + claim.job.rows, 0);
   if (claims.length > 0) lane.batchSize.claimed(rows, waiting, workers);
   const hasReturned = claims.some((claim) => claim.attempt > 1);
   const shown = rows >= rowsMax ? 'full' : hasReturned ? 'returned' : reason;
   const jobs = claims.length === 0 ? [] : lane.leases.hold(lane.cls, claims, shown);
   return { jobs, rows, reason: shown, suspectAhead, lingerMs: null, waiting, rowEveryMs };
+}
+
+export function noteStarts(
+  claims: readonly Claim[],
+  { manifest, telemetry, watch }: Pick<LaneContext, 'manifest' | 'telemetry' | 'watch'>,
+): void {
+  const model = manifest.name;
+  for (const claim of claims) {
+    telemetry.jobStarted(model);
+    watch.claimed(claim);
+    if (claim.overtakenBy > 0) telemetry.overtaken(model, claim.overtakenBy);
+    if (claim.attempt > 1) telemetry.retried(model, 'worker_lost');
+  }
 }

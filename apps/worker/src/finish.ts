@@ -7,8 +7,10 @@ import { fail, succeed } from './outcomes.ts';
 import type { ReadyItem } from './ready-item.ts';
 import type { RanItem } from './run-group.ts';
 
+type FinishingLane = Pick<LaneContext, 'clock' | 'limits' | 'manifest' | 'queueClock'>;
+
 /** Gives every item that was not dealt with its outcome and returns their jobs, to be settled. */
-export function finish(ran: readonly RanItem[], lane: LaneContext): readonly HeldJob[] {
+export function finish(ran: readonly RanItem[], lane: FinishingLane): readonly HeldJob[] {
   const ended: HeldJob[] = [];
   for (const { item, result, batchRows } of ran) {
     if (!result.ok) {
@@ -28,7 +30,7 @@ function answer(
   item: ReadyItem,
   tensors: readonly Tensor[],
   batchRows: number,
-  lane: LaneContext,
+  lane: FinishingLane,
 ): void {
   const { job } = item;
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0);

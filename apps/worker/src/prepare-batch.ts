@@ -10,10 +10,15 @@ import type { Preparation, PreparedAt } from './preparation/preparation.ts';
 import { ReadyItem } from './ready-item.ts';
 import { untilDone } from './retry.ts';
 
+export type PreparingLane = Pick<
+  LaneContext,
+  'clock' | 'cls' | 'halt' | 'logger' | 'queueClock' | 'rowsMax' | 'settler'
+>;
+
 /** The items that can run, in the order of `jobs`; the jobs of the others are on their way to be settled. */
 export async function prepareBatch(
   jobs: readonly HeldJob[],
-  lane: LaneContext,
+  lane: PreparingLane,
   preparation: Preparation,
   track: (settling: Promise<void>) => void,
 ): Promise<readonly ReadyItem[]> {
@@ -69,7 +74,7 @@ export async function prepareAgain(
 /** Results by job; a job whose payload stayed out of reach until its lease was lost has none. */
 async function prepareReachable(
   jobs: readonly HeldJob[],
-  lane: LaneContext,
+  lane: PreparingLane,
   preparation: Preparation,
 ): Promise<ReadonlyMap<HeldJob, PreparedAt>> {
   const results = new Map<HeldJob, PreparedAt>();

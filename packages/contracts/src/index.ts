@@ -57,6 +57,7 @@ export {
 export type { JsonObject, JsonValue } from './json.ts';
 export {
   type AdmissionSpec,
+  concurrentMaxDefault,
   type EnsembleSpec,
   type EnsembleStep,
   fullInputs,
@@ -65,6 +66,7 @@ export {
   isComposed,
   type LingerSpec,
   type ModelManifest,
+  nestedStepsMax,
   type ProcessorSpec,
   type ProviderKind,
   type SimulatedSpec,

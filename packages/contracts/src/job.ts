@@ -49,6 +49,8 @@ export interface JobEnvelope {
   /** How long the outcome is kept. */
   readonly retentionMs: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Weight of the tenant, for the steps of a composed model, which have the tenant of their job; absent: 1. */
+  readonly tenantWeight?: number;
   /** Absent where the gateway does not trace: the job is as large as it was then. */
   readonly trace?: TraceContext;
 }

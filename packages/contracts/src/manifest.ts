@@ -171,6 +171,12 @@ export function hasPipeline(manifest: ModelManifest): boolean {
   return manifest.preprocess.kind !== 'none';
 }
 
+/** Jobs of a composed model that a worker has under way at most, unless the model says otherwise. */
+export const concurrentMaxDefault = 64;
+
+/** Composed models in each other, at most: what is deeper is a mistake, or a circle. */
+export const nestedStepsMax = 16;
+
 /** Its jobs run no session: they are made of jobs of other models. */
 export function isComposed({ backend }: ModelManifest): boolean {
   return backend === 'ensemble' || backend === 'processor';

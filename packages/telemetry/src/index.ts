@@ -46,5 +46,5 @@ export {
 export { type RuntimeMetricsOptions, startRuntimeMetrics } from './runtime-metrics.ts';
 export { parseServerTiming } from './server-timing.ts';
 export { openTracing } from './tracing/open-tracing.ts';
-export type { JobSpan, RequestSpan, StageTime, Tracing } from './tracing/tracing.ts';
+export type { JobSpan, RequestSpan, SendSpan, StageTime, Tracing } from './tracing/tracing.ts';
 export { tracingSettings, tracingVariables } from './tracing/tracing-settings.ts';

@@ -75,7 +75,7 @@ export class Spans implements Tracing {
     const span = tracer.startSpan(processName(job), options, parent);
     if (!span.isRecording()) return undefined;
     span.setAttributes(processAttributes(job, system));
-    return new ProcessSpan(span, job, tracer);
+    return new ProcessSpan(span, job, this.#deps);
   }
 
   ran(run: BatchRun): void {
@@ -114,26 +114,7 @@ class HttpSpan implements RequestSpan {
   }
 
   send(job: SentJob): SendSpan {
-    const context = trace.setSpan(ROOT_CONTEXT, this.#span);
-    // What is not recorded needs no span of its own: that it is not is told with the id of the request's.
-    if (!this.#span.isRecording()) return { context: contextOf(context), end: () => undefined };
-    const { tracer, system } = this.#deps;
-    const span = tracer.startSpan(
-      sendName(job),
-      {
-        kind: SpanKind.PRODUCER,
-        startTime: hrTime(job.startedAtMs),
-        attributes: sendAttributes(job, system),
-      },
-      context,
-    );
-    return {
-      context: contextOf(trace.setSpan(ROOT_CONTEXT, span)),
-      end(endedAtMs, code) {
-        if (code !== null) fail(span, errorAttributes(code));
-        span.end(hrTime(endedAtMs));
-      },
-    };
+    return sendBelow(this.#span, job, this.#deps);
   }
 
   end(end: RequestEnd): void {
@@ -154,14 +135,18 @@ class ProcessSpan implements JobSpan {
   readonly releaseReason: string;
   /** The run it was in, once that is over. */
   batch: Link | undefined;
-  readonly #tracer: Tracer;
+  readonly #deps: SpansDeps;
 
-  constructor(span: Span, { claimedAtMs, releaseReason }: ClaimedJob, tracer: Tracer) {
+  constructor(span: Span, { claimedAtMs, releaseReason }: ClaimedJob, deps: SpansDeps) {
     this.span = span;
     this.traceId = span.spanContext().traceId;
     this.claimedAtMs = claimedAtMs;
     this.releaseReason = releaseReason;
-    this.#tracer = tracer;
+    this.#deps = deps;
+  }
+
+  send(job: SentJob): SendSpan {
+    return sendBelow(this.span, job, this.#deps);
   }
 
   end(end: JobEnd): void {
@@ -171,12 +156,34 @@ class ProcessSpan implements JobSpan {
     for (const { name, startedAtMs, endedAtMs } of end.stages) {
       const links = name === 'compute' && this.batch !== undefined ? [this.batch] : [];
       const options = { startTime: hrTime(startedAtMs), links };
-      this.#tracer.startSpan(name, options, context).end(hrTime(endedAtMs));
+      this.#deps.tracer.startSpan(name, options, context).end(hrTime(endedAtMs));
     }
     if (end.errorType === null) span.setAttributes(processEndAttributes(end));
     else fail(span, processEndAttributes(end));
     span.end(hrTime(end.endedAtMs));
   }
+}
+
+function sendBelow(parent: Span, job: SentJob, { tracer, system }: SpansDeps): SendSpan {
+  const context = trace.setSpan(ROOT_CONTEXT, parent);
+  // What is not recorded needs no span of its own: that it is not is told with the id of the parent's.
+  if (!parent.isRecording()) return { context: contextOf(context), end: () => undefined };
+  const span = tracer.startSpan(
+    sendName(job),
+    {
+      kind: SpanKind.PRODUCER,
+      startTime: hrTime(job.startedAtMs),
+      attributes: sendAttributes(job, system),
+    },
+    context,
+  );
+  return {
+    context: contextOf(trace.setSpan(ROOT_CONTEXT, span)),
+    end(endedAtMs, code) {
+      if (code !== null) fail(span, errorAttributes(code));
+      span.end(hrTime(endedAtMs));
+    },
+  };
 }
 
 /** The detail of an error may hold what a caller sent: its type is enough. */

@@ -75,6 +75,8 @@ export interface JobSpan {
   /** For exemplars. */
   readonly traceId: string;
   readonly claimedAtMs: number;
+  /** The job sends another, a step of a composed model. */
+  send(job: SentJob): SendSpan;
   /** Counts once; further calls do nothing. */
   end(end: JobEnd): void;
 }

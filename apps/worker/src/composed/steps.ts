@@ -1,0 +1,258 @@
+/**
+ * Steps of composed models: each is a job of its model, in line and in batches with everybody else's. It has the
+ * tenant and the priority of its parent and what is left of its time; it is held, and its outcome comes to this
+ * process. A parent that nobody wants any more takes its steps along.
+ */
+import { setMaxListeners } from 'node:events';
+import {
+  classOf,
+  type Failure,
+  failure,
+  inputPieces,
+  type JobEnvelope,
+  type JobRecord,
+  type Limits,
+  type ModelManifest,
+  newJobId,
+  nestedStepsMax,
+  type Tensor,
+} from '@inferry/contracts';
+import type { Claim, JobQueue } from '@inferry/queue';
+import { type Clock, err, ok, type Random, type Result, sleep } from '@inferry/runtime';
+import { flowWeight } from '@inferry/scheduling';
+import type { JobSpan, SendSpan } from '@inferry/telemetry';
+import type { QueueClock } from '../queue-clock.ts';
+import type { StepRequest } from './program.ts';
+import { fitted } from './step-tensors.ts';
+
+export interface StepRunnerDeps {
+  readonly queue: Pick<JobQueue, 'enqueue' | 'outcome' | 'cancel'>;
+  /** Where outcomes are to come: this process, as the queue knows it. */
+  readonly gatewayId: string;
+  readonly clock: Clock;
+  readonly queueClock: QueueClock;
+  readonly random: Random;
+  readonly limits: Limits;
+  /** The model that a step names, as callers name it. Errors: those of a request that names it. */
+  readonly resolve: (model: string, version: string | null) => Result<ModelManifest, Failure>;
+}
+
+/** A claimed job of a composed model. */
+export interface StepParent {
+  readonly claim: Claim;
+  /** Undefined where its trace is not recorded. */
+  readonly span: JobSpan | undefined;
+  /** Aborted when nobody wants it any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Of the parents of a step's parent, in the metadata of its job. */
+const depthKey = 'inferry.step_depth';
+/** What passes by itself: the step is sent again within the time of its parent. */
+const passingCodes: ReadonlySet<string> = new Set([
+  'queue_unavailable',
+  'storage_exhausted',
+  'queue_full',
+]);
+const firstRetryMs = 100;
+const lastRetryMs = 2_000;
+
+/** The steps of one job. */
+export class JobSteps {
+  readonly #parent: StepParent;
+  readonly #deps: StepRunnerDeps;
+  readonly #depth: number;
+  /** A step names the same version as the one before it, also when another became the default meanwhile. */
+  readonly #resolved = new Map<string, Result<ModelManifest, Failure>>();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(parent: StepParent, deps: StepRunnerDeps) {
+    this.#parent = parent;
+    this.#deps = deps;
+    this.#depth = depthOf(parent.claim.job);
+    // One listener for each wait of each step.
+    setMaxListeners(0, parent.signal);
+  }
+
+  /** The outputs asked for, or the failure of the step, with the model in its detail. Never rejects but for a bug. */
+  run(request: StepRequest): Promise<Result<readonly Tensor[], Failure>> {
+    const running = this.#run(request).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+
+  /** Resolves when no step is under way: each has ended, or was canceled as far as the queue could be reached. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  async #run(request: StepRequest): Promise<Result<readonly Tensor[], Failure>> {
+    const resolved = this.#resolve(request);
+    if (!resolved.ok) return resolved;
+    const manifest = resolved.value;
+    const ran = await this.#runAs(manifest, request);
+    if (ran.ok) return ran;
+    const { code, detail } = ran.error;
+    return err(failure(code, `Model "${manifest.name}", version ${manifest.version}: ${detail}`));
+  }
+
+  #resolve({ model, version }: StepRequest): Result<ModelManifest, Failure> {
+    const key = `${model}@${version ?? ''}`;
+    const known = this.#resolved.get(key);
+    if (known !== undefined) return known;
+    const resolved = this.#deps.resolve(model, version);
+    this.#resolved.set(key, resolved);
+    return resolved;
+  }
+
+  async #runAs(
+    manifest: ModelManifest,
+    request: StepRequest,
+  ): Promise<Result<readonly Tensor[], Failure>> {
+    const { clock, random } = this.#deps;
+    const { signal } = this.#parent;
+    const tensors = request.tensors.map((tensor) => {
+      const spec = manifest.inputs.find(({ name }) => name === tensor.name);
+      return spec === undefined ? tensor : fitted(tensor, spec);
+    });
+    const rows = rowsOf(tensors, manifest);
+    if (!rows.ok) return rows;
+    if (this.#depth > nestedStepsMax) {
+      const detail = `Models are composed of each other more than ${nestedStepsMax} levels deep.`;
+      return err(failure('model_error', detail));
+    }
+    const id = newJobId(clock.nowMs(), random);
+    const { outputs } = request;
+    const input = {
+      form: 'tensors',
+      tensors,
+      ...(outputs === undefined ? {} : { outputs }),
+    } as const;
+    const sent = await this.#send(id, inputPieces(input), manifest, rows.value);
+    if (!sent.ok) return sent;
+    const record = await this.#deps.queue.outcome(id, signal);
+    if (record !== undefined) return outputsOf(record);
+    if (signal.aborted) await this.#cancel(id);
+    return err(failure('queue_unavailable', 'The outcome of the step did not arrive.'));
+  }
+
+  /** Tries on while the queue is away or full, as long as the parent has time. */
+  async #send(
+    id: JobEnvelope['id'],
+    payload: readonly Uint8Array[],
+    manifest: ModelManifest,
+    rows: number,
+  ): Promise<Result<void, Failure>> {
+    const { clock, queue } = this.#deps;
+    const { claim, signal } = this.#parent;
+    const payloadBytes = payload.reduce((sum, piece) => sum + piece.length, 0);
+    const terms = {
+      depthMax: Number.MAX_SAFE_INTEGER,
+      bytesMax: Number.MAX_SAFE_INTEGER,
+      tenantDepthMax: null,
+      weight: flowWeight(claim.job.tenantWeight ?? 1, claim.job.priority),
+      budget: null,
+    };
+    for (let retryMs = firstRetryMs; ; retryMs = Math.min(lastRetryMs, retryMs * 2)) {
+      const leftMs = this.#leftMs();
+      if (signal.aborted || leftMs <= 0) return err(noTimeLeft());
+      const span = this.#span(id, manifest, rows, payloadBytes);
+      const job = this.#envelope(id, manifest, { rows, payloadBytes, leftMs, span });
+      const enqueued = await queue.enqueue(job, payload, terms);
+      span?.end(clock.nowMs(), enqueued.ok ? null : enqueued.error.code);
+      if (enqueued.ok) return ok(undefined);
+      if (!passingCodes.has(enqueued.error.code)) return enqueued;
+      await sleep(clock, Math.min(retryMs, leftMs), signal);
+    }
+  }
+
+  #envelope(
+    id: JobEnvelope['id'],
+    manifest: ModelManifest,
+    {
+      leftMs,
+      payloadBytes,
+      rows,
+      span,
+    }: {
+      readonly leftMs: number;
+      readonly payloadBytes: number;
+      readonly rows: number;
+      readonly span: SendSpan | undefined;
+    },
+  ): JobEnvelope {
+    const { gatewayId, limits } = this.#deps;
+    const { priority, requestId, tenant, tenantWeight, trace } = this.#parent.claim.job;
+    const context = span?.context ?? trace;
+    return {
+      v: 1,
+      id,
+      class: classOf(manifest.name, manifest.version),
+      tenant,
+      priority,
+      rows,
+      payloadBytes,
+      mode: 'held',
+      gateway: gatewayId,
+      requestId,
+      admissionMs: 0,
+      deadlineMs: leftMs,
+      queueTimeoutMs: Math.min(leftMs, manifest.queueTimeoutMs ?? Infinity),
+      executionTimeoutMs: manifest.executionTimeoutMs,
+      attemptsMax: limits.attemptsMax,
+      retentionMs: limits.retentionMsHeld,
+      metadata: { [depthKey]: String(this.#depth) },
+      ...(tenantWeight === undefined ? {} : { tenantWeight }),
+      ...(context === undefined ? {} : { trace: context }),
+    };
+  }
+
+  #span(
+    id: string,
+    { name, version }: ModelManifest,
+    rows: number,
+    payloadBytes: number,
+  ): SendSpan | undefined {
+    const { claim, span } = this.#parent;
+    const { priority } = claim.job;
+    const startedAtMs = this.#deps.clock.nowMs();
+    const cls = classOf(name, version);
+    return span?.send({ id, class: cls, model: name, priority, rows, payloadBytes, startedAtMs });
+  }
+
+  #leftMs(): number {
+    const { clock, queueClock } = this.#deps;
+    return Math.floor(this.#parent.claim.deadlineAtMs - queueClock.toQueueMs(clock.nowMs()));
+  }
+
+  /** What the queue does not hear of ends by its deadline. */
+  async #cancel(id: JobEnvelope['id']): Promise<void> {
+    await this.#deps.queue.cancel(id, 'The job that it was a step of has ended.');
+  }
+}
+
+/** Levels of composed models above the steps of this job. */
+function depthOf({ metadata }: JobEnvelope): number {
+  const above = Number(metadata[depthKey] ?? 0);
+  return (Number.isInteger(above) && above > 0 ? above : 0) + 1;
+}
+
+function rowsOf(tensors: readonly Tensor[], manifest: ModelManifest): Result<number, Failure> {
+  const rowsMax = Math.max(1, manifest.maxBatchSize);
+  const rows = manifest.maxBatchSize === 0 ? 1 : (tensors[0]?.shape[0] ?? 1);
+  if (rows >= 1 && rows <= rowsMax) return ok(rows);
+  return err(
+    failure('input_rejected', `The step has ${rows} rows; the model takes 1 to ${rowsMax}.`),
+  );
+}
+
+function outputsOf({ outcome }: JobRecord): Result<readonly Tensor[], Failure> {
+  if (outcome?.output?.form === 'tensors') return ok(outcome.output.tensors);
+  const error = outcome?.error ?? null;
+  if (error !== null) return err(failure(error.code, error.detail));
+  return err(failure('internal', 'The result of the step was removed before it could be read.'));
+}
+
+function noTimeLeft(): Failure {
+  return failure('deadline_exceeded', 'No time was left for the step.');
+}
