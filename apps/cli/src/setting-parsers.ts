@@ -51,6 +51,11 @@ export function hostAddress(text: string): Result<string, string> {
   return isHost ? ok(text) : err('must be a host name or an IP address, without a port');
 }
 
+/** Nothing beyond this machine reaches what listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
 export function redisUrl(text: string): Result<string, string> {
   const wanted =
     'must look like redis://[user:password@]host:port[/database] (or rediss://), or unix:///path/to/redis.sock[?db=0&username=...&password=...], with special characters percent-encoded';

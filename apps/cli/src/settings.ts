@@ -2,6 +2,7 @@
  * Every setting of the long-running roles: its environment variable, its flag, what it accepts, its
  * default and what it does. The parser, the help texts and the test of `.env.example` all read this
  * table, so that a setting cannot exist in one of them alone.
+ * tidy-allow: one table.
  */
 import { availableParallelism } from 'node:os';
 import { defaultLimits } from '@inferry/contracts';
@@ -212,6 +213,24 @@ export const settings = {
     help: "triton: /v2 answers over HTTP with Triton's statuses, 503 where others say 429 or 504, and 400 for what is not ready.",
     fallback: 'none',
     parse: oneOf(['none', 'triton']),
+  },
+  modelControl: {
+    env: 'INFERRY_MODEL_CONTROL',
+    flag: 'model-control',
+    roles: withGateway,
+    placeholder: 'auto|on|off',
+    help: 'Whether callers may load and unload models (/v2/repository/models/NAME/load). auto: where HOST is a loopback address.',
+    fallback: 'auto',
+    parse: oneOf(['auto', 'on', 'off']),
+  },
+  modelLoadMs: {
+    env: 'INFERRY_MODEL_LOAD_MS',
+    flag: 'model-load-ms',
+    roles: withGateway,
+    placeholder: 'MS',
+    help: 'Longest time such a request waits until every worker has carried it out.',
+    fallback: '300000',
+    parse: integer(1_000, hourMs),
   },
   maxBodyBytes: {
     env: 'INFERRY_MAX_BODY_BYTES',

@@ -56,8 +56,11 @@ export function createBackground(parts: GatewayParts): Background {
   };
 }
 
-async function learn({ queue, catalogue }: GatewayParts): Promise<void> {
-  catalogue.replaceAnnounced(await queue.workers());
+async function learn({ queue, catalogue, control }: GatewayParts): Promise<void> {
+  const workers = await queue.workers();
+  // After the announcements: an order that they tell of is among these.
+  catalogue.replaceAnnounced(workers, await queue.orders());
+  control.look(workers);
 }
 
 async function weigh({ load, looks }: GatewayParts): Promise<void> {

@@ -11,6 +11,7 @@ import type { AnswerTime } from './admission/answer-time.ts';
 import type { OpenRequests } from './exchange.ts';
 import type { BodyMemory } from './http/body-memory.ts';
 import type { ArrivingBytes } from './http/read-body.ts';
+import type { ControlSettings, ModelControl } from './model-control.ts';
 import type { QueueLooks } from './queue-looks.ts';
 import type { HeldRequests } from './results/held-requests.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
@@ -34,6 +35,8 @@ export interface GatewayDeps {
   readonly tenants?: ReadonlyMap<string, number>;
   /** Whether v2 answers problems with Triton's statuses; `none` when undefined. */
   readonly compat?: Compat;
+  /** Whether models are loaded and unloaded on request; they are not when undefined. */
+  readonly modelControl?: ControlSettings;
   /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */
   readonly publicBaseUrl?: string;
 }
@@ -45,6 +48,7 @@ export interface GatewayParts extends GatewayDeps {
   readonly held: HeldRequests;
   readonly open: OpenRequests;
   readonly load: Load;
+  readonly control: ModelControl;
   readonly answerTime: AnswerTime;
   /** Jobs that this gateway ended, for the statistics of their classes. */
   readonly statistics: StatisticsTally;

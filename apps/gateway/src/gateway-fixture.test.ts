@@ -18,6 +18,7 @@ import { createLogger, createMetrics, type GatewayMetrics, type Tracing } from '
 import { expect, test } from 'vitest';
 
 import { createGateway, type Gateway } from './gateway.ts';
+import type { ControlSettings } from './model-control.ts';
 import { QueueLooks } from './queue-looks.ts';
 import { createGatewayTelemetry } from './telemetry.ts';
 import { digits, iris } from './models-fixture.test.ts';
@@ -46,11 +47,13 @@ export function testGateway(
   limits: Partial<Limits> = {},
   {
     compat,
+    modelControl,
     models = [digits, iris],
     tenants,
     tracing,
   }: {
     readonly compat?: Compat;
+    readonly modelControl?: ControlSettings;
     readonly models?: readonly ModelManifest[];
     readonly tenants?: ReadonlyMap<string, number>;
     readonly tracing?: Tracing;
@@ -60,14 +63,7 @@ export function testGateway(
   const build = { version: '0', revision: '', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
-  catalogue.replaceLocal({
-    directory: '',
-    models,
-    problems: [],
-    warnings: [],
-    routing: {},
-    choices: {},
-  });
+  catalogue.replaceLocal({ models, routing: {} });
   const named = tenants === undefined ? {} : { tenants };
   const gateway = createGateway({
     queue,
@@ -82,6 +78,7 @@ export function testGateway(
     version: '9.9.9',
     ...named,
     ...(compat === undefined ? {} : { compat }),
+    ...(modelControl === undefined ? {} : { modelControl }),
     ...(tracing === undefined ? {} : { tracing }),
   });
   return {

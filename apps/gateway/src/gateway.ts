@@ -19,6 +19,7 @@ import { BodyMemory } from './http/body-memory.ts';
 import { type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
 import { ArrivingBytes } from './http/read-body.ts';
+import { type ControlSettings, ModelControl } from './model-control.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { bentoRoutes } from './routes/bento.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -26,6 +27,7 @@ import { inferenceRoutes } from './routes/inference.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { modelRoutes } from './routes/models.ts';
 import { pageRoutes } from './routes/pages.ts';
+import { repositoryRoutes } from './routes/repository.ts';
 import { register, type Route } from './routes/routes.ts';
 import { servingRoutes } from './routes/serving.ts';
 
@@ -51,17 +53,21 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+const noControl: ControlSettings = { isAllowed: false, waitMs: 0 };
+
 /** The part of the drain time that infer requests have for their results. */
 const drainGraceShare = 0.2;
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const load = { isDraining: false, waitingTotal: 0 };
+  const held = new HeldRequests(deps);
   const parts: GatewayParts = {
     ...deps,
     load,
     arriving: new ArrivingBytes(),
     bodyMemory: new BodyMemory(),
-    held: new HeldRequests(deps),
+    held,
+    control: new ModelControl({ ...deps, held }, deps.modelControl ?? noControl),
     open: new OpenRequests(),
     answerTime: new AnswerTime(),
     statistics: new StatisticsTally(deps.queue),
@@ -91,6 +97,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       load.isDraining ? { ready: false, reason: 'the server is shutting down' } : { ready: true },
     async drain() {
       load.isDraining = true;
+      parts.control.drain();
       parts.held.drain('polite');
       const graceOver = new AbortController();
       const graceMs = parts.limits.drainMs * drainGraceShare;
@@ -116,6 +123,7 @@ function allRoutes(parts: GatewayParts): readonly Route[] {
     ...pageRoutes(parts),
     ...healthRoutes(parts),
     ...inferenceRoutes(parts),
+    ...repositoryRoutes(parts),
     // Before the routes of models, whose name would match a name with a verb behind it.
     ...servingRoutes(parts),
     ...modelRoutes(parts),

@@ -129,7 +129,7 @@ async function enqueue<Request extends InferWork>(
   const place = parts.held.reserve();
   if (place === undefined && arrived.value.whenLate !== 'defer') {
     memory.giveBack();
-    return err(tooManyHeld(parts)); // 503
+    return err(parts.held.refusal()); // 503
   }
   let isQueued = false;
   try {
@@ -259,11 +259,6 @@ function outcomeFailure(outcome: Outcome | null): Failure {
   return error === null
     ? failure('job_gone', 'The result was removed before it could be read.')
     : failure(error.code, error.detail);
-}
-
-function tooManyHeld({ limits }: GatewayParts): Failure {
-  const detail = `This server holds ${limits.heldRequestsMax} open requests already (its limit).`;
-  return failure('queue_full', detail, { retryAfterMs });
 }
 
 function refuse(

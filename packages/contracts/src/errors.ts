@@ -55,6 +55,8 @@ export const errorRegistry = {
     'The Idempotency-Key belongs to another request',
   ),
   headers_too_large: spec('invalid', 431, false, 'The request headers are too large'),
+  not_implemented: spec('invalid', 501, false, 'This server does not do that'),
+  model_control_off: spec('invalid', 503, false, 'Models cannot be loaded and unloaded here'),
 
   quota_exceeded: spec('refused', 429, true, 'Your own share of the queue is used up'),
   deadline_infeasible: spec('refused', 503, true, 'The answer would come too late'),
@@ -65,6 +67,7 @@ export const errorRegistry = {
   queue_unavailable: spec('dependency', 503, true, 'The queue cannot be reached'),
 
   input_rejected: spec('model', 422, false, 'The input could not be decoded for this model'),
+  model_control_failed: spec('model', 400, false, 'The model could not be loaded or unloaded'),
   model_error: spec('model', 500, false, 'The model failed on this input'),
   output_too_large: spec('model', 500, false, 'The output is larger than the limit'),
   worker_lost: spec('dependency', 503, true, 'The workers that ran this job were lost'),

@@ -12,7 +12,6 @@ import { describe, expect, test } from 'vitest';
 
 import { parseCall } from './bento.ts';
 import { jobDocument, jobSchema } from './job-document.ts';
-import { modelDocument, modelSchema } from './model-document.ts';
 import { openApiDocument } from './openapi.ts';
 import { parseSubmit } from './submit.ts';
 import { parseInferRequest } from './open-inference.ts';
@@ -176,9 +175,11 @@ describe('the problem document', () => {
     expect(soon.headers).toMatchObject({ 'Retry-After': '1', 'Retry-After-Ms': '1' });
   });
 
-  test('of a 503 always says when to come back', () => {
+  test('of a 503 that passes says when to come back', () => {
     const away = problemDocument(failure('queue_unavailable', 'away'), context);
     expect(away.headers['Retry-After']).toBe('1');
+    const off = problemDocument(failure('model_control_off', 'a setting'), context);
+    expect(off.headers['Retry-After']).toBeUndefined();
   });
 
   test('on /v2 answers 400 for 422 and repeats the detail as error', () => {
@@ -247,31 +248,4 @@ describe('the OpenAPI document', () => {
     expect(text).not.toContain('bigint');
     expect(document).toMatchObject({ openapi: '3.1.0', info: { version: '1.2.3' } });
   });
-});
-
-test('a model document serves our clients, TensorFlow Serving’s and KServe’s', () => {
-  const state = {
-    versions: [
-      { version: '1', state: 'ready' },
-      { version: '2', state: 'loading' },
-    ],
-    defaultVersion: '2',
-    status: 'ready',
-    queue: { queued: 1, running: 2, oldestMs: 3.4 },
-    workers: { ready: 1 },
-  } as const;
-  for (const manifest of [iris, digits, adder]) {
-    const document = modelSchema.parse(modelDocument(manifest, state, defaultLimits));
-    expect(document).toMatchObject({
-      id: manifest.name,
-      name: manifest.name,
-      ready: true,
-      default_version: '2',
-      versions: ['1', '2'],
-      model_version_status: [
-        { version: '2', state: 'LOADING' },
-        { version: '1', state: 'AVAILABLE' },
-      ],
-    });
-  }
 });

@@ -25,6 +25,7 @@ export {
 } from './open-inference.ts';
 export { openApiDocument } from './openapi.ts';
 export { problemDocument } from './problem.ts';
+export { checkControl, parseControl } from './repository-control.ts';
 export { parseIndexRequest } from './repository-index.ts';
 export { type Compat, inferenceSurface, readinessSurface, type Surface } from './surface.ts';
 export type { ModelStatistics, StatisticDuration } from './statistics.ts';

@@ -229,6 +229,7 @@ const extensions = [
   'binary_tensor_data',
   'classification',
   'model_configuration',
+  'model_repository',
   'parameters',
   'statistics',
 ] as const;

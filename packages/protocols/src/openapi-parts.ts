@@ -67,6 +67,7 @@ export const headerComponents: OpenApiObject = {
 export const parameterComponents: OpenApiObject = {
   model: path('model', 'Name of the model; in the job API also `name@version`.'),
   version: path('version', 'Version of the model.'),
+  repository: path('repository', 'Any name: there is one repository.'),
   id: path('id', 'Id of the job.'),
   wait: {
     name: 'wait',

@@ -19,6 +19,7 @@ import {
   schema,
   success,
 } from './openapi-parts.ts';
+import { repositoryPaths } from './openapi-repository.ts';
 import { servingPaths } from './openapi-serving.ts';
 import { type Compat, inferenceSurface, readinessSurface, type Surface } from './surface.ts';
 
@@ -29,6 +30,7 @@ export function openApiPaths(models: readonly ModelManifest[], compat: Compat): 
     ...pagePaths(),
     ...healthPaths(compat),
     ...inferencePaths(models, compat),
+    ...repositoryPaths(inferenceSurface(compat)),
     ...servingPaths(models),
     ...jobPaths(models),
   };
@@ -101,20 +103,6 @@ function inferencePaths(models: readonly ModelManifest[], compat: Compat): OpenA
       [],
       v2,
     ),
-  };
-  paths['/v2/repository/index'] = {
-    post: {
-      tags: ['inference'],
-      summary: 'Every version of every model, and its state',
-      requestBody: {
-        required: false,
-        content: { [json]: { schema: schema('RepositoryIndexRequest') } },
-      },
-      responses: {
-        '200': success('The versions.', { [json]: schema('RepositoryIndex') }),
-        ...problems(v2, bodyCodes),
-      },
-    },
   };
   const statistics = success('Since the model versions exist, of all workers and gateways.', {
     [json]: schema('ModelStatistics'),

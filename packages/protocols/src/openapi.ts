@@ -9,6 +9,7 @@ import { inferRequestSchema } from './open-inference.ts';
 import { headerComponents, type OpenApiObject, parameterComponents } from './openapi-parts.ts';
 import { openApiPaths } from './openapi-paths.ts';
 import { problemSchema } from './problem.ts';
+import { loadRequestSchema, unloadRequestSchema } from './repository-control.ts';
 import { indexRequestSchema, indexSchema } from './repository-index.ts';
 import { statisticsSchema } from './statistics.ts';
 import type { Compat } from './surface.ts';
@@ -79,6 +80,8 @@ const components = {
   }),
   RepositoryIndexRequest: indexRequestSchema,
   RepositoryIndex: indexSchema,
+  RepositoryLoadRequest: loadRequestSchema,
+  RepositoryUnloadRequest: unloadRequestSchema,
   ModelStatistics: statisticsSchema,
   ModelNames: z.strictObject({ models: z.array(z.string()) }),
   ModelReady: z.strictObject({ name: z.string(), ready: z.boolean() }),

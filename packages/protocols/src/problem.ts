@@ -72,8 +72,9 @@ export function problemDocument(
   const isOurs = context.surface === 'v1';
   const detail = toldText(failure.detail);
   const status = statusOn(context.surface, failure.code);
-  // Whatever a 503 is for, it passes; a caller that is told no time would guess one.
-  const retryAfterMs = failure.retryAfterMs ?? (status === 503 ? unavailableMs : undefined);
+  // What a 503 is for passes, unless it is a setting; a caller that is told no time would guess one.
+  const isPassing = status === 503 && spec.retryable;
+  const retryAfterMs = failure.retryAfterMs ?? (isPassing ? unavailableMs : undefined);
   return {
     status,
     headers: {

@@ -14,7 +14,7 @@ export const indexSchema = z.array(
   z.strictObject({
     name: z.string(),
     version: z.string(),
-    state: z.enum(['READY', 'LOADING', 'UNAVAILABLE']),
+    state: z.enum(['READY', 'LOADING', 'UNLOADING', 'UNAVAILABLE']),
     reason: z.string().describe('Why it is not ready; empty where there is nothing to say.'),
   }),
 );

@@ -1,6 +1,7 @@
 /** The side of the callers alone, on the queue in Redis. Loads no native code. */
 import {
   collectQueueMetrics,
+  type ControlSettings,
   createGateway,
   createGatewayTelemetry,
   exportTritonMetrics,
@@ -11,6 +12,7 @@ import { ModelCatalogue, type Repository } from '@inferry/models';
 import { ok } from '@inferry/runtime';
 import { createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
+import { isLoopback } from '../setting-parsers.ts';
 import { layFoundation } from './foundation.ts';
 import { logWarnings, readModels } from './models.ts';
 import { openToCallers } from './ports.ts';
@@ -79,8 +81,15 @@ export function wireGateway(
     gatewayId: processId,
     version,
     compat,
+    modelControl: controlOf(config),
     ...(tracing === undefined ? {} : { tracing }),
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
     ...named,
   });
+}
+
+/** Where callers are of this machine alone, they may load and unload models unless it is set otherwise. */
+function controlOf({ host, modelControl, modelLoadMs }: Config): ControlSettings {
+  const isAllowed = modelControl === 'auto' ? isLoopback(host) : modelControl === 'on';
+  return { isAllowed, waitMs: modelLoadMs };
 }

@@ -136,9 +136,9 @@ test('a server that drains answers what waits, and refuses what comes', async ()
 
 test('what is not served says why, and what nobody knows is unknown', async () => {
   const fixture = await openGrpc();
-  const load = await fixture.call('RepositoryModelLoad', nothing);
-  expect(load.error?.code).toBe(status.UNIMPLEMENTED);
-  expect(load.error?.details).toContain('workers load the models');
+  const memory = await fixture.call('SystemSharedMemoryStatus', nothing);
+  expect(memory.error?.code).toBe(status.UNIMPLEMENTED);
+  expect(memory.error?.details).toContain('models run in other processes');
   expect((await fixture.call('Nothing', nothing)).error?.code).toBe(status.UNIMPLEMENTED);
 });
 

@@ -1,7 +1,8 @@
 /** The methods of the gRPC inference service, each with what answers it. */
-import type { handleBidiStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
-import { type Failure, failure } from '@inferry/contracts';
+import type { handleBidiStreamingCall, handleUnaryCall, ServerUnaryCall } from '@grpc/grpc-js';
+import { type ControlOrder, type Failure, failure } from '@inferry/contracts';
 import {
+  checkControl,
   modelConfiguration,
   serverMetadata,
   type WireMethod,
@@ -12,20 +13,26 @@ import { err, ok, type Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
 import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
+import type { Exchange } from '../exchange.ts';
 import { checkReady } from '../routes/health.ts';
+import { namedRepository } from '../routes/repository.ts';
 import { statisticsOf } from '../statistics.ts';
 import { answerCall, type CallEnd, errorOf, trailersOf } from './call.ts';
 import type { GrpcHandlers, Message } from './grpc-server.ts';
 import { inferStream, inferUnary } from './infer-grpc.ts';
 
+interface Call {
+  readonly exchange: Exchange;
+  readonly call: ServerUnaryCall<Message, Uint8Array>;
+}
+
 type Answer = (
   request: WireObject,
+  from: Call,
 ) => Result<WireObject, Failure> | Promise<Result<WireObject, Failure>>;
 
 /** Methods of Triton's service that are known and not served, and why. */
 const unserved: Readonly<Record<string, string>> = {
-  RepositoryModelLoad: 'workers load the models of their repository when they start',
-  RepositoryModelUnload: 'workers load the models of their repository when they start',
   SystemSharedMemoryStatus: 'models run in other processes than this server',
   SystemSharedMemoryRegister: 'models run in other processes than this server',
   SystemSharedMemoryUnregister: 'models run in other processes than this server',
@@ -74,7 +81,37 @@ function answersOf(parts: GatewayParts): Readonly<Record<string, Answer>> {
       const entries = repositoryIndex(catalogue, { onlyReady: ready === true });
       return ok({ models: [...entries] });
     },
+    RepositoryModelLoad: (request, from) => control(request, 'loaded', from, parts),
+    RepositoryModelUnload: (request, from) => control(request, 'unloaded', from, parts),
   };
+}
+
+async function control(
+  request: WireObject,
+  want: ControlOrder['want'],
+  { call, exchange }: Call,
+  parts: GatewayParts,
+): Promise<Result<WireObject, Failure>> {
+  if (request['repository_name'] !== '') return err(namedRepository);
+  const checked = checkControl({ parameters: parametersOf(request['parameters']) }, want);
+  if (!checked.ok) return checked;
+  const gone = new AbortController();
+  if (call.cancelled) gone.abort();
+  call.on('cancelled', () => gone.abort());
+  const ended = await parts.control.carryOut({
+    model: String(request['model_name']),
+    want,
+    requestId: exchange.requestId,
+    peer: call.getPeer(),
+    signal: gone.signal,
+  });
+  return ended.ok ? ok({}) : ended;
+}
+
+/** Each of a `ModelRepositoryParameter` as the value it has; undefined where it has none. */
+function parametersOf(wire: unknown): Readonly<Record<string, unknown>> {
+  const entries = Object.entries((wire ?? {}) as Readonly<Record<string, WireObject>>);
+  return Object.fromEntries(entries.map(([name, one]) => [name, Object.values(one)[0]]));
 }
 
 function modelOf({ name, version }: WireObject): { name: string; version: string | undefined } {
@@ -86,9 +123,9 @@ function answered(
   answer: Answer,
   parts: GatewayParts,
 ): handleUnaryCall<Message, Uint8Array> {
-  return unaryCall(parts, async (message) => {
+  return unaryCall(parts, async (message, from) => {
     const request = readRequest(method, message);
-    const result = request.ok ? await answer(request.value) : request;
+    const result = request.ok ? await answer(request.value, from) : request;
     return result.ok
       ? { ok: true, answer: { message: method.write(result.value) } }
       : { ok: false, reason: result.error };
@@ -102,13 +139,13 @@ function refused(detail: string, parts: GatewayParts): handleUnaryCall<Message, 
 
 function unaryCall(
   parts: GatewayParts,
-  run: (message: Buffer) => Promise<CallEnd>,
+  run: (message: Buffer, from: Call) => Promise<CallEnd>,
 ): handleUnaryCall<Message, Uint8Array> {
   return (call, callback) => {
     void answerCall(
       call,
       parts,
-      () => run(call.request.take()),
+      (exchange) => run(call.request.take(), { call, exchange }),
       (ended, exchange) => {
         if (ended.ok) callback(null, ended.answer.message, trailersOf(exchange));
         else callback(errorOf(ended, exchange));

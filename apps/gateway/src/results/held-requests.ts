@@ -2,11 +2,13 @@
  * Requests that stay open for the outcome of a job. Their number is bounded, and each wait ends by
  * itself: with the outcome, the time, the caller's going away, or the server's drain.
  */
-import type { JobId, JobRecord, Limits } from '@inferry/contracts';
+import { type Failure, failure, type JobId, type JobRecord, type Limits } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import type { Clock } from '@inferry/runtime';
 
 import type { GatewayTelemetry } from '../telemetry.ts';
+
+const retryAfterMs = 1_000;
 
 export type WaitEnd =
   | { readonly end: 'outcome'; readonly record: JobRecord }
@@ -59,6 +61,13 @@ export class HeldRequests {
       this.#deps.telemetry.held(-1);
     };
     return { release };
+  }
+
+  /** Of a request for which there is no place. */
+  refusal(): Failure {
+    const { heldRequestsMax } = this.#deps.limits;
+    const detail = `This server holds ${heldRequestsMax} open requests already (its limit).`;
+    return failure('queue_full', detail, { retryAfterMs });
   }
 
   async wait({ id, waitMs, signal, kind }: WaitRequest): Promise<WaitEnd> {

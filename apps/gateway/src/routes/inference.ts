@@ -1,16 +1,10 @@
 /** Open Inference Protocol v2: metadata, readiness of models, infer. */
-import {
-  modelConfiguration,
-  parseIndexRequest,
-  serverMetadata,
-  readinessSurface,
-} from '@inferry/protocols';
+import { modelConfiguration, readinessSurface, serverMetadata } from '@inferry/protocols';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
 import { inferOverHttp, openInference } from '../http/infer-http.ts';
-import { readBody } from '../http/read-body.ts';
-import { metadataOf, readyModel, repositoryIndex } from '../model-state.ts';
+import { metadataOf, readyModel } from '../model-state.ts';
 import { statisticsOf } from '../statistics.ts';
 import { pathParameter, type Route } from './routes.ts';
 
@@ -26,7 +20,6 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
     },
     // Before the routes of models: none is called so.
     { method: 'GET', path: '/v2/models/stats', answer: (c) => statistics(c, {}, parts) },
-    { method: 'POST', path: '/v2/repository/index', answer: (c) => index(c, parts) },
   ];
   const ofModels = ['/v2/models/{model}', '/v2/models/{model}/versions/{version}'].flatMap(
     (path): readonly Route[] => [
@@ -42,16 +35,6 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
     ],
   );
   return [...list, ...ofModels];
-}
-
-async function index(c: GatewayContext, parts: GatewayParts): Promise<Response> {
-  // Not given back: such a body is small, or is refused.
-  const bytes = await readBody(c, parts.bodyMemory.lend(), parts);
-  if (!bytes.ok) return problem(c, bytes.error);
-  const wanted = parseIndexRequest(bytes.value);
-  return wanted.ok
-    ? answerJson(c, repositoryIndex(parts.catalogue, wanted.value))
-    : problem(c, wanted.error);
 }
 
 function metadata(c: GatewayContext, { catalogue }: GatewayParts): Response {

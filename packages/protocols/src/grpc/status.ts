@@ -20,6 +20,7 @@ export function grpcStatusOf(code: ErrorCode): number {
     case 410:
       return grpcStatus.notFound;
     case 405:
+    case 501:
       return grpcStatus.unimplemented;
     case 409:
       return grpcStatus.aborted;
