@@ -1,39 +1,8 @@
 /** What requests may name, out of a repository and of what workers say. */
-import type { ServedModel, WorkerAnnouncement } from '@inferry/contracts';
+import type { ControlOrder, ModelRouting } from '@inferry/contracts';
 import { describe, expect, test } from 'vitest';
 import { ModelCatalogue } from './catalogue.ts';
-import { manifestOf } from './manifest-fixture.test.ts';
-
-function served(
-  version: string,
-  state: ServedModel['state'],
-  { name = 'iris', digest = 'd' } = {},
-): ServedModel {
-  const manifest = manifestOf(name, version, digest);
-  return { manifest, state, provider: 'cpu', device: 'cpu', loadMs: 1 };
-}
-
-function worker(
-  workerId: string,
-  models: readonly ServedModel[],
-  more: Partial<WorkerAnnouncement> = {},
-): WorkerAnnouncement {
-  return {
-    v: 1,
-    workerId,
-    host: 'h',
-    pid: 1,
-    state: 'serving',
-    startedAtMs: 1,
-    models,
-    ...more,
-  };
-}
-
-function localOf(...versions: string[]) {
-  const models = versions.map((version) => manifestOf('iris', version));
-  return { directory: 'models', models, problems: [], warnings: [], routing: {}, choices: {} };
-}
+import { localOf, served, worker } from './catalogue-fixture.test.ts';
 
 describe('the catalogue', () => {
   test('knows the models of the repository before any worker lives, as unavailable', () => {
@@ -58,18 +27,25 @@ describe('the catalogue', () => {
       worker('a', [served('1', 'ready')]),
       worker('b', [served('1', 'ready')]),
       worker('c', [served('1', 'loading')]),
-      worker('d', [served('1', 'failed')]),
+      worker('d', [served('1', 'failed', { reason: 'no memory' })]),
       worker('e', [served('1', 'ready')], { state: 'draining' }),
     ]);
-    expect(catalogue.list()).toMatchObject([{ state: 'ready', readyWorkers: 2 }]);
+    expect(catalogue.list()).toMatchObject([
+      { state: 'ready', readyWorkers: 2, versions: [{ failure: 'no memory' }] },
+    ]);
   });
 
   test('tells a version that loads from one that failed', () => {
     const catalogue = new ModelCatalogue();
-    catalogue.replaceAnnounced([worker('a', [served('1', 'loading'), served('2', 'failed')])]);
+    const failed = (reason: string) => served('2', 'failed', { reason });
+    catalogue.replaceAnnounced([
+      worker('a', [served('1', 'loading'), failed('it is broken')]),
+      worker('b', [failed('no memory')]),
+      worker('c', [failed('it is broken')]),
+    ]);
     expect(catalogue.list()[0]?.versions).toMatchObject([
-      { version: '1', state: 'loading' },
-      { version: '2', state: 'unavailable' },
+      { version: '1', state: 'loading', failure: null },
+      { version: '2', state: 'failed', failure: 'it is broken; no memory' },
     ]);
   });
 
@@ -95,21 +71,31 @@ describe('the catalogue', () => {
   test('forgets the announced versions that are gone for longest, beyond a thousand', () => {
     const catalogue = new ModelCatalogue();
     for (let i = 1; i <= 1_002; i += 1) {
-      catalogue.replaceAnnounced([worker('a', [served(String(i), 'ready')])]);
+      catalogue.replaceAnnounced([worker(`w${i}`, [served(String(i), 'ready')])]);
     }
     expect(catalogue.resolve('iris', '1')).toMatchObject({ ok: false });
     expect(catalogue.resolve('iris', '2')).toMatchObject({ ok: true });
     expect(catalogue.list()[0]?.versions).toHaveLength(1_001);
   });
 
-  test('takes the repository at its word, else the worker that started last', () => {
+  test('takes the manifest of the worker that had it ready last, else that of the repository', () => {
     const catalogue = new ModelCatalogue();
-    const young = worker('y', [served('1', 'ready', { digest: 'young' })], { startedAtMs: 2 });
-    const old = worker('o', [served('1', 'ready', { digest: 'old' })]);
-    catalogue.replaceAnnounced([young, old]);
-    expect(catalogue.resolve('iris')).toMatchObject({ value: { digest: 'young' } });
+    const said = (): unknown => {
+      const found = catalogue.resolve('iris');
+      return found.ok ? found.value.digest : found.error.code;
+    };
+    const at = (id: string, digest: string, startedAtMs: number, state = 'ready' as const) =>
+      worker(id, [served('1', state, { digest })], { startedAtMs });
+    catalogue.replaceAnnounced([at('young', 'y', 2), at('old', 'o', 1)]);
+    expect(said()).toBe('y');
     catalogue.replaceLocal(localOf('1'));
-    expect(catalogue.resolve('iris')).toMatchObject({ value: { digest: 'd' } });
+    expect(said()).toBe('y');
+    // The older one has changed it while it served.
+    catalogue.replaceAnnounced([at('young', 'y', 2), at('old', 'new', 1)]);
+    catalogue.replaceAnnounced([at('young', 'y', 2), at('old', 'new', 1)]);
+    expect(said()).toBe('new');
+    catalogue.replaceAnnounced([]);
+    expect(said()).toBe('d');
   });
 
   test('says what there is when a name or version is not', () => {
@@ -123,3 +109,179 @@ describe('the catalogue', () => {
     });
   });
 });
+
+describe('a version that is dropped', () => {
+  test('is not to be requested while its workers serve what waits, and is forgotten then', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceAnnounced([worker('a', [served('1', 'ready'), served('2', 'ready')])]);
+    catalogue.replaceAnnounced([worker('a', [served('1', 'retiring'), served('2', 'ready')])]);
+    expect(catalogue.list()[0]?.versions).toMatchObject([{ state: 'retiring' }, { version: '2' }]);
+    expect(catalogue.resolve('iris', '1')).toMatchObject({
+      error: { code: 'model_version_not_found', detail: expect.stringMatching(/it has: 2$/u) },
+    });
+    catalogue.replaceAnnounced([worker('a', [served('2', 'ready')])]);
+    expect(catalogue.list()[0]?.versions).toMatchObject([{ version: '2' }]);
+  });
+
+  test('is served as long as one worker keeps it', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceAnnounced([
+      worker('a', [served('1', 'retiring')]),
+      worker('b', [served('1', 'ready')]),
+    ]);
+    expect(catalogue.resolve('iris', '1')).toMatchObject({ ok: true });
+  });
+
+  test('is forgotten when a worker that lives has dropped it, though another died with it', () => {
+    const catalogue = new ModelCatalogue();
+    const having = [served('1', 'ready'), served('2', 'ready')];
+    catalogue.replaceAnnounced([worker('a', having), worker('b', having)]);
+    catalogue.replaceAnnounced([worker('a', [served('2', 'ready')]), worker('b', having)]);
+    catalogue.replaceAnnounced([worker('a', [served('2', 'ready')])]);
+    expect(catalogue.resolve('iris', '1')).toMatchObject({ ok: false });
+  });
+
+  test('can be requested again when it is loaded again', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceAnnounced([worker('a', [served('1', 'retiring')])]);
+    catalogue.replaceAnnounced([worker('a', [served('1', 'ready')])]);
+    expect(catalogue.resolve('iris')).toMatchObject({ ok: true });
+  });
+});
+
+describe('an unloaded model', () => {
+  const order = (want: ControlOrder['want']): ControlOrder => {
+    return { number: 1, model: 'iris', want, atMs: 1 };
+  };
+  const unloaded = { error: { code: 'model_unavailable', detail: 'Model "iris" was unloaded.' } };
+
+  test.each([
+    ['of the repository', localOf('1')],
+    ['of workers alone', localOf()],
+  ])('%s is served until it retires, shown then, and served again after it was loaded', (...of) => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceLocal(of[1]);
+    catalogue.replaceAnnounced([worker('a', [served('1', 'ready')])], [order('unloaded')]);
+    expect(catalogue.resolve('iris')).toMatchObject({ ok: true });
+    for (const models of [[served('1', 'retiring')], []]) {
+      catalogue.replaceAnnounced([worker('a', models)], [order('unloaded')]);
+      expect(catalogue.resolve('iris')).toMatchObject(unloaded);
+      expect(catalogue.resolve('iris', '1')).toMatchObject(unloaded);
+    }
+    expect(catalogue.list()).toMatchObject([{ state: 'unloaded', defaultVersion: '1' }]);
+    // The worker dies, and the next one holds to the order.
+    catalogue.replaceAnnounced([], [order('unloaded')]);
+    expect(catalogue.resolve('iris')).toMatchObject(unloaded);
+    catalogue.replaceAnnounced([worker('b', [served('1', 'ready')])], [order('loaded')]);
+    expect(catalogue.resolve('iris')).toMatchObject({ ok: true });
+  });
+
+  test('is told from one that nobody knows, also by a gateway that never saw it', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceAnnounced([], [order('unloaded')]);
+    expect(catalogue.resolve('iris')).toMatchObject(unloaded);
+    expect(catalogue.resolve('digits')).toMatchObject({ error: { code: 'model_not_found' } });
+  });
+});
+
+describe('labels', () => {
+  const routed = (routing: Partial<ModelRouting>, ...versions: string[]) => {
+    const set = { labels: {}, traffic: [], ...routing };
+    return { ...localOf(...versions), routing: { iris: set } };
+  };
+
+  test('stand for their version, which an exact one comes before', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceLocal(routed({ labels: { canary: '2', old: '1' } }, '1', '2', 'old'));
+    expect(catalogue.resolve('iris', 'canary')).toMatchObject({ value: { version: '2' } });
+    expect(catalogue.resolve('iris', 'old')).toMatchObject({ value: { version: 'old' } });
+    expect(catalogue.resolve('iris', 'constructor')).toMatchObject({
+      error: { detail: expect.stringMatching(/it has: canary, old, old, 1, 2$/u) },
+    });
+  });
+
+  test('that are stable say what requests without a version get', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceLocal(routed({ labels: { stable: '1' } }, '1', '2'));
+    expect(catalogue.resolve('iris')).toMatchObject({ value: { version: '1' } });
+    // One that names what is not there says nothing.
+    catalogue.replaceLocal(routed({ labels: { stable: '7' } }, '1', '2'));
+    expect(catalogue.list()).toMatchObject([{ defaultVersion: '2', labels: {} }]);
+  });
+
+  test('go over to another version once it is ready, and stay where it cannot be loaded', () => {
+    const catalogue = new ModelCatalogue();
+    const both = (state: 'loading' | 'failed' | 'ready') =>
+      catalogue.replaceAnnounced([worker('a', [served('1', 'ready'), served('2', state)])]);
+    const now = () =>
+      catalogue.list().map(({ labels, defaultVersion }) => [labels, defaultVersion]);
+    catalogue.replaceLocal(routed({ labels: { stable: '1' } }, '1', '2'));
+    both('loading');
+    catalogue.replaceLocal(routed({ labels: { stable: '2' } }, '1', '2'));
+    expect(now()).toEqual([[{ stable: '1' }, '1']]);
+    both('failed');
+    expect(now()).toEqual([[{ stable: '1' }, '1']]);
+    // Ready at one, which is not left alone with it.
+    catalogue.replaceAnnounced([
+      worker('a', [served('1', 'ready'), served('2', 'ready')]),
+      worker('b', [served('1', 'ready')]),
+    ]);
+    expect(now()).toEqual([[{ stable: '1' }, '1']]);
+    both('ready');
+    expect(now()).toEqual([[{ stable: '2' }, '2']]);
+  });
+
+  test('of workers count where the repository does not know the model: the last to start is heard', () => {
+    const catalogue = new ModelCatalogue();
+    const models = [served('1', 'ready'), served('2', 'ready')];
+    const saying = (id: string, startedAtMs: number, stable: string) =>
+      worker(id, models, {
+        startedAtMs,
+        routing: { iris: { labels: { stable }, traffic: [] } },
+      });
+    catalogue.replaceAnnounced([saying('young', 2, '1'), saying('old', 1, '2')]);
+    expect(catalogue.resolve('iris', 'stable')).toMatchObject({ value: { version: '1' } });
+    expect(catalogue.resolve('iris')).toMatchObject({ value: { version: '1' } });
+    // While all are gone, what was said holds.
+    catalogue.replaceAnnounced([]);
+    expect(catalogue.resolve('iris')).toMatchObject({ value: { version: '1' } });
+    catalogue.replaceLocal(localOf('1', '2'));
+    expect(catalogue.list()).toMatchObject([{ defaultVersion: '2', labels: {} }]);
+  });
+});
+
+describe('traffic', () => {
+  const split = { labels: {}, traffic: [share('1', 3), share('2', 1), share('3', 4)] };
+  const local = { ...localOf('1', '2', '3'), routing: { iris: split } };
+
+  test('goes to the versions that are ready, the others keep their proportion', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceLocal(local);
+    catalogue.replaceAnnounced([
+      worker('a', [served('1', 'ready'), served('2', 'ready'), served('3', 'loading')]),
+    ]);
+    expect(catalogue.list()).toMatchObject([{ shares: [share('1', 3), share('2', 1)] }]);
+    const at = (unit: number): unknown => {
+      const found = catalogue.choose('iris', undefined, { unit: () => unit, bytes: () => none });
+      return found.ok ? found.value.version : undefined;
+    };
+    expect([0, 0.74, 0.76, 0.999].map(at)).toEqual(['1', '1', '2', '2']);
+  });
+
+  test('goes to the default where none is ready, and a named version is never exchanged', () => {
+    const catalogue = new ModelCatalogue();
+    catalogue.replaceLocal(local);
+    expect(catalogue.list()).toMatchObject([{ shares: [share('3', 1)] }]);
+    const random = { unit: () => 0, bytes: () => none };
+    expect(catalogue.choose('iris', '2', random)).toMatchObject({ value: { version: '2' } });
+    expect(catalogue.choose('digits', undefined, random)).toMatchObject({
+      error: { code: 'model_not_found' },
+    });
+  });
+});
+
+const none = new Uint8Array();
+
+function share(version: string, weight: number) {
+  return { version, weight };
+}

@@ -1,6 +1,7 @@
 export {
   type CatalogueModel,
   type CatalogueVersion,
+  mayBeRequested,
   ModelCatalogue,
   type ServingState,
 } from './catalogue.ts';

@@ -47,6 +47,11 @@ export function modelNotFound(name: string, there: readonly string[]): Failure {
   return failure('model_not_found', `no model is called "${shown(name)}"; ${models}`);
 }
 
+/** It is known, and served no more: an operator wanted that. */
+export function modelUnloaded(name: string): Failure {
+  return failure('model_unavailable', `Model "${shown(name)}" was unloaded.`);
+}
+
 export function versionNotFound(name: string, version: string, there: readonly string[]): Failure {
   return failure(
     'model_version_not_found',
