@@ -1,6 +1,11 @@
 /** What the catalogue knows of a model at this moment, as both ends of v2 tell it. */
 import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
-import type { CatalogueModel, ModelCatalogue } from '@inferry/models';
+import {
+  type CatalogueVersion,
+  mayBeRequested,
+  type ModelCatalogue,
+  type ServingState,
+} from '@inferry/models';
 import { modelMetadata } from '@inferry/protocols';
 import { err, ok, type Result } from '@inferry/runtime';
 
@@ -11,11 +16,11 @@ export function metadataOf(
 ): Result<ReturnType<typeof modelMetadata>, Failure> {
   const manifest = catalogue.resolve(model.name, model.version);
   if (!manifest.ok) return manifest;
-  const versions = entryOf(manifest.value, catalogue)?.versions ?? [];
+  const versions = catalogue.get(manifest.value.name)?.versions ?? [];
   return ok(
     modelMetadata(
       manifest.value,
-      versions.map(({ version }) => version),
+      versions.filter(mayBeRequested).map(({ version }) => version),
     ),
   );
 }
@@ -28,21 +33,29 @@ export function readyModel(
   const manifest = catalogue.resolve(model.name, model.version);
   if (!manifest.ok) return manifest;
   const { name, version } = manifest.value;
-  const entry = entryOf(manifest.value, catalogue)?.versions.find((one) => one.version === version);
+  const entry = catalogue.get(name)?.versions.find((one) => one.version === version);
   if (entry?.state === 'ready') return manifest;
-  const detail = `No worker has model "${name}" version ${version} loaded.`;
+  const why = typeof entry?.failure === 'string' ? ` It failed: ${entry.failure}` : '';
+  const detail = `No worker has model "${name}" version ${version} loaded.${why}`;
   return err(failure('model_unavailable', detail, { retryAfterMs: 1_000 }));
 }
 
 interface IndexEntry {
   readonly name: string;
   readonly version: string;
-  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE';
+  readonly state: (typeof states)[ServingState];
   /** Empty where there is nothing to explain. */
   readonly reason: string;
 }
 
-const states = { ready: 'READY', loading: 'LOADING', unavailable: 'UNAVAILABLE' } as const;
+const states = {
+  ready: 'READY',
+  loading: 'LOADING',
+  failed: 'UNAVAILABLE',
+  unavailable: 'UNAVAILABLE',
+  retiring: 'UNLOADING',
+  unloaded: 'UNAVAILABLE',
+} as const;
 
 /** One entry for each version of each model. */
 export function repositoryIndex(
@@ -52,13 +65,15 @@ export function repositoryIndex(
   return catalogue.list().flatMap(({ name, versions }) =>
     versions
       .filter(({ state }) => state === 'ready' || !onlyReady)
-      .map(({ state, version }) => {
-        const reason = state === 'unavailable' ? 'no worker has it loaded' : '';
-        return { name, version, state: states[state], reason };
+      .map((one) => {
+        const { state, version } = one;
+        return { name, version, state: states[state], reason: reasonOf(one) };
       }),
   );
 }
 
-function entryOf(manifest: ModelManifest, catalogue: ModelCatalogue): CatalogueModel | undefined {
-  return catalogue.list().find(({ name }) => name === manifest.name);
+function reasonOf({ failure: why, state }: CatalogueVersion): string {
+  if (state === 'failed') return why ?? '';
+  if (state === 'unloaded') return 'unloaded';
+  return state === 'unavailable' ? 'no worker has it loaded' : '';
 }

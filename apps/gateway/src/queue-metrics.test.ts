@@ -49,14 +49,7 @@ function open(models: readonly ModelManifest[]): void {
     return stats(classes);
   };
   catalogue = new ModelCatalogue();
-  catalogue.replaceLocal({
-    directory: '',
-    models,
-    problems: [],
-    warnings: [],
-    routing: {},
-    choices: {},
-  });
+  catalogue.replaceLocal({ models, routing: {} });
   looks = new QueueLooks({ queue, catalogue, clock, tenants });
   metrics = createMetrics('gateway', { version: '0', revision: '', onnxruntime: 'none' }, clock);
   collectQueueMetrics(metrics, { looks, limits: defaultLimits });
@@ -291,25 +284,11 @@ test('rows are shared as the weights of the tenants and priorities say', async (
 test('gauges of a class that is known no more go away', async () => {
   await add(1);
   expect((await scrape()).has('queue_jobs{state="waiting"}')).toBe(true);
-  catalogue.replaceLocal({
-    directory: '',
-    models: [],
-    problems: [],
-    warnings: [],
-    routing: {},
-    choices: {},
-  });
+  catalogue.replaceLocal({ models: [], routing: {} });
   await clock.advance(1_000);
   const left = await scrape();
   expect([...left.keys()]).toEqual(counters);
-  catalogue.replaceLocal({
-    directory: '',
-    models: [iris],
-    problems: [],
-    warnings: [],
-    routing: {},
-    choices: {},
-  });
+  catalogue.replaceLocal({ models: [iris], routing: {} });
   await clock.advance(1_000);
   expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
 });

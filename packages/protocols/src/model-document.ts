@@ -15,13 +15,25 @@ import {
 } from '@inferry/contracts';
 import { z } from 'zod';
 
-type ModelStatus = 'ready' | 'loading' | 'unavailable';
+const statuses = ['ready', 'loading', 'failed', 'unavailable', 'retiring', 'unloaded'] as const;
+type ModelStatus = (typeof statuses)[number];
 
 /** What is known of a model at this moment, beyond its manifest. */
 interface ModelState {
   /** From the oldest to the latest. */
-  readonly versions: readonly { readonly version: string; readonly state: ModelStatus }[];
+  readonly versions: readonly {
+    readonly version: string;
+    readonly state: ModelStatus;
+    /** Live workers that have it loaded. */
+    readonly readyWorkers: number;
+    /** Why workers could not load it, where any could not. */
+    readonly failure: string | null;
+  }[];
   readonly defaultVersion: string;
+  /** The version of each. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of requests that name no version. */
+  readonly shares: readonly { readonly version: string; readonly weight: number }[];
   readonly status: ModelStatus;
   /** Null when the queue cannot be reached. */
   readonly queue: {
@@ -42,9 +54,21 @@ export const modelSchema = z
     name: z.string(),
     ready: z.boolean().describe('A worker has this version loaded.'),
     version: z.string(),
-    versions: z.array(z.string()),
-    default_version: z.string(),
-    status: z.enum(['ready', 'loading', 'unavailable']),
+    versions: z.array(z.string()).describe('Those that may be requested, the oldest first.'),
+    default_version: z.string().describe('For requests without one, where no traffic is shared.'),
+    labels: z.record(z.string(), z.string()).describe('The version that each stands for now.'),
+    traffic: z
+      .array(z.strictObject({ version: z.string(), weight: z.int() }))
+      .describe('Where requests that name no version go now.'),
+    status: z.enum(statuses),
+    version_status: z.array(
+      z.strictObject({
+        version: z.string(),
+        status: z.enum(statuses),
+        ready_workers: z.int(),
+        failure: z.string().nullable().describe('Why workers could not load it.'),
+      }),
+    ),
     input_schema: jsonSchema.describe('JSON Schema of `input` in a submit.'),
     output_schema: jsonSchema.describe('JSON Schema of `output` of a job.'),
     limits: z.strictObject({
@@ -61,7 +85,7 @@ export const modelSchema = z
     model_version_status: z.array(
       z.strictObject({
         version: z.string(),
-        state: z.enum(['AVAILABLE', 'LOADING', 'END']),
+        state: z.enum(['AVAILABLE', 'LOADING', 'UNLOADING', 'END']),
         status: z.strictObject({ error_code: z.string(), error_message: z.string() }),
       }),
     ),
@@ -74,7 +98,17 @@ export const modelListSchema = z.strictObject({
   models: z.array(z.string()).describe('The names, as KServe V1 lists them.'),
 });
 
-const servingStates = { ready: 'AVAILABLE', loading: 'LOADING', unavailable: 'END' } as const;
+const servingStates = {
+  ready: 'AVAILABLE',
+  loading: 'LOADING',
+  failed: 'END',
+  unavailable: 'END',
+  retiring: 'UNLOADING',
+  unloaded: 'END',
+} as const;
+
+/** No new job is accepted for a version in one of these. */
+const leaving: ReadonlySet<ModelStatus> = new Set(['retiring', 'unloaded']);
 
 export function modelDocument(
   manifest: ModelManifest,
@@ -87,9 +121,17 @@ export function modelDocument(
     name: manifest.name,
     ready: state.status === 'ready',
     version: manifest.version,
-    versions: state.versions.map(({ version }) => version),
+    versions: state.versions.filter((one) => !leaving.has(one.state)).map(({ version }) => version),
     default_version: state.defaultVersion,
+    labels: { ...state.labels },
+    traffic: state.shares.map(({ version, weight }) => ({ version, weight })),
     status: state.status,
+    version_status: state.versions.map((one) => ({
+      version: one.version,
+      status: one.state,
+      ready_workers: one.readyWorkers,
+      failure: one.failure,
+    })),
     input_schema: inputSchema(manifest),
     output_schema: outputSchema(manifest),
     limits: {
@@ -111,7 +153,10 @@ export function modelDocument(
     model_version_status: state.versions.toReversed().map((one) => ({
       version: one.version,
       state: servingStates[one.state],
-      status: { error_code: 'OK', error_message: '' },
+      status:
+        one.state === 'failed'
+          ? { error_code: 'INTERNAL', error_message: one.failure ?? '' }
+          : { error_code: 'OK', error_message: '' },
     })),
   };
 }

@@ -148,8 +148,10 @@ test('integers of 64 bits are exact on their whole way to the worker', () => {
 
 test('the document of a model describes its fields', () => {
   const state = {
-    versions: [{ version: '1', state: 'ready' }],
+    versions: [{ version: '1', state: 'ready', readyWorkers: 1, failure: null }],
     defaultVersion: '1',
+    labels: {},
+    shares: [],
     status: 'ready',
     queue: null,
     workers: { ready: 1 },

@@ -3,6 +3,7 @@ import { classOf, type ModelManifest } from '@inferry/contracts';
 import type { CatalogueModel } from '@inferry/models';
 import { modelDocument } from '@inferry/protocols';
 import type { ClassStats } from '@inferry/queue';
+import { ok, type Result } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
@@ -27,7 +28,9 @@ async function listModels(c: GatewayContext, parts: GatewayParts): Promise<Respo
     versions.filter(({ version }) => version === defaultVersion).map(({ manifest }) => manifest),
   );
   const stats = await statsOf(defaults, parts);
-  const data = defaults.map((manifest) => documentOf(manifest, models, stats, parts));
+  const data = defaults.map((manifest) =>
+    documentOf(manifest, parts.catalogue.get(manifest.name), stats, parts),
+  );
   return answerJson(c, { object: 'list', data, models: models.map(({ name }) => name) });
 }
 
@@ -37,14 +40,25 @@ export async function readVersion(
   { name, version }: { readonly name: string; readonly version: string | undefined },
   parts: GatewayParts,
 ): Promise<Response> {
-  const manifest = parts.catalogue.resolve(name, version);
+  const model = parts.catalogue.get(name);
+  const manifest = shownManifest(model, version) ?? parts.catalogue.resolve(name, version);
   if (!manifest.ok) return problem(c, manifest.error);
   const stats = await statsOf([manifest.value], parts);
-  const document = documentOf(manifest.value, parts.catalogue.list(), stats, parts);
+  const document = documentOf(manifest.value, model, stats, parts);
   const statuses = document.model_version_status.filter(
-    (one) => version === undefined || one.version === version,
+    (one) => version === undefined || one.version === manifest.value.version,
   );
   return answerJson(c, { ...document, model_version_status: statuses });
+}
+
+/** Of a version that takes no more requests: how it is doing is told all the same. */
+function shownManifest(
+  model: CatalogueModel | undefined,
+  version: string | undefined,
+): Result<ModelManifest, never> | undefined {
+  const wanted = version ?? model?.defaultVersion;
+  const found = model?.versions.find((one) => one.version === wanted);
+  return found === undefined ? undefined : ok(found.manifest);
 }
 
 /** By class; empty when the queue cannot be reached, which is no reason to hide the models. */
@@ -63,21 +77,21 @@ async function statsOf(
 
 function documentOf(
   manifest: ModelManifest,
-  models: readonly CatalogueModel[],
+  model: CatalogueModel | undefined,
   stats: ReadonlyMap<string, ClassStats>,
   { limits }: GatewayParts,
 ) {
   const { name, version } = manifest;
-  const entry = models.find((model) => model.name === name);
-  const serving = entry?.versions.find((one) => one.version === version);
-  const state = serving?.state ?? 'unavailable';
+  const serving = model?.versions.find((one) => one.version === version);
   const waiting = stats.get(classOf(name, version));
   return modelDocument(
     manifest,
     {
-      versions: entry?.versions ?? [],
-      defaultVersion: entry?.defaultVersion ?? version,
-      status: state,
+      versions: model?.versions ?? [],
+      defaultVersion: model?.defaultVersion ?? version,
+      labels: model?.labels ?? {},
+      shares: model?.shares ?? [],
+      status: serving?.state ?? 'unavailable',
       queue:
         waiting === undefined
           ? null
