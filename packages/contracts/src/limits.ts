@@ -26,6 +26,19 @@ export const defaultLimits = {
   /** Outcome bytes kept for one class; the oldest go first. */
   resultBytesPerClassMax: 512 * 1024 * 1024,
   outputBytesMax: 32 * 1024 * 1024,
+  /** Partial outputs of one job, which are kept with its outcome. */
+  partialsPerJobMax: 512,
+  partialBytesPerJobMax: 4 * 1024 * 1024,
+  /** Event streams held open by one gateway. */
+  eventStreamsMax: 1_000,
+  /** A sign of life on a stream that has nothing else to tell. */
+  streamPingMs: 15_000,
+  /** A stream is closed then; its caller opens the next and goes on where it was. */
+  streamAgeMsMax: 15 * 60_000,
+  /** Written to a stream and not read by its caller yet; beyond it, the job is not read on. */
+  streamBufferBytesMax: 256 * 1024,
+  /** A caller that reads nothing of what was written to it for this long has lost its stream. */
+  streamStallMsMax: 10_000,
   /** Payloads up to this size travel with the job, larger ones have their own key. */
   inlinePayloadBytesMax: 2 * 1024,
   tenantsMax: 1_000,

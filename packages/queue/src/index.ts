@@ -4,6 +4,14 @@ export { openPayloadReader, type PayloadReaderOptions } from './bullmq/payload-r
 export { inspectRedis, type RedisReport } from './bullmq/redis-inspection.ts';
 export { createMemoryQueue, type MemoryQueueOptions } from './memory/memory-queue.ts';
 export type {
+  Follower,
+  PartialMark,
+  PartialOutput,
+  PartialRefusal,
+  PartialsRead,
+  PartialStore,
+} from './partials.ts';
+export type {
   Budget,
   Change,
   Claim,

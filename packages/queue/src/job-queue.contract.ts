@@ -17,6 +17,7 @@ import {
 import { systemRandom } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { testOrders } from './orders.contract.ts';
+import { testPartials } from './partials.contract.ts';
 import type { Change, Claim, ClaimRequest, Enqueued, EnqueueTerms, JobQueue } from './port.ts';
 import type { ClassStats, SweepReport } from './reports.ts';
 
@@ -1290,6 +1291,7 @@ export function describeJobQueue(name: string, open: () => Promise<Subject>): vo
     });
 
     testOrders(() => subject);
+    testPartials(() => subject);
 
     test('ping answers a round trip', async () => {
       expect(await queue.ping()).toBeGreaterThanOrEqual(0);

@@ -25,6 +25,7 @@ import type {
 } from '@inferry/contracts';
 import type { Emitter, Result } from '@inferry/runtime';
 import type { OrderStore } from './orders.ts';
+import type { PartialStore } from './partials.ts';
 import type { ClassStats, FlowStats, QueueCheck, SweepReport, SweptJob } from './reports.ts';
 import type { StatisticsStore } from './statistics.ts';
 
@@ -305,6 +306,8 @@ export interface JobQueue extends StatisticsStore, OrderStore {
    * `confirm` says that the job was accepted; `release` forgets the key of a refused submit.
    */
   readonly keys: IdempotencyKeys;
+
+  readonly partials: PartialStore;
 
   /** Is what holds the queue fit for it? A queue in memory has nothing to check. Throws when it is away. */
   inspect(): Promise<readonly QueueCheck[]>;

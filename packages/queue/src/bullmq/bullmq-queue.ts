@@ -7,6 +7,7 @@ import { defaultLimits } from '@inferry/contracts';
 import type { JobQueue } from '../port.ts';
 import { BullmqKeys } from './bullmq-keys.ts';
 import { bullmqOrders } from './bullmq-orders.ts';
+import { bullmqPartials } from './bullmq-partials.ts';
 import { waitingConnection } from './connection.ts';
 import { gatewaySide } from './gateway-side.ts';
 import { type BullmqQueueOptions, openContext } from './queue-context.ts';
@@ -26,6 +27,8 @@ export function createBullmqQueue(
     inlinePayloadBytesMax: defaultLimits.inlinePayloadBytesMax,
     resultBytesPerClassMax: defaultLimits.resultBytesPerClassMax,
     tombstoneMs: defaultLimits.tombstoneMs,
+    partialsPerJobMax: defaultLimits.partialsPerJobMax,
+    partialBytesPerJobMax: defaultLimits.partialBytesPerJobMax,
     scripts: {},
     ...given,
   };
@@ -42,6 +45,7 @@ export function createBullmqQueue(
     kind: 'bullmq',
     events: context.events,
     keys: new BullmqKeys(context.commands, context.names, clock),
+    partials: bullmqPartials(context),
     ...gatewaySide(context),
     ...workerSide(context, work),
     ...registry(context),

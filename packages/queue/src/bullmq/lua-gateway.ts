@@ -170,7 +170,9 @@ export const eraseScript = `${prelude}
 local id = ARGV[1]
 local bytes = C('STRLEN', P..'x:res:'..id)
 if bytes == 0 then return C('EXISTS', P..id) == 1 and 2 or 0 end
-C('UNLINK', P..'x:res:'..id)
+local part = C('XREVRANGE', P..'x:part:'..id, '+', '-', 'COUNT', 1)[1]
+if part then bytes = bytes + tonumber(part[2][2]) end
+C('UNLINK', P..'x:res:'..id, P..'x:part:'..id)
 if C('ZREM', P..'x:exp', id .. ':' .. int(bytes)) == 1 then C('HINCRBY', P..'x:stat', 'resbytes', -bytes) end
 return 1
 `;

@@ -28,7 +28,8 @@
  *   x:skips        set     flows that have such jobs
  *   x:in:<id>      string  payload that did not travel with the job
  *   x:res:<id>     string  the outcome: settled (double), started (double), frame; see ../record.ts
- *   x:exp          zset    `<id>:<bytes>` -> instant (ms) at which the outcome expires
+ *   x:exp          zset    `<id>:<bytes>` -> instant (ms) at which the outcome expires, with its partial outputs
+ *   x:part:<id>    stream  partial outputs that the claim with the fence yf told; see lua-partials.ts
  *   x:sweeping     string  a sweep was made within this key's lifetime
  *   x:cl:<worker>  string  fence of the worker's last claim
  *
@@ -39,6 +40,8 @@
  *   xw further gateways that wait (`,` in front of each) · xm retention (ms) · xa attempts allowed ·
  *   xi inline payload · xf fence of the current claim · xk jobs that overtook it · xt first start (us) ·
  *   xb it came back · xo when the lock was first seen missing (ms) ·
+ *   yf fence of the claim that told the partial outputs · ye its epoch, one more for each such claim · yn how many it
+ *   told · yb their bytes · yg gateways that follow the job (`,` in front of each) ·
  *   xp, xu expected answer and latest start (us), as estimated when it was accepted · xy end of its budget (us)
  */
 import { createRequire } from 'node:module';
@@ -162,26 +165,34 @@ local function saveWaiting()
 end
 `;
 
-/** `endJob` and what it needs: the one way by which a job leaves the system. */
-export const ending = `${waitingJobs}
-local function bullFinishText(KEYS, ARGV)
-${bullmqScript('moveToFinished', 14)}
-end
-local bullFinishKeys = {P..'wait', P..'active', P..'prioritized', P..'events', P..'stalled', P..'limiter',
-  P..'delayed', P..'paused', P..'meta', P..'pc', P..'completed', '', P..'metrics:completed', P..'marker'}
-
+/** Messages to gateways: outcomes they wait for, and that there is news of a job they follow. */
+export const posting = `
 local outbox = {}
 local function post(gateway, id, body)
   local box = outbox[gateway]
   if not box then box = {}; outbox[gateway] = box end
   box[#box + 1] = struct.pack('>I2', #id) .. id
   -- A large outcome is fetched by whoever waits for it, instead of being copied to every waiter.
-  if #body <= 65536 then box[#box + 1] = struct.pack('>I4', #body) .. body
+  if not body then box[#box + 1] = struct.pack('>I4', 4294967295)
+  elseif #body <= 65536 then box[#box + 1] = struct.pack('>I4', #body) .. body
   else box[#box + 1] = struct.pack('>I4', 0) end
+end
+-- gateways: \`,\` in front of each.
+local function tell(gateways, id, body)
+  for gateway in string.gmatch(gateways, ',([^,]+)') do post(gateway, id, body) end
 end
 local function flush(channel)
   for gateway, box in pairs(outbox) do C('PUBLISH', channel .. gateway, table.concat(box)) end
 end
+`;
+
+/** `endJob` and what it needs: the one way by which a job leaves the system. */
+export const ending = `${waitingJobs}${posting}
+local function bullFinishText(KEYS, ARGV)
+${bullmqScript('moveToFinished', 14)}
+end
+local bullFinishKeys = {P..'wait', P..'active', P..'prioritized', P..'events', P..'stalled', P..'limiter',
+  P..'delayed', P..'paused', P..'meta', P..'pc', P..'completed', '', P..'metrics:completed', P..'marker'}
 
 -- Takes up to limit outcomes that have expired off the list; returns the bytes they had.
 local function dropExpired(limit)
@@ -193,18 +204,20 @@ local function dropExpired(limit)
   return freed
 end
 
--- Keeps the outcome for its time, and the sum of all outcomes within its bound (oldest first out).
-local function store(id, body, retentionMs, resultBytesMax)
+-- Keeps the outcome for its time, and the sum of all outcomes within its bound (oldest first out), each with its
+-- partial outputs.
+local function store(id, body, partialBytes, retentionMs, resultBytesMax)
   local freed = dropExpired(16)
   C('SET', P..'x:res:'..id, body, 'PX', retentionMs)
-  C('ZADD', P..'x:exp', nowMs + retentionMs, id .. ':' .. #body)
-  local total = C('HINCRBY', P..'x:stat', 'resbytes', #body - freed)
+  local bytes = #body + partialBytes
+  C('ZADD', P..'x:exp', nowMs + retentionMs, id .. ':' .. int(bytes))
+  local total = C('HINCRBY', P..'x:stat', 'resbytes', bytes - freed)
   local evictions = 0
   while total > resultBytesMax and evictions < 64 do
     local popped = C('ZPOPMIN', P..'x:exp')[1]
     if not popped then break end
     local victim, bytes = string.match(popped, '^(.*):(%d+)$')
-    C('UNLINK', P..'x:res:'..victim)
+    C('UNLINK', P..'x:res:'..victim, P..'x:part:'..victim)
     total = C('HINCRBY', P..'x:stat', 'resbytes', -tonumber(bytes))
     evictions = evictions + 1
   end
@@ -213,7 +226,7 @@ end
 -- Ends a job that is in BullMQ's active list. token '0': the caller has checked ownership itself.
 -- Returns BullMQ's code, 0 when done.
 local function finishActive(id, token, completed, frame, resultBytesMax)
-  local f = C('HMGET', P..id, 'xg', 'xw', 'xt', 'xm', 'xn', 'xi')
+  local f = C('HMGET', P..id, 'xg', 'xw', 'xt', 'xm', 'xn', 'xi', 'yf', 'xf', 'yb', 'yg')
   bullFinishKeys[12] = P..id
   local code = bullFinishText(bullFinishKeys, {id, nowMs,
     completed and 'returnvalue' or 'failedReason', 'null', completed and 'completed' or 'failed', '0', P,
@@ -222,9 +235,17 @@ local function finishActive(id, token, completed, frame, resultBytesMax)
   C('ZREM', P..'x:dl', id)
   if not f[6] then C('UNLINK', P..'x:in:'..id) end
   local body = struct.pack('>dd', nowUs, tonumber(f[3] or 0)) .. frame
-  store(id, body, tonumber(f[4]), resultBytesMax)
+  local partialBytes = 0
+  if f[7] and f[7] == f[8] then
+    partialBytes = tonumber(f[9])
+    C('PEXPIRE', P..'x:part:'..id, f[4])
+  elseif f[7] then
+    C('UNLINK', P..'x:part:'..id)   -- of a claim that was lost
+  end
+  store(id, body, partialBytes, tonumber(f[4]), resultBytesMax)
   if f[1] and f[1] ~= '' then post(f[1], id, body) end
-  if f[2] then for gateway in string.gmatch(f[2], ',([^,]+)') do post(gateway, id, body) end end
+  if f[2] then tell(f[2], id, body) end
+  if f[10] then tell(f[10], id) end
   return 0
 end
 

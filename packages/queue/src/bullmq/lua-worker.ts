@@ -152,6 +152,7 @@ while true do
     C('HSETNX', P..id, 'xt', nowUs)
     rows = rows + itemRows
     out[#out + 1] = entry(id, h, suspect, overtaken)
+    if h.yg then tell(h.yg, id) end
     if suspect or rows >= rowsMax then break end
   end
 end

@@ -26,7 +26,12 @@ export interface OutcomeWaitersDeps {
   readonly fetch: (
     jobs: readonly { readonly cls: ClassId; readonly id: JobId }[],
   ) => Promise<readonly (Uint8Array | null)[]>;
+  /** There is news of a job that this process follows. */
+  readonly onNews: (id: JobId) => void;
 }
+
+/** In place of the length of a body: there is news of the job, and none is sent. */
+const newsMark = 0xffff_ffff;
 
 export class OutcomeWaiters {
   readonly #deps: OutcomeWaitersDeps;
@@ -98,7 +103,7 @@ export class OutcomeWaiters {
     for (const listener of waiter.listeners) listener(record);
   }
 
-  /** A message of the outcome channel: (uint16 id length, id, uint32 body length, body)*; 0 = fetch it. */
+  /** A message of the outcome channel: (uint16 id length, id, uint32 body length, body)*; 0 = fetch it, all ones = news. */
   async onMessage(message: Uint8Array): Promise<void> {
     const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
     const decoder = new TextDecoder();
@@ -107,8 +112,10 @@ export class OutcomeWaiters {
     while (offset < message.length) {
       const idEnd = offset + 2 + view.getUint16(offset);
       const id = decoder.decode(message.subarray(offset + 2, idEnd)) as JobId;
-      const bodyEnd = idEnd + 4 + view.getUint32(idEnd);
-      if (bodyEnd === idEnd + 4) toFetch.push(id);
+      const length = view.getUint32(idEnd);
+      const bodyEnd = idEnd + 4 + (length === newsMark ? 0 : length);
+      if (length === newsMark) this.#deps.onNews(id);
+      else if (bodyEnd === idEnd + 4) toFetch.push(id);
       else this.settle(id, decodeRecord(message.slice(idEnd + 4, bodyEnd)));
       offset = bodyEnd;
     }

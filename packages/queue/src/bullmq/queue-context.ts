@@ -2,6 +2,7 @@
 import type { ClassId, JobId } from '@inferry/contracts';
 import { type Clock, Emitter, err, ok, type Result } from '@inferry/runtime';
 import type { Redis } from 'ioredis';
+import type { PartialLimits } from '../partials.ts';
 import type { Change, QueueEvents, Unavailable } from '../port.ts';
 import { unavailable } from '../refusals.ts';
 import { BlobConnection } from './blob-connection.ts';
@@ -11,11 +12,12 @@ import {
   type ConnectionOptions,
   waitingConnection,
 } from './connection.ts';
+import { Followers } from './followers.ts';
 import { type Keys, keysOf } from './keys.ts';
 import { OutcomeWaiters } from './outcome-waiters.ts';
 import { type RunScript, scriptRunner, type Scripts } from './script-runner.ts';
 
-export interface BullmqQueueOptions extends ConnectionOptions {
+export interface BullmqQueueOptions extends ConnectionOptions, PartialLimits {
   readonly clock: Clock;
   /** Names this process's outcome channel; unique among all processes on this Redis. */
   readonly processId: string;
@@ -36,6 +38,7 @@ export interface QueueContext {
   readonly blobs: BlobConnection;
   readonly run: RunScript;
   readonly waiters: OutcomeWaiters;
+  readonly followers: Followers;
   readonly events: Emitter<QueueEvents>;
   /** Emits a change; one with the number 0 did not happen. */
   readonly changed: (
@@ -56,8 +59,10 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
   const commands = commandConnection(options, events);
   const run = scriptRunner(commands, names.ofClass, options.scripts);
   const blobs = new BlobConnection(options, events);
+  const followers = new Followers(options.clock);
   const waiters = new OutcomeWaiters({
     clock: options.clock,
+    onNews: (id) => followers.wake(id),
     fetch: (jobs: readonly { readonly cls: ClassId; readonly id: JobId }[]) =>
       blobs.get(jobs.map(({ cls, id }) => names.outcome(cls, id))),
   });
@@ -73,7 +78,10 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
         void waiters.onMessage(message);
       });
       // ioredis subscribes again by itself; what was published meanwhile is looked up.
-      subscriber.on('ready', () => void waiters.repair(0));
+      subscriber.on('ready', () => {
+        void waiters.repair(0);
+        followers.wakeAll();
+      });
     }
     await subscriber.subscribe(names.outcomeChannel + options.processId);
   };
@@ -85,6 +93,7 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
     blobs,
     run,
     waiters,
+    followers,
     events,
     changed(cls, what, number = 0, atUs = 0, ids) {
       if (number === 0) return;
@@ -99,6 +108,7 @@ export function openContext(options: BullmqQueueOptions): QueueContext {
     },
     close() {
       waiters.close();
+      followers.close();
       subscriber?.disconnect();
       blobs.close();
       commands.disconnect();

@@ -10,6 +10,7 @@ import {
   findScript,
   quoteScript,
 } from './lua-gateway.ts';
+import { emitScript, readPartialsScript } from './lua-partials.ts';
 import { addStatisticsScript, flowsScript, statisticsScript, statsScript } from './lua-stats.ts';
 import {
   claimScript,
@@ -36,6 +37,8 @@ export const scripts = {
   find: findScript,
   cancel: cancelScript,
   erase: eraseScript,
+  emit: emitScript,
+  readPartials: readPartialsScript,
   stats: statsScript,
   flows: flowsScript,
   addStatistics: addStatisticsScript,

@@ -52,6 +52,8 @@ export interface ClassQueueDeps {
   readonly resultBytesMax: number;
   readonly onChange: (change: Change) => void;
   readonly onWork: () => void;
+  /** By the claim with this fence, if any; answers the bytes of its partial outputs. */
+  readonly onEnding: (id: JobId, fence: string | undefined) => number;
   readonly onEnded: (record: JobRecord) => void;
   readonly onForgotten: (id: JobId, reason: 'expired' | 'deleted') => void;
 }
@@ -128,6 +130,10 @@ export class ClassQueue {
 
   isLive(id: JobId): boolean {
     return this.#live.has(id);
+  }
+
+  holds(claim: Claim): boolean {
+    return this.#owned(claim) !== undefined;
   }
 
   /** How the job ended; unlike a look, it ends nothing. */
@@ -319,7 +325,7 @@ export class ClassQueue {
     if (job.lease === null) this.#line.drop(job);
     this.#live.delete(job.envelope.id);
     const record = endedRecord(job, outcome, this.#nowMs());
-    this.#outcomes.keep(record);
+    this.#outcomes.keep(record, this.#deps.onEnding(job.envelope.id, job.lease?.fence));
     this.#deps.onEnded(record);
   }
 

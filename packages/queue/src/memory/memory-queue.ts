@@ -32,14 +32,16 @@ import type {
   Settlement,
   Unavailable,
 } from '../port.ts';
+import type { PartialLimits } from '../partials.ts';
 import type { ClassStats, FlowStats, SweepReport, QueueCheck } from '../reports.ts';
 import type { QueueRules } from '../rules.ts';
 import { addUp, checkStatistics, type ClassStatistics, noStatistics } from '../statistics.ts';
 import { ClassQueue } from './class-queue.ts';
 import { MemoryKeys } from './memory-keys.ts';
 import { MemoryOrders } from './memory-orders.ts';
+import { MemoryPartials } from './memory-partials.ts';
 
-export interface MemoryQueueOptions {
+export interface MemoryQueueOptions extends PartialLimits {
   readonly clock: Clock;
   readonly rules: QueueRules;
   readonly leaseMs: number;
@@ -62,6 +64,8 @@ export function createMemoryQueue(
     leaseMs: defaultLimits.leaseMs,
     resultBytesPerClassMax: defaultLimits.resultBytesPerClassMax,
     tombstoneMs: defaultLimits.tombstoneMs,
+    partialsPerJobMax: defaultLimits.partialsPerJobMax,
+    partialBytesPerJobMax: defaultLimits.partialBytesPerJobMax,
     ...options,
   });
 }
@@ -70,6 +74,7 @@ class MemoryQueue implements JobQueue {
   readonly kind = 'memory';
   readonly events = new Emitter<QueueEvents>();
   readonly keys: MemoryKeys;
+  readonly partials: MemoryPartials;
   readonly #options: MemoryQueueOptions;
   readonly #classes = new Map<ClassId, ClassQueue>();
   readonly #classOfJob = new Map<JobId, ClassId>();
@@ -91,6 +96,12 @@ class MemoryQueue implements JobQueue {
     this.#options = options;
     this.keys = new MemoryKeys(options.clock);
     this.#orders = new MemoryOrders(options.clock);
+    this.partials = new MemoryPartials({
+      clock: options.clock,
+      limits: options,
+      holds: (cls, claim) => this.#class(cls).holds(claim),
+      find: (cls, id) => this.#class(cls).find(id),
+    });
   }
 
   // ---- gateway side -------------------------------------------------------------------------------
@@ -285,6 +296,7 @@ class MemoryQueue implements JobQueue {
       for (const listener of listeners) listener(undefined);
     }
     for (const { wake } of this.#wakeListeners) wake();
+    this.partials.close();
     return Promise.resolve();
   }
 
@@ -302,15 +314,20 @@ class MemoryQueue implements JobQueue {
         rules,
         leaseMs,
         resultBytesMax: resultBytesPerClassMax,
-        onChange: (change) => this.events.emit('changed', change),
+        onChange: (change) => {
+          this.events.emit('changed', change);
+          for (const id of change.ids) this.partials.wake(id);
+        },
         onWork: () => {
           for (const { classes, wake } of this.#wakeListeners) if (classes.has(cls)) wake();
         },
+        onEnding: (id, fence) => this.partials.ended(id, fence),
         onEnded: (record) => {
           for (const listener of this.#endListeners.get(record.job.id) ?? []) listener(record);
         },
         onForgotten: (id, reason) => {
           this.#classOfJob.delete(id);
+          this.partials.forget(id);
           const untilMs = this.#nowMs() + this.#options.tombstoneMs;
           this.#tombstones.set(id, { reason, untilMs });
         },

@@ -35,9 +35,9 @@ export class Outcomes {
     return undefined;
   }
 
-  /** Beyond the bound the oldest go first. */
-  keep(record: JobRecord): void {
-    const bytes = record.outcome === null ? 0 : outcomeBytes(record.outcome);
+  /** Beyond the bound the oldest go first. `partialBytes`: of its partial outputs, which go with it. */
+  keep(record: JobRecord, partialBytes: number): void {
+    const bytes = partialBytes + (record.outcome === null ? 0 : outcomeBytes(record.outcome));
     this.#kept.set(record.job.id, { record, bytes });
     this.#bytes += bytes;
     for (const id of this.#kept.keys()) {
