@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { isModelName } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { download, type DownloadDeps, sha256Of } from './download.ts';
+import { httpSource } from './http-source.ts';
 import { land } from './land.ts';
 import { findModelRoot } from './model-root.ts';
 import { type FileForm, formOf, nameFrom, type PullOptions, shownUrl } from './options.ts';
@@ -101,14 +102,10 @@ async function fetchSource(
   const bounds = { bytesMax, entriesMax, depthMax };
   const file = join(stage, 'file');
   if (source.kind === 'url') {
-    const wanted = {
-      url: source.url,
-      sha256,
-      folder: join(own, 'partial'),
-      into: file,
-      bytesMax,
-      idleMs: deps.idleMs ?? idleMsDefault,
-    };
+    const isChecked = sha256 !== null;
+    const bytes = httpSource({ url: source.url, isChecked, idleMs: deps.idleMs ?? idleMsDefault });
+    const partial = join(own, 'partial');
+    const wanted = { source: bytes, sha256, folder: partial, into: file, bytesMax };
     const loaded = await download(wanted, deps);
     if (!loaded.ok) return loaded;
     const opened = await openFile({ file, form: source.form, folder, bounds });
