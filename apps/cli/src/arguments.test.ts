@@ -32,6 +32,7 @@ describe('commands', () => {
   test('a wrong word is named with the one that was meant', () => {
     expect(refused('gatway')).toBe('unknown command "gatway"; did you mean gateway?');
     expect(refused('models dotcor')).toContain('"models doctor"');
+    expect(refused('models labl')).toMatch(/; did you mean models label\?$/u);
     expect(refused('constructor')).toBe('unknown command "constructor"');
   });
 });

@@ -49,12 +49,13 @@ export function findCommand(name: string): Invocation['command'] | undefined {
 export function unknownCommand(words: readonly string[]): string {
   const first = words[0] ?? '';
   const group = commands.filter((command) => command.name.startsWith(`${first} `));
+  const names = commands.map((command) => command.name as string);
+  const ofTwo = didYouMean(words.slice(0, 2).join(' '), names);
   if (group.length > 0) {
     const wanted = group.map((command) => `"${command.name}"`).join(', ');
-    return `"${first}" is followed by another word: ${wanted}`;
+    return `"${first}" is followed by another word: ${wanted}${ofTwo}`;
   }
-  const names = commands.map((command) => command.name as string);
-  const suggestion = didYouMean(first, names) || didYouMean(words.slice(0, 2).join(' '), names);
+  const suggestion = didYouMean(first, names) || ofTwo;
   return `unknown command "${first}"${suggestion}`;
 }
 
@@ -127,7 +128,8 @@ function unknownFlag(command: Command, rawName: string, known: readonly string[]
 function operandProblem(command: Command, operands: readonly string[]): string | undefined {
   // "help" takes the name of a command, which may be of two words.
   if (command.name === 'help') return undefined;
-  const extra = operands[command.operands.length];
+  const isEndless = command.operands.at(-1)?.includes('...') === true;
+  const extra = isEndless ? undefined : operands[command.operands.length];
   if (extra !== undefined) return `"${command.name}" does not take the argument "${extra}"`;
   const missing = command.operands.find(
     (operand, index) => !operand.startsWith('[') && operands[index] === undefined,

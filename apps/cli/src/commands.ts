@@ -1,7 +1,6 @@
 /** The commands that exist, with everything their help texts say beside the table of settings. */
 import { benchFlags } from './bench/flags.ts';
-import { optimizeFlags } from './optimize/flags.ts';
-import { pullFlags } from './pull/flags.ts';
+import { modelCommands } from './model-commands.ts';
 import { autoscaleFlags, scaleAdviceFlags } from './scale/flags.ts';
 import { type Role, type Setting, type SettingName, settings, settingsOf } from './settings.ts';
 import { tuneFlags } from './tune/flags.ts';
@@ -18,7 +17,7 @@ interface Option {
 
 export interface Command {
   readonly name: string;
-  /** Names of the arguments; all of them are required except in brackets. */
+  /** Names of the arguments; all of them are required except in brackets, and the last may be repeated where it has "...". */
   readonly operands: readonly string[];
   readonly summary: string;
   readonly details: readonly string[];
@@ -30,9 +29,6 @@ export interface Command {
   readonly options: readonly Option[];
   readonly examples: readonly string[];
 }
-
-const modelsFlag = { flag: 'models', placeholder: 'DIR', help: 'The repository. Default: models.' };
-const jsonFlag = { flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' };
 
 export const commands = [
   {
@@ -112,95 +108,7 @@ export const commands = [
       'inferry scale-advice --prometheus http://127.0.0.1:9090 --only iris,digits --max 20 --json',
     ],
   },
-  {
-    name: 'models doctor',
-    operands: ['DIR'],
-    summary: 'Says what a repository would serve and how, what not, and why.',
-    details: [
-      'For each model version: its file, inputs and outputs, batches, instances and what it is served without;',
-      'for what is not served the reason, with file and line. Reads model.yaml and the config.pbtxt of Triton.',
-      'Exits 2 when something is not served. Loads no model.',
-    ],
-    role: null,
-    options: [{ flag: 'json', placeholder: null, help: 'One JSON document on stdout instead.' }],
-    examples: ['inferry models doctor models', 'inferry models doctor models --json'],
-  },
-  {
-    name: 'models pull',
-    operands: ['SOURCE'],
-    summary: 'Fetches a model into a repository, checked, and all of it or nothing.',
-    details: [
-      'SOURCE is a URL (https or http) or a path: one .onnx file, an archive (.tar, .tar.gz, .tgz) or, as a path,',
-      'a directory. A URL that breaks off is gone on with, also by the next call. The model must be one that',
-      'would be served, and lands beside the others by a rename; the digest of a model is not its SHA-256 here.',
-      'Gateways and workers see it at their next start. Exits with 1 when nothing has changed.',
-    ],
-    role: null,
-    options: pullFlags,
-    examples: [
-      'inferry models pull https://models.example/resnet50.tar.gz --sha256 9f86d0...0a08',
-      'inferry models pull /mnt/export/resnet50.onnx --version 2 --models /srv/models',
-      'inferry models pull file:///srv/triton-models --name densenet --replace --json',
-    ],
-  },
-  {
-    name: 'models list',
-    operands: [],
-    summary: 'Lists the versions that a repository serves.',
-    details: [
-      'For each its name, version, what describes it (model.yaml, config.pbtxt or nothing), the bytes in its',
-      'folder and its digest. What is not served is told on stderr, and then the command exits with 2.',
-    ],
-    role: null,
-    options: [modelsFlag, jsonFlag],
-    examples: ['inferry models list', 'inferry models list --models /srv/models --json'],
-  },
-  {
-    name: 'models show',
-    operands: ['MODEL'],
-    summary: 'Tells one model in full: inputs, outputs, batches, size, digest.',
-    details: ['MODEL is a name, for all of its versions, or name@version.'],
-    role: null,
-    options: [modelsFlag, jsonFlag],
-    examples: ['inferry models show digits', 'inferry models show digits@1 --models models --json'],
-  },
-  {
-    name: 'models rm',
-    operands: ['MODEL'],
-    summary: 'Removes a model, or one of its versions, from a repository.',
-    details: [
-      'MODEL is a name or name@version. It is moved away in one step before it is deleted. Gateways and workers',
-      'that run keep what they have. Without --yes it only says what would go, and exits with 1.',
-    ],
-    role: null,
-    options: [
-      modelsFlag,
-      { flag: 'yes', placeholder: null, help: 'Removes it; there is no way back.' },
-      jsonFlag,
-    ],
-    examples: [
-      'inferry models rm digits@1 --yes',
-      'inferry models rm old --models /srv/models --yes',
-    ],
-  },
-  {
-    name: 'models optimize',
-    operands: ['DIR/MODEL'],
-    summary: 'Makes faster or smaller variants of a model, and says what they cost in accuracy.',
-    details: [
-      "Each variant answers the samples beside the original, through the model's own pipeline: the report has",
-      'the differences of every output, how often the answers agree, size and speed. One that agrees too',
-      'seldom is not kept, and the command exits with 1. The original is only read; nothing that is made is',
-      'served unless you move it.',
-    ],
-    role: null,
-    options: optimizeFlags,
-    examples: [
-      'inferry models optimize models/digits --samples models/digits/samples',
-      'inferry models optimize models/digits --to fp16 --to int8-static --samples photos --install',
-      'inferry models optimize models/digits@1 --to int8 --samples photos --min-agreement 0.95 --json',
-    ],
-  },
+  ...modelCommands,
   {
     name: 'tune',
     operands: ['MODEL'],

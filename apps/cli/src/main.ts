@@ -19,6 +19,7 @@ import {
   watchStop,
 } from './own-process.ts';
 import type { Report } from './models-doctor.ts';
+import type { ManagingCommand } from './repository/commands.ts';
 import type { StartRole } from './roles/role.ts';
 import { drainGraceMs, runRole } from './run-role.ts';
 import { parseOptimizeOptions } from './optimize/options.ts';
@@ -55,6 +56,11 @@ async function main(): Promise<number> {
     case 'models list':
     case 'models show':
     case 'models rm':
+    case 'models label':
+    case 'models traffic':
+    case 'models rollback':
+    case 'models load':
+    case 'models unload':
       return manageModels(command.name, parsed.value);
     case 'models optimize':
       return optimize(parsed.value);
@@ -93,13 +99,9 @@ async function modelsDoctor({ operands, flags }: Invocation): Promise<number> {
   return tell(await examineModels(operands[0] ?? '', flags.has('json')));
 }
 
-async function manageModels(
-  name: 'models list' | 'models show' | 'models rm',
-  invocation: Invocation,
-): Promise<number> {
-  const { listModels, removeModel, showModel } = await import('./repository/manage.ts');
-  if (name === 'models list') return tell(await listModels(invocation));
-  const told = await (name === 'models show' ? showModel : removeModel)(invocation);
+async function manageModels(name: ManagingCommand, invocation: Invocation): Promise<number> {
+  const { manageModels } = await import('./repository/commands.ts');
+  const told = await manageModels(name, invocation);
   return told.ok ? tell(told.value) : refuse(told.error, name);
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryPath } from '@inferry/testkit';
@@ -16,6 +16,7 @@ test('a good repository is told, one block a version', async () => {
   batches    at most 64 rows a run; a free slot waits at most 20 ms, where that pays
   instances  1 x cpu
   waiting    at most 50000 jobs, each ended within 3600000 ms
+  served     policy all
 `);
 });
 
@@ -31,6 +32,7 @@ test('a Triton model is told as it is served, with what it is served without', a
   instances  1 x cpu
   waiting    at most 100 jobs, each ended within 3600000 ms, begun within 10000 ms
   warm-up    2 samples
+  served     policy latest 1 (config.pbtxt)
   warning    ${directory}/scores/config.pbtxt:38: parameters.gpu_mem_limit: has no effect`);
   expect(report.data).toContain(
     'one request a run, of at most 8 rows: there is no dynamic_batching',
@@ -50,6 +52,28 @@ test('what is not served is told with file, line and reason, and the command fai
     remarks: '1 problem\n',
     exitCode: 2,
   });
+});
+
+test.each([
+  ['of its own', 'model.yaml', 'policy: {latest: 1}\n', 'policy latest 1 (versions.yaml)'],
+  ['of Triton', 'config.pbtxt', '', 'policy latest 1 (config.pbtxt)'],
+])('a model %s tells why each version is served, and why not', async (_, about, policy, why) => {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
+  for (const version of ['1', '2', '3', '4']) {
+    const onnx = repositoryPath('packages/testkit/fixtures/triton/scores/1/model.onnx');
+    await cp(onnx, join(directory, 'm', version, 'model.onnx'));
+  }
+  await writeFile(join(directory, 'm', about), '');
+  await writeFile(join(directory, 'm', 'versions.yaml'), `${policy}labels: {stable: 2}\n`);
+  const { data } = await examineModels(directory, false);
+  await rm(directory, { recursive: true });
+  expect(data).toMatch(
+    /^m 2\n(?: {2}.*\n)* {2}served {5}label stable; all requests that name no version\n/mu,
+  );
+  expect(data).toContain(`  served     ${why}\n`);
+  expect(data).toContain(`m 1, 3: not served
+  because    ${why} leaves them out, and no label and no traffic asks for them
+`);
 });
 
 test('warnings are told of a model of which no version is served, too', async () => {

@@ -7,6 +7,7 @@ import {
   type Repository,
   type RepositoryProblem,
 } from '@inferry/models';
+import { whyServed } from './repository/why-served.ts';
 
 /** What a command has to say, and how it ends. */
 export interface Report {
@@ -20,11 +21,11 @@ export interface Report {
 /** Reads the repository without loading a model. With a problem the exit code is 2; a warning is none. */
 export async function examineModels(directory: string, asJson: boolean): Promise<Report> {
   const repository = await loadRepository(directory);
-  const { models, problems, warnings } = repository;
+  const { choices, models, problems, routing, warnings } = repository;
   const exitCode = problems.length === 0 ? 0 : 2;
   if (asJson) {
     const shown = models.map((manifest) => ({ ...manifest, file: fileOf(manifest, directory) }));
-    const document = { directory, models: shown, problems, warnings };
+    const document = { directory, models: shown, problems, warnings, routing, choices };
     return { data: `${JSON.stringify(document, null, 2)}\n`, remarks: '', exitCode };
   }
   const counts = [
@@ -43,7 +44,8 @@ function counted(count: number, what: string): string {
 }
 
 /** One for each version that is served, then one for each that is not, by name. */
-function blocks({ directory, models, problems, warnings }: Repository): readonly string[] {
+function blocks(repository: Repository): readonly string[] {
+  const { choices, directory, models, problems, warnings } = repository;
   const said = [...problems, ...warnings].map(({ model }) => model);
   const names = [...new Set([...models.map(({ name }) => name), ...said])];
   return names
@@ -57,14 +59,14 @@ function blocks({ directory, models, problems, warnings }: Repository): readonly
       if (served.length === 0 && versions.size === 0) versions.add(null);
       return [
         ...served.map((manifest) =>
-          servedBlock(
-            manifest,
-            directory,
-            about
+          servedBlock(manifest, directory, [
+            ['served', whyServed(repository, manifest.name, manifest.version)],
+            ...about
               .filter(({ version }) => version === null || version === manifest.version)
               .map((warning): Line => ['warning', problemText(warning)]),
-          ),
+          ]),
         ),
+        ...leftOut(name ?? '', choices),
         ...[...versions].map((version, i) => {
           const own = problems.filter((p) => p.model === name && p.version === version);
           // Where no version is served, what is said of the model is said once.
@@ -76,6 +78,14 @@ function blocks({ directory, models, problems, warnings }: Repository): readonly
         }),
       ];
     });
+}
+
+/** Versions that are in the folder, and that nothing asks for. */
+function leftOut(name: string, choices: Repository['choices']): readonly string[] {
+  const { policy = '', unserved = [] } = choices[name] ?? {};
+  if (unserved.length === 0) return [];
+  const because = `policy ${policy} leaves ${unserved.length === 1 ? 'it' : 'them'} out, and no label and no traffic asks for ${unserved.length === 1 ? 'it' : 'them'}`;
+  return [block(`${name} ${unserved.join(', ')}: not served`, [['because', because]])];
 }
 
 /** The block of a version that is served, with `more` lines at its end. */

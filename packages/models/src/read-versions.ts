@@ -16,7 +16,9 @@ export interface ModelVersions {
   readonly file: string;
   readonly versionsYaml: ParsedVersionsYaml | null;
   /** Which are served; the error is what is wrong with versions.yaml. */
-  choose(versionsYaml: ParsedVersionsYaml | null): Result<ChosenVersions, readonly FileProblem[]>;
+  readonly choose: (
+    versionsYaml: ParsedVersionsYaml | null,
+  ) => Result<ChosenVersions, readonly FileProblem[]>;
 }
 
 /** `folder` is that of the model. Fails where its files cannot be read, or say something wrong. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadRepository } from '@inferry/models';
@@ -34,13 +34,26 @@ describe('list', () => {
     await writeFile(join(models, 'plain', '2', 'extra'), '12345');
     const [iris, one, two] = (await digests()).map((digest) => digest.slice(0, 12));
     expect(await listModels(words())).toEqual({
-      data: `MODEL  VERSION  FORM        BYTES  DIGEST
-iris   1        model.yaml  634    ${iris}
-plain  1        plain       634    ${one}
-plain  2        plain       639    ${two}
+      data: `MODEL  VERSION  FORM        BYTES  DIGEST        LABELS  TRAFFIC
+iris   1        model.yaml  634    ${iris}  -       -
+plain  1        plain       634    ${one}  -       -
+plain  2        plain       639    ${two}  -       -
 `,
       remarks: '',
       exitCode: 0,
+    });
+  });
+
+  test('tells labels and shares of the traffic', async () => {
+    const versions = 'labels: {stable: 1, old: 1}\ntraffic: {1: 3, 2: 1}\n';
+    await writeFile(join(models, 'plain', 'versions.yaml'), versions);
+    const { data } = await listModels(words());
+    expect(data).toMatch(/^plain {2}1 .* stable,old {2}75 %$/mu);
+    expect(data).toMatch(/^plain {2}2 .* - {11}25 %$/mu);
+    const listed = await listModels(words([], { json: '' }));
+    expect(JSON.parse(listed.data)).toMatchObject({
+      routing: { plain: { labels: { stable: '1', old: '1' } } },
+      choices: { plain: { policy: 'all' }, iris: { policy: 'all' } },
     });
   });
 
@@ -86,6 +99,7 @@ describe('show', () => {
     expect(one.ok && one.value.data).toContain(`  form       plain
   size       634 bytes
   digest     ${digest}
+  served     policy all; all requests that name no version
 `);
     expect(all.ok && all.value.data.match(/^plain \d$/gmu)).toEqual(['plain 1', 'plain 2']);
   });
@@ -162,6 +176,39 @@ describe('rm', () => {
       },
     });
     expect(await readdir(join(models, 'plain'))).toEqual(['2']);
+  });
+
+  test('removes a version that is asked for only with --force, and what asks for it', async () => {
+    const file = join(models, 'plain', 'versions.yaml');
+    const text =
+      'labels: {stable: "2", x: "1"}\ntraffic: {"1": 3, "2": 1}\nprevious: {stable: "1"}\n';
+    await writeFile(file, text);
+    expect(await removeModel(words(['plain@1'], { yes: '' }))).toMatchObject({
+      value: {
+        remarks: `inferry: ${models}/plain/1 has the label x and a share of the traffic; --force takes that away with it\n`,
+        exitCode: 1,
+      },
+    });
+    expect(await readFile(file, 'utf8')).toBe(text);
+    expect(await removeModel(words(['plain@1'], { yes: '', force: '' }))).toMatchObject({
+      value: { exitCode: 0 },
+    });
+    const { problems, routing } = await loadRepository(models);
+    expect(problems).toEqual([]);
+    expect(routing['plain']).toEqual({
+      labels: { stable: '2' },
+      traffic: [{ version: '2', weight: 1 }],
+    });
+    expect(await readFile(file, 'utf8')).toContain('previous: {}');
+  });
+
+  test('of a version that the policy names is refused, with --force too', async () => {
+    await writeFile(join(models, 'plain', 'versions.yaml'), 'policy: {specific: ["1"]}\n');
+    const told = await removeModel(words(['plain@1'], { yes: '', force: '' }));
+    expect(told.ok && told.value.remarks).toBe(
+      'inferry: the policy of plain names 1; take it out of versions.yaml first\n',
+    );
+    expect((await loadRepository(models)).problems).toEqual([]);
   });
 
   test('removes a model that is broken', async () => {

@@ -2,25 +2,38 @@
 import { lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelManifest } from '@inferry/contracts';
-import { loadRepository, problemText, resolveModel } from '@inferry/models';
+import {
+  loadRepository,
+  problemText,
+  readVersions,
+  resolveModel,
+  type VersionsEdit,
+} from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import { type ModelReference, parseModelReference } from '../model-reference.ts';
 import { fileOf, type Report, servedBlock } from '../models-doctor.ts';
+import { changeVersions, type VersionsState } from './change-versions.ts';
 import { type Extent, extentOf, formOf, versionFolders } from './folders.ts';
+import { labelsOf, shareOf, whyServed } from './why-served.ts';
 
-const titles = ['MODEL', 'VERSION', 'FORM', 'BYTES', 'DIGEST'];
+const titles = ['MODEL', 'VERSION', 'FORM', 'BYTES', 'DIGEST', 'LABELS', 'TRAFFIC'];
 
 type Words = Pick<Invocation, 'flags' | 'operands'>;
 
 /** One row for each version; the exit code is 2 when something there is not served. */
 export async function listModels({ flags }: Words): Promise<Report> {
   const directory = directoryOf(flags);
-  const { models, problems } = await loadRepository(directory);
+  const repository = await loadRepository(directory);
+  const { choices, models, problems, routing } = repository;
   const rows = await Promise.all(models.map((manifest) => rowOf(manifest, directory)));
   const exitCode = problems.length === 0 ? 0 : 2;
   if (flags.has('json')) {
-    return { data: json({ directory, models: rows, problems }), remarks: '', exitCode };
+    return {
+      data: json({ directory, models: rows, problems, routing, choices }),
+      remarks: '',
+      exitCode,
+    };
   }
   const lines = rows.map((row) => [
     row.name,
@@ -28,6 +41,8 @@ export async function listModels({ flags }: Words): Promise<Report> {
     row.form,
     String(row.bytes),
     row.digest.slice(0, 12),
+    labelsOf(routing[row.name], row.version).join(',') || '-',
+    shareOf(routing[row.name], row.version) ?? '-',
   ]);
   return {
     data: lines.length === 0 ? '' : table([titles, ...lines]),
@@ -43,6 +58,7 @@ export async function showModel({ flags, operands }: Words): Promise<Result<Repo
   const { model, version } = reference.value;
   const directory = directoryOf(flags);
   const repository = await loadRepository(directory);
+  const { choices, routing } = repository;
   const problems = repository.problems.filter(
     (one) =>
       one.model === null ||
@@ -64,13 +80,18 @@ export async function showModel({ flags, operands }: Words): Promise<Result<Repo
       ...rows[i],
       file: fileOf(manifest, directory),
     }));
-    return ok({ data: json({ directory, models, problems }), remarks: '', exitCode });
+    return ok({
+      data: json({ directory, models, problems, routing: routing[model], choice: choices[model] }),
+      remarks: '',
+      exitCode,
+    });
   }
   const blocks = shown.map((manifest, i) =>
     servedBlock(manifest, directory, [
       ['form', rows[i]?.form ?? ''],
       ['size', `${rows[i]?.bytes ?? 0} bytes`],
       ['digest', manifest.digest],
+      ['served', whyServed(repository, manifest.name, manifest.version)],
     ]),
   );
   const remarks = problems.map((problem) => `not served: ${problemText(problem)}\n`).join('');
@@ -89,8 +110,23 @@ export async function removeModel({ flags, operands }: Words): Promise<Result<Re
   if (!found.ok) return ok(failure(found.error));
   const folder = found.value;
   const extent = await extentOf(folder);
+  const { model, version } = reference.value;
+  const used = await usesOf(join(directory, model), version ?? '');
+  const uses = used.uses.join(' and ');
+  if (used.isSpecific) {
+    return ok(
+      failure(`the policy of ${model} names ${version}; take it out of versions.yaml first`),
+    );
+  }
+  if (uses !== '' && !flags.has('force')) {
+    return ok(failure(`${folder} has ${uses}; --force takes that away with it`));
+  }
   if (!flags.has('yes')) {
     return ok(failure(`would remove ${folder} (${extentText(extent)}); --yes does it`));
+  }
+  if (version !== null && (uses !== '' || used.isNoted)) {
+    const freed = await changeVersions(directory, model, (state) => ok(without(state, version)));
+    if (!freed.ok) return ok(failure(freed.error));
   }
   const own = join(directory, '.inferry');
   let aside: string | undefined;
@@ -98,17 +134,50 @@ export async function removeModel({ flags, operands }: Words): Promise<Result<Re
     await mkdir(own, { recursive: true });
     // Called as what a pull leaves behind, so that the next one clears away what is left of this.
     aside = await mkdtemp(join(own, 'stage-'));
-    await rename(folder, join(aside, reference.value.model));
+    await rename(folder, join(aside, model));
     await rm(aside, { recursive: true });
   } catch (cause) {
     if (!(cause instanceof Error && 'syscall' in cause)) throw cause;
     if (aside !== undefined) await rm(aside, { recursive: true, force: true });
     return ok(failure(cause.message));
   }
-  const { model, version } = reference.value;
   const removed = { name: model, version, folder, ...extent };
   const data = flags.has('json') ? json(removed) : `${folder}: removed (${extentText(extent)})\n`;
   return ok({ data, remarks: '', exitCode: 0 });
+}
+
+/** What of versions.yaml asks for the version. Nothing where that is broken: what is broken may be removed. */
+async function usesOf(
+  folder: string,
+  version: string,
+): Promise<{
+  readonly uses: readonly string[];
+  readonly isNoted: boolean;
+  readonly isSpecific: boolean;
+}> {
+  const versions = await readVersions(folder);
+  const config = versions.ok ? versions.value.versionsYaml?.config : undefined;
+  const { labels = {}, policy, previous = {}, traffic = {} } = config ?? {};
+  const names = Object.keys(labels).filter((label) => labels[label] === version);
+  return {
+    uses: [
+      ...names.map((label) => `the label ${label}`),
+      ...(Object.hasOwn(traffic, version) ? ['a share of the traffic'] : []),
+    ],
+    isNoted: Object.values(previous).includes(version),
+    isSpecific:
+      typeof policy === 'object' && 'specific' in policy && policy.specific.includes(version),
+  };
+}
+
+function without({ labels, previous, traffic }: VersionsState, version: string): VersionsEdit {
+  const left = <T>(all: Readonly<Record<string, T>>, isGone: (key: string, value: T) => boolean) =>
+    Object.fromEntries(Object.entries(all).filter(([key, value]) => !isGone(key, value)));
+  return {
+    labels: left(labels, (_, named) => named === version),
+    previous: left(previous, (_, named) => named === version),
+    traffic: left(traffic, (named) => named === version),
+  };
 }
 
 interface Row extends Extent {
