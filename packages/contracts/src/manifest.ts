@@ -89,10 +89,12 @@ export interface EnsembleSpec {
 
 /** A program of the operator, in place of a model file. */
 export interface ProcessorSpec {
-  /** Absolute path of `processor.ts` or `processor.js`. Only workers open it. */
+  /** Absolute path of `processor.ts`, `.js` or `.mjs`. Only workers open it. */
   readonly file: string;
   /** Models it may run, as callers name them; the first is run where it names none. */
   readonly runs: readonly string[];
+  /** Steps of one job. */
+  readonly stepsMax: number;
 }
 
 export interface ModelManifest {

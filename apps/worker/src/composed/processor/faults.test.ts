@@ -1,0 +1,149 @@
+/** A processor's thread that hangs or breaks: whose fault it is, what becomes of the others, and that work goes on. */
+import { failure } from '@inferry/contracts';
+import { err, ok } from '@inferry/runtime';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Program } from '../program.ts';
+import {
+  contextOf,
+  fp32,
+  numbersOf,
+  type ProcessorFolder,
+  processorFolder,
+} from './processor.fixture.ts';
+
+let model: ProcessorFolder;
+beforeEach(async () => {
+  model = await processorFolder();
+});
+afterEach(() => model.close());
+
+async function loaded(text: string): Promise<Program> {
+  await model.put('processor.ts', text);
+  // No job of these tests has that much to do, on however busy a machine.
+  const program = await model.start({ executionTimeoutMs: 2_000 });
+  if (!program.ok) throw new Error(program.error);
+  return program.value;
+}
+
+const text = `export async function generate({ inputs, run }) {
+  const [how] = inputs.x.data;
+  const { y } = await run({ x: inputs.x });
+  if (how === 1) for (;;);
+  if (how === 2) await new Promise(() => undefined);
+  if (how === 3) await new Promise(() => setTimeout(() => { for (;;); }));
+  if (how === 4) await new Promise(() => setTimeout(() => { throw new Error('in a timer'); }));
+  if (how === 5) process.exit(3);
+  return { y };
+}`;
+
+const timeout = failure(
+  'execution_timeout',
+  'The processor did nothing but its own work for 2000 ms, its limit.',
+);
+/** A job whose step is answered when it is let go. */
+function waiting(): { readonly context: ReturnType<typeof contextOf>; readonly letGo: () => void } {
+  let letGo = (): void => undefined;
+  const isFree = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const context = contextOf({
+    step: async () => {
+      context.steps.push({ model: 'twice', version: null, tensors: [] });
+      await isFree;
+      return ok([fp32('y', 0)]);
+    },
+  });
+  return { context, letGo };
+}
+
+describe('a thread that hangs', () => {
+  test('ends the job whose code it runs, and gives the others back unharmed', async () => {
+    const program = await loaded(text);
+    const { context } = waiting();
+    const other = program.run([fp32('x', 0)], context);
+    await expect.poll(() => context.steps.length).toBe(1);
+    const hanging = program.run([fp32('x', 1)], contextOf());
+    expect(await hanging).toEqual(err(timeout));
+    expect(await other).toEqual(err({ code: 'program_lost', asSuspect: false }));
+    const next = await program.run([fp32('x', 4.5)], contextOf());
+    expect(numbersOf(next.ok ? next.value[0] : undefined)).toEqual([9]);
+  });
+
+  test('gives all back as suspects where nobody knows whose code it runs; a suspect is alone', async () => {
+    const program = await loaded(text);
+    const { context } = waiting();
+    const other = program.run([fp32('x', 0)], context);
+    const hanging = program.run([fp32('x', 3)], contextOf());
+    const lost = err({ code: 'program_lost', asSuspect: true });
+    expect(await Promise.all([other, hanging])).toEqual([lost, lost]);
+    const suspects = await Promise.all([
+      program.run([fp32('x', 3)], contextOf({ isSuspect: true })),
+      program.run([fp32('x', 0)], contextOf({ isSuspect: true })),
+      program.run([fp32('x', 0)], contextOf()),
+    ]);
+    expect(suspects.map((end) => (end.ok ? 'succeeded' : end.error))).toEqual([
+      timeout,
+      'succeeded',
+      'succeeded',
+    ]);
+  });
+});
+
+describe('a job that waits for nothing', () => {
+  test('ends at its limit, and the others of its thread go on', async () => {
+    const program = await loaded(text);
+    const { context, letGo } = waiting();
+    // Its step takes longer than the limit, which counts its own work only.
+    const other = program.run([fp32('x', 0)], context);
+    expect(await program.run([fp32('x', 2)], contextOf())).toEqual(err(timeout));
+    letGo();
+    expect(await other).toMatchObject({ ok: true });
+  });
+
+  test('and never comes back uses its thread up, which is replaced once the others have ended', async () => {
+    const program = await loaded(text);
+    const { context, letGo } = waiting();
+    const other = program.run([fp32('x', 0)], context);
+    const stuck = Array.from({ length: 16 }, () => program.run([fp32('x', 2)], contextOf()));
+    expect(await Promise.all(stuck)).toEqual(stuck.map(() => err(timeout)));
+    expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({ ok: true });
+    letGo();
+    expect(await other).toMatchObject({ ok: true });
+  });
+});
+
+describe('a thread that breaks', () => {
+  test('ends the job that was alone in it, and is replaced', async () => {
+    const program = await loaded(text);
+    const broken = 'The thread of the processor broke: in a timer';
+    expect(await program.run([fp32('x', 4)], contextOf())).toEqual(
+      err(failure('model_error', broken)),
+    );
+    expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({ ok: true });
+    expect(model.lines.map((line) => line.text)).toContain(
+      'the thread of a processor broke; it is replaced',
+    );
+  });
+
+  test('ends the job that ended it', async () => {
+    const program = await loaded(text);
+    const { context } = waiting();
+    const other = program.run([fp32('x', 0)], context);
+    await expect.poll(() => context.steps.length).toBe(1);
+    expect(await program.run([fp32('x', 5)], contextOf())).toEqual(
+      err(failure('model_error', 'The thread of the processor broke: it ended with 3')),
+    );
+    expect(await other).toEqual(err({ code: 'program_lost', asSuspect: false }));
+  });
+
+  test('whose file is broken by now tells it to its jobs, until it is mended', async () => {
+    const program = await loaded(text);
+    await model.put('processor.ts', 'const =');
+    await program.run([fp32('x', 5)], contextOf());
+    expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({
+      error: { code: 'model_error', detail: expect.stringMatching(/processor\.ts:1: /u) },
+    });
+    await model.put('processor.ts', text);
+    expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({ ok: true });
+  });
+});
