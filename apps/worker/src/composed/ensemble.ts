@@ -57,23 +57,25 @@ class EnsembleRun {
 
   #goOn(): void {
     const ready = this.#waiting.filter(([, step]) => this.#isReady(step));
-    this.#waiting = this.#waiting.filter(([, step]) => !this.#isReady(step));
-    // All take their tensors before any is let go.
-    const requests = ready.map(([number, step]) => ({ number, step, tensors: this.#take(step) }));
-    for (const [, step] of ready) this.#letGo(step);
-    this.#running += requests.length;
-    for (const { number, step, tensors } of requests) void this.#runStep(number, step, tensors);
+    this.#waiting = this.#waiting.filter((waiting) => !ready.includes(waiting));
+    this.#running += ready.length;
+    for (const [number, step] of ready) void this.#ended(number, step, this.#send(step));
     if (this.#running === 0) this.#end(this.#answer());
   }
 
-  async #runStep(number: number, step: EnsembleStep, tensors: readonly Tensor[]): Promise<void> {
+  /** Not async: what its variables hold is not kept while the step runs. */
+  #send(step: EnsembleStep): Promise<Outcome> {
     const { model, outputs, version } = step;
-    const ran = await this.#context.step({
-      model,
-      version,
-      tensors,
-      outputs: Object.keys(outputs),
-    });
+    const tensors = this.#take(step);
+    return this.#context.step({ model, version, tensors, outputs: Object.keys(outputs) });
+  }
+
+  async #ended(
+    number: number,
+    { outputs }: EnsembleStep,
+    running: Promise<Outcome>,
+  ): Promise<void> {
+    const ran = await running;
     this.#running -= 1;
     if (!ran.ok) {
       const { code, detail } = ran.error;
@@ -92,18 +94,16 @@ class EnsembleRun {
   }
 
   #take({ inputs }: EnsembleStep): readonly Tensor[] {
-    return Object.entries(inputs).flatMap(([input, name]) => {
+    const taken = Object.entries(inputs).flatMap(([input, name]) => {
       const tensor = this.#tensors.get(name);
       return tensor === undefined ? [] : [{ ...tensor, name: input }];
     });
-  }
-
-  #letGo({ inputs }: EnsembleStep): void {
     for (const name of new Set(Object.values(inputs))) {
       const left = (this.#uses.get(name) ?? 0) - 1;
       this.#uses.set(name, left);
       if (left <= 0) this.#tensors.delete(name);
     }
+    return taken;
   }
 
   #want(name: string): void {

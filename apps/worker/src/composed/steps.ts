@@ -10,6 +10,7 @@ import {
   failure,
   inputPieces,
   type JobEnvelope,
+  type JobId,
   type JobRecord,
   type Limits,
   type ModelManifest,
@@ -76,7 +77,7 @@ export class JobSteps {
 
   /** The outputs asked for, or the failure of the step, with the model in its detail. Never rejects but for a bug. */
   run(request: StepRequest): Promise<Result<readonly Tensor[], Failure>> {
-    const running = this.#run(request).finally(() => this.#running.delete(running));
+    const running = this.#start(request).finally(() => this.#running.delete(running));
     this.#running.add(running);
     return running;
   }
@@ -86,14 +87,41 @@ export class JobSteps {
     await Promise.allSettled(this.#running);
   }
 
-  async #run(request: StepRequest): Promise<Result<readonly Tensor[], Failure>> {
+  /** Not async: what its variables hold, the tensors of the request, is not kept while the step runs. */
+  #start(request: StepRequest): Promise<Result<readonly Tensor[], Failure>> {
     const resolved = this.#resolve(request);
-    if (!resolved.ok) return resolved;
+    if (!resolved.ok) return Promise.resolve(resolved);
     const manifest = resolved.value;
-    const ran = await this.#runAs(manifest, request);
-    if (ran.ok) return ran;
-    const { code, detail } = ran.error;
-    return err(failure(code, `Model "${manifest.name}", version ${manifest.version}: ${detail}`));
+    const tensors = request.tensors.map((tensor) => {
+      const spec = manifest.inputs.find(({ name }) => name === tensor.name);
+      return spec === undefined ? tensor : fitted(tensor, spec);
+    });
+    const rows = this.#rowsOf(tensors, manifest);
+    if (!rows.ok) return Promise.resolve(err(about(manifest, rows.error)));
+    const { outputs } = request;
+    const wanted = outputs === undefined ? {} : { outputs };
+    const payload = inputPieces({ form: 'tensors', tensors, ...wanted });
+    const { clock, random } = this.#deps;
+    const id = newJobId(clock.nowMs(), random);
+    return this.#outcome(id, manifest, this.#send(id, payload, manifest, rows.value));
+  }
+
+  async #outcome(
+    id: JobId,
+    manifest: ModelManifest,
+    sending: Promise<Result<void, Failure>>,
+  ): Promise<Result<readonly Tensor[], Failure>> {
+    const sent = await sending;
+    if (!sent.ok) return err(about(manifest, sent.error));
+    const { signal } = this.#parent;
+    const record = await this.#deps.queue.outcome(id, signal);
+    if (record !== undefined) {
+      const outputs = outputsOf(record);
+      return outputs.ok ? outputs : err(about(manifest, outputs.error));
+    }
+    // What the queue does not hear of ends by its deadline.
+    if (signal.aborted) await this.#deps.queue.cancel(id, 'The job it was a step of has ended.');
+    return err(about(manifest, failure('queue_unavailable', 'The outcome did not arrive.')));
   }
 
   #resolve({ model, version }: StepRequest): Result<ModelManifest, Failure> {
@@ -105,40 +133,21 @@ export class JobSteps {
     return resolved;
   }
 
-  async #runAs(
-    manifest: ModelManifest,
-    request: StepRequest,
-  ): Promise<Result<readonly Tensor[], Failure>> {
-    const { clock, random } = this.#deps;
-    const { signal } = this.#parent;
-    const tensors = request.tensors.map((tensor) => {
-      const spec = manifest.inputs.find(({ name }) => name === tensor.name);
-      return spec === undefined ? tensor : fitted(tensor, spec);
-    });
-    const rows = rowsOf(tensors, manifest);
-    if (!rows.ok) return rows;
+  #rowsOf(tensors: readonly Tensor[], { maxBatchSize }: ModelManifest): Result<number, Failure> {
     if (this.#depth > nestedStepsMax) {
       const detail = `Models are composed of each other more than ${nestedStepsMax} levels deep.`;
       return err(failure('model_error', detail));
     }
-    const id = newJobId(clock.nowMs(), random);
-    const { outputs } = request;
-    const input = {
-      form: 'tensors',
-      tensors,
-      ...(outputs === undefined ? {} : { outputs }),
-    } as const;
-    const sent = await this.#send(id, inputPieces(input), manifest, rows.value);
-    if (!sent.ok) return sent;
-    const record = await this.#deps.queue.outcome(id, signal);
-    if (record !== undefined) return outputsOf(record);
-    if (signal.aborted) await this.#cancel(id);
-    return err(failure('queue_unavailable', 'The outcome of the step did not arrive.'));
+    const rowsMax = Math.max(1, maxBatchSize);
+    const rows = maxBatchSize === 0 ? 1 : (tensors[0]?.shape[0] ?? 1);
+    if (rows >= 1 && rows <= rowsMax) return ok(rows);
+    const detail = `The step has ${rows} rows; the model takes 1 to ${rowsMax}.`;
+    return err(failure('input_rejected', detail));
   }
 
   /** Tries on while the queue is away or full, as long as the parent has time. */
   async #send(
-    id: JobEnvelope['id'],
+    id: JobId,
     payload: readonly Uint8Array[],
     manifest: ModelManifest,
     rows: number,
@@ -167,7 +176,7 @@ export class JobSteps {
   }
 
   #envelope(
-    id: JobEnvelope['id'],
+    id: JobId,
     manifest: ModelManifest,
     {
       leftMs,
@@ -224,26 +233,12 @@ export class JobSteps {
     const { clock, queueClock } = this.#deps;
     return Math.floor(this.#parent.claim.deadlineAtMs - queueClock.toQueueMs(clock.nowMs()));
   }
-
-  /** What the queue does not hear of ends by its deadline. */
-  async #cancel(id: JobEnvelope['id']): Promise<void> {
-    await this.#deps.queue.cancel(id, 'The job that it was a step of has ended.');
-  }
 }
 
 /** Levels of composed models above the steps of this job. */
 function depthOf({ metadata }: JobEnvelope): number {
   const above = Number(metadata[depthKey] ?? 0);
   return (Number.isInteger(above) && above > 0 ? above : 0) + 1;
-}
-
-function rowsOf(tensors: readonly Tensor[], manifest: ModelManifest): Result<number, Failure> {
-  const rowsMax = Math.max(1, manifest.maxBatchSize);
-  const rows = manifest.maxBatchSize === 0 ? 1 : (tensors[0]?.shape[0] ?? 1);
-  if (rows >= 1 && rows <= rowsMax) return ok(rows);
-  return err(
-    failure('input_rejected', `The step has ${rows} rows; the model takes 1 to ${rowsMax}.`),
-  );
 }
 
 function outputsOf({ outcome }: JobRecord): Result<readonly Tensor[], Failure> {
@@ -255,4 +250,8 @@ function outputsOf({ outcome }: JobRecord): Result<readonly Tensor[], Failure> {
 
 function noTimeLeft(): Failure {
   return failure('deadline_exceeded', 'No time was left for the step.');
+}
+
+function about({ name, version }: ModelManifest, { code, detail }: Failure): Failure {
+  return failure(code, `Model "${name}", version ${version}: ${detail}`);
 }
