@@ -22,6 +22,8 @@ interface ModelFolder {
 }
 
 export interface Served {
+  /** Directory of the model repository, which goes away with the system. */
+  readonly repository: string;
   /** Of the gateway, without a slash at its end. */
   readonly url: string;
   /** Of every process: where its metrics are. */
@@ -89,6 +91,7 @@ export async function serve(
     ]);
     const workerPids = ready.map(({ pid }) => pid);
     return {
+      repository,
       url: `http://127.0.0.1:${gateway.http_port}`,
       metricsUrls: [gateway, ...ready].map((one) => `http://127.0.0.1:${one.metrics_port}/metrics`),
       pids: { gateway: gateway.pid, worker: workerPids[0] ?? 0, redis: redis.pid },
