@@ -12,6 +12,20 @@ export {
 export { readInferRequest, type WireInferRequest } from './grpc/infer-request.ts';
 export { wireMethods, type WireMethod, type WireObject } from './grpc/service.ts';
 export { grpcStatusOf } from './grpc/status.ts';
+export {
+  doneEvent,
+  errorEvent,
+  type EventPlace,
+  eventStreamType,
+  eventText,
+  outputEvent,
+  parseEventId,
+  pingText,
+  resetEvent,
+  retryText,
+  stateEvent,
+} from './event-stream.ts';
+export { generateResponse, parseGenerate } from './generate.ts';
 export { jobDocument, remainingMs } from './job-document.ts';
 export { modelConfiguration } from './model-config.ts';
 export { modelDocument } from './model-document.ts';

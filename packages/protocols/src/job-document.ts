@@ -55,7 +55,7 @@ export const jobSchema = z
       batch_size: z.int().nullable(),
     }),
     metadata: z.record(z.string(), z.string()),
-    urls: z.strictObject({ get: z.string(), cancel: z.string() }),
+    urls: z.strictObject({ get: z.string(), cancel: z.string(), events: z.string() }),
     output: z
       .unknown()
       .describe(
@@ -106,7 +106,7 @@ export function jobDocument(
       batch_size: outcome?.batchRows ?? null,
     },
     metadata: job.metadata,
-    urls: { get: url, cancel: `${url}/cancel` },
+    urls: { get: url, cancel: `${url}/cancel`, events: `${url}/events` },
   };
   const output = outcome?.output ?? null;
   const text = output === null ? 'null' : writeOutput(output);
@@ -125,7 +125,8 @@ function queueMember(record: JobRecord, nowMs: number): z.infer<typeof jobSchema
   };
 }
 
-function writeOutput(output: JobOutput): string {
+/** The member `output` of a job, or of an event that tells a part of it. */
+export function writeOutput(output: JobOutput): string {
   if (output.form === 'tensors') return `{"outputs":${writeTensors(output.tensors)}}`;
   const [only, ...others] = output.rows;
   return writeJson(only !== undefined && others.length === 0 ? only : output.rows);
