@@ -19,6 +19,7 @@ import { BodyMemory } from './http/body-memory.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { claimRequest } from './gateway-fixture.test.ts';
 import { HeldRequests } from './results/held-requests.ts';
+import { ModelControl } from './model-control.ts';
 import { QueueLooks } from './queue-looks.ts';
 import { collectQueueMetrics } from './queue-metrics.ts';
 import { createGatewayTelemetry } from './telemetry.ts';
@@ -47,10 +48,12 @@ function setUp() {
     gatewayId: 'gw',
     version: '0',
   };
+  const held = new HeldRequests(base);
   const parts = {
     ...base,
     load: { isDraining: false, waitingTotal: 0 },
-    held: new HeldRequests(base),
+    held,
+    control: new ModelControl({ ...base, held }, { isAllowed: false, waitMs: 0 }),
     answerTime: new AnswerTime(),
     arriving: new ArrivingBytes(),
     bodyMemory: new BodyMemory(),

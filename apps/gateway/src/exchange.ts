@@ -23,7 +23,7 @@ export interface Exchange {
   readonly span: RequestSpan | undefined;
   /** Of the work that is submitted, once it was read; `normal` before, and where none is told. */
   priority: Priority;
-  /** The model that a body named, once it was read. */
+  /** Of a submit: the version that it gets, once its model is known. */
   model?: Pick<ModelManifest, 'name' | 'version'>;
 }
 

@@ -12,7 +12,7 @@ import {
 import { ModelCatalogue } from '@inferry/models';
 import type { Compat } from '@inferry/protocols';
 import { type Claim, type ClaimRequest, createMemoryQueue, type JobQueue } from '@inferry/queue';
-import { systemClock, systemRandom } from '@inferry/runtime';
+import { type Random, systemClock, systemRandom } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics, type GatewayMetrics, type Tracing } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
@@ -26,6 +26,7 @@ import { digits, iris } from './models-fixture.test.ts';
 export interface TestGateway {
   readonly gateway: Gateway;
   readonly queue: JobQueue;
+  readonly catalogue: ModelCatalogue;
   readonly metrics: GatewayMetrics;
   /** Sends a request to the app, without a socket. */
   request(path: string, init?: RequestInit): Promise<Response>;
@@ -41,7 +42,7 @@ export const claimRequest: ClaimRequest = {
   agingMs: 60_000,
 };
 
-const classes: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1')];
+const classesServed: readonly ClassId[] = [classOf('iris', '1'), classOf('digits', '1')];
 
 export function testGateway(
   limits: Partial<Limits> = {},
@@ -49,12 +50,14 @@ export function testGateway(
     compat,
     modelControl,
     models = [digits, iris],
+    random = systemRandom,
     tenants,
     tracing,
   }: {
     readonly compat?: Compat;
     readonly modelControl?: ControlSettings;
     readonly models?: readonly ModelManifest[];
+    readonly random?: Random;
     readonly tenants?: ReadonlyMap<string, number>;
     readonly tracing?: Tracing;
   } = {},
@@ -70,7 +73,7 @@ export function testGateway(
     looks: new QueueLooks({ queue, catalogue, clock: systemClock, ...named }),
     catalogue,
     clock: systemClock,
-    random: systemRandom,
+    random,
     limits: { ...defaultLimits, ...limits },
     telemetry: createGatewayTelemetry(metrics),
     log: createLogger({ role: 'gateway', level: 'silent' }),
@@ -84,6 +87,7 @@ export function testGateway(
   return {
     gateway,
     queue,
+    catalogue,
     metrics,
     request: async (path, init) => gateway.app.request(path, init),
     async close() {
@@ -119,6 +123,7 @@ export interface TestWorker {
 export function startWorker(
   queue: JobQueue,
   run: (input: JobInput, claim: Claim) => Outcome | Promise<Outcome> = () => succeeded,
+  classes: readonly ClassId[] = classesServed,
 ): TestWorker {
   const stop = new AbortController();
   const seen: { claim: Claim; input: JobInput }[] = [];

@@ -89,9 +89,10 @@ export async function infer<Request extends InferWork = InferRequest>(
   parts: GatewayParts,
 ): Promise<InferEnd<Request>> {
   const { name, version } = call.model;
-  const resolved = parts.catalogue.resolve(name, version);
-  if (!resolved.ok) return refuse(call, resolved.error, undefined, parts);
-  const manifest = resolved.value;
+  // Once: whatever is done for this request is done for the version that it gets here.
+  const chosen = parts.catalogue.choose(name, version, parts.random);
+  if (!chosen.ok) return refuse(call, chosen.error, undefined, parts);
+  const manifest = chosen.value;
   const onBug = (): void => void refuse(call, failure('internal', ''), manifest, parts);
   // A function of its own: as long as one waits, all that its variables hold is kept.
   const queued = await orBug(enqueue(call, manifest, parts), onBug); // 400 413 415 429 503

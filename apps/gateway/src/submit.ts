@@ -32,7 +32,7 @@ import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { readBody } from './http/read-body.ts';
 import { submitBodyOf, submitMediaTypes } from './http/submit-body.ts';
 import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
-import { resolveReference } from './model-reference.ts';
+import { chooseModel } from './model-reference.ts';
 import { jobAnswer, noteAnswer, noteOutcome, preferenceApplied } from './results/job-answer.ts';
 import { lookUp } from './results/look-up.ts';
 import { orBug } from './telemetry.ts';
@@ -45,9 +45,14 @@ interface SubmitHeaders {
   readonly tenant: Tenant;
 }
 
+interface Named {
+  readonly reference: string;
+  readonly model: Result<ModelManifest, Failure>;
+}
+
 interface Arrived extends SubmitHeaders {
   /** The model in the path; undefined where the body names it. */
-  readonly reference: string | undefined;
+  readonly named: Named | undefined;
   readonly bytes: Uint8Array;
   readonly body: SubmitBody;
   /** Holds the body and what is decoded from it. */
@@ -73,10 +78,11 @@ export async function submitJob(
   reference: string | undefined,
   parts: GatewayParts,
 ): Promise<Response> {
-  const onBug = (): void => countRefusal(c, 'internal', reference, parts);
+  const named = reference === undefined ? undefined : nameModel(c, reference, parts);
+  const onBug = (): void => countRefusal(c, 'internal', parts);
   // A function of its own: as long as one waits, all that its variables hold is kept.
-  const queued = await orBug(enqueue(c, reference, parts), onBug); // 400 404 408 409 410 413 415 422 429 503
-  if (!queued.ok) return refuse(c, queued.error, reference, parts);
+  const queued = await orBug(enqueue(c, named, parts), onBug); // 400 404 408 409 410 413 415 422 429 503
+  if (!queued.ok) return refuse(c, queued.error, parts);
   const { place, placed, preference, waitMs } = queued.value;
   try {
     let { record } = placed;
@@ -104,14 +110,22 @@ export async function submitJob(
   }
 }
 
+/** Once a request: all that is done for it is done for the version that it gets here. */
+function nameModel(c: GatewayContext, reference: string, parts: GatewayParts): Named {
+  const key = parseIdempotencyKey(c.req.header('idempotency-key') ?? '');
+  const model = chooseModel(reference, key, parts);
+  if (model.ok) c.get('exchange').model = model.value;
+  return { reference, model };
+}
+
 /** Reads the request and places its job. */
 async function enqueue(
   c: GatewayContext,
-  reference: string | undefined,
+  named: Named | undefined,
   parts: GatewayParts,
 ): Promise<Result<Queued, Failure>> {
   const memory = parts.bodyMemory.lend();
-  const arrived = await receive(c, reference, memory, parts);
+  const arrived = await receive(c, named, memory, parts);
   if (!arrived.ok) {
     memory.giveBack();
     return arrived;
@@ -140,7 +154,7 @@ async function asOfNow(record: JobRecord, parts: GatewayParts): Promise<JobRecor
 /** Headers and body, read and within their limits. The cheapest checks come first. */
 async function receive(
   c: GatewayContext,
-  reference: string | undefined,
+  named: Named | undefined,
   memory: LentMemory,
   parts: GatewayParts,
 ): Promise<Result<Arrived, Failure>> {
@@ -148,27 +162,26 @@ async function receive(
   if (!admission.ok) return admission;
   const headers = readHeaders(c, parts);
   if (!headers.ok) return headers;
-  if (reference !== undefined) {
-    const model = resolveReference(reference, parts.catalogue);
-    if (!model.ok) return model;
-    const early = await checkEarly(c, headers.value, model.value, parts);
+  // A request with a key is heard out: it may be a replay, which neither the models nor the queue have a say in.
+  if (named !== undefined && headers.value.idempotencyKey === undefined) {
+    if (!named.model.ok) return named.model;
+    const early = await checkEarly(c, headers.value, named.model.value, parts);
     if (!early.ok) return early;
   }
   const bytes = await readBody(c, memory, parts);
   if (!bytes.ok) return bytes;
   const body = submitBodyOf(c.req.header('content-type'), bytes.value);
   if (!body.ok) return body;
-  return ok({ ...headers.value, reference, bytes: bytes.value, body: body.value, memory });
+  return ok({ ...headers.value, named, bytes: bytes.value, body: body.value, memory });
 }
 
-/** A request with a key is heard out: it may be a replay, which the queue has no say in. */
 async function checkEarly(
   c: GatewayContext,
-  { preference, waitMs, cancelAfterMs, idempotencyKey, tenant }: SubmitHeaders,
+  { preference, waitMs, cancelAfterMs, tenant }: SubmitHeaders,
   manifest: ModelManifest,
   parts: GatewayParts,
 ): Promise<Result<void, Failure>> {
-  const isHeld = waitMs > 0 && parts.held.hasPlace && idempotencyKey === undefined;
+  const isHeld = waitMs > 0 && parts.held.hasPlace;
   if (!isHeld || whenLate(preference, manifest) !== 'refuse') return ok(undefined);
   const bodyBytes = bodyBytesOf(c);
   const exchange = c.get('exchange');
@@ -219,7 +232,7 @@ async function placeOnce(
     key: arrived.idempotencyKey,
     tenant: arrived.tenant.name,
     route: c.get('exchange').route,
-    model: arrived.reference ?? '',
+    model: arrived.named?.reference ?? '',
     contentType: c.req.header('content-type') ?? '',
     cancelAfter: c.req.header('cancel-after') ?? '',
     body: arrived.bytes,
@@ -241,11 +254,11 @@ async function place(
   { id, isHeld }: { readonly id: JobRecord['job']['id']; readonly isHeld: boolean },
   parts: GatewayParts,
 ): Promise<Result<Placed, Failure>> {
-  const { reference, body, memory, cancelAfterMs, preference, tenant } = arrived;
-  const { limits, tenants, catalogue } = parts;
+  const { named, body, memory, cancelAfterMs, preference, tenant } = arrived;
+  const { limits, tenants } = parts;
   const submission = parseSubmit(body, {
-    modelIn: reference === undefined ? 'body' : 'path',
-    modelOf: (named) => resolveReference(reference ?? named ?? '', catalogue),
+    modelIn: named === undefined ? 'body' : 'path',
+    modelOf: (inBody) => (named ?? nameModel(c, inBody ?? '', parts)).model,
     limits,
     allocate: memory.allocate,
     cancelAfterMs,
@@ -254,7 +267,6 @@ async function place(
   if (!submission.ok) return submission;
   const exchange = c.get('exchange');
   exchange.priority = submission.value.priority;
-  exchange.model = submission.value.manifest;
   const { requestId, startedAtMs, span } = exchange;
   const retentionMs = submission.value.retentionMs ?? limits.retentionMsAsync;
   const accepted = await accept(
@@ -276,29 +288,13 @@ async function place(
   return accepted.ok ? ok({ ...accepted.value, isReplay: false }) : accepted;
 }
 
-function refuse(
-  c: GatewayContext,
-  reason: Failure,
-  reference: string | undefined,
-  parts: GatewayParts,
-): Response {
-  countRefusal(c, reason.code, reference, parts);
+function refuse(c: GatewayContext, reason: Failure, parts: GatewayParts): Response {
+  countRefusal(c, reason.code, parts);
   const isMedia = reason.code === 'unsupported_media_type';
   return problem(c, reason, isMedia ? { 'Accept-Post': submitMediaTypes } : {});
 }
 
-function countRefusal(
-  c: GatewayContext,
-  code: ErrorCode,
-  reference: string | undefined,
-  parts: GatewayParts,
-): void {
-  const model = reference === undefined ? undefined : resolveReference(reference, parts.catalogue);
-  const { elapsedMs, model: named, priority } = c.get('exchange');
-  parts.telemetry.rejected({
-    model: model?.ok === true ? model.value : named,
-    priority,
-    code,
-    seconds: elapsedMs() / 1_000,
-  });
+function countRefusal(c: GatewayContext, code: ErrorCode, parts: GatewayParts): void {
+  const { elapsedMs, model, priority } = c.get('exchange');
+  parts.telemetry.rejected({ model, priority, code, seconds: elapsedMs() / 1_000 });
 }

@@ -262,7 +262,7 @@ describe('traffic', () => {
     ]);
     expect(catalogue.list()).toMatchObject([{ shares: [share('1', 3), share('2', 1)] }]);
     const at = (unit: number): unknown => {
-      const found = catalogue.choose('iris', undefined, { unit: () => unit, bytes: () => none });
+      const found = catalogue.choose('iris', undefined, { unit: () => unit });
       return found.ok ? found.value.version : undefined;
     };
     expect([0, 0.74, 0.76, 0.999].map(at)).toEqual(['1', '1', '2', '2']);
@@ -272,15 +272,13 @@ describe('traffic', () => {
     const catalogue = new ModelCatalogue();
     catalogue.replaceLocal(local);
     expect(catalogue.list()).toMatchObject([{ shares: [share('3', 1)] }]);
-    const random = { unit: () => 0, bytes: () => none };
+    const random = { unit: () => 0 };
     expect(catalogue.choose('iris', '2', random)).toMatchObject({ value: { version: '2' } });
     expect(catalogue.choose('digits', undefined, random)).toMatchObject({
       error: { code: 'model_not_found' },
     });
   });
 });
-
-const none = new Uint8Array();
 
 function share(version: string, weight: number) {
   return { version, weight };

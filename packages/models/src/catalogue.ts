@@ -112,7 +112,7 @@ export class ModelCatalogue {
   choose(
     name: string,
     version: string | undefined,
-    random: Random,
+    random: Pick<Random, 'unit'>,
   ): Result<ModelManifest, Failure> {
     const shares = this.#models.get(name)?.shares ?? [];
     return this.resolve(name, version ?? drawn(shares, random));
@@ -258,7 +258,7 @@ function versionOf(
 /** Workers that fail differently are told of one by one, up to so many. */
 const reasonsMax = 3;
 
-function drawn(shares: readonly TrafficShare[], random: Random): string | undefined {
+function drawn(shares: readonly TrafficShare[], random: Pick<Random, 'unit'>): string | undefined {
   if (shares.length <= 1) return shares[0]?.version;
   const sum = shares.reduce((total, { weight }) => total + weight, 0);
   let left = random.unit() * sum;

@@ -71,7 +71,7 @@ const input = boundedRecord(z.unknown(), { max: fieldsMax }).describe(
 export const submitSchema = z.strictObject({ input, ...options });
 /** Body of `POST /v1/jobs`. */
 export const submitWithModelSchema = z.strictObject({
-  model: z.string().min(1).describe('`name` or `name@version`'),
+  model: z.string().min(1).describe('`name`, `name@version` or `name@label`'),
   input,
   ...options,
 });
@@ -99,7 +99,7 @@ interface SubmitDocument {
 /** What a submit is bound to. */
 export interface SubmitContext {
   readonly modelIn: 'path' | 'body';
-  /** The model, where the path names it or the body does (`named`). May be called twice. */
+  /** The model, where the path names it or the body does (`named`). Called once at most. */
   readonly modelOf: (named: string | undefined) => Result<ModelManifest, Failure>;
   readonly limits: Limits;
   /** Memory for long bytes that the body has in base64. */
