@@ -14,15 +14,18 @@ export async function statisticsOf(
   { name, version }: { readonly name?: string; readonly version?: string | undefined },
   { catalogue, log, queue }: Pick<GatewayParts, 'catalogue' | 'log' | 'queue'>,
 ): Promise<Result<{ model_stats: ModelStatistics[] }, Failure>> {
+  let exact: string | undefined;
   if (name !== undefined) {
     const known = catalogue.resolve(name, version);
     if (!known.ok) return known;
+    // Where a label was named: the version that it stands for.
+    if (version !== undefined) exact = known.value.version;
   }
   const wanted = catalogue
     .list()
     .filter((model) => name === undefined || model.name === name)
     .flatMap((model) => model.versions.map((one) => ({ name: model.name, version: one.version })))
-    .filter((one) => version === undefined || one.version === version);
+    .filter((one) => exact === undefined || one.version === exact);
   try {
     const told = await queue.statistics(
       wanted.map((one): ClassId => classOf(one.name, one.version)),

@@ -10,7 +10,12 @@ export type OpenApiObject = { readonly [key: string]: unknown };
 
 export const json = 'application/json';
 
-export const modelCodes: readonly ErrorCode[] = ['model_not_found', 'model_version_not_found'];
+/** model_unavailable: it was unloaded. */
+export const modelCodes: readonly ErrorCode[] = [
+  'model_not_found',
+  'model_version_not_found',
+  'model_unavailable',
+];
 export const bodyCodes: readonly ErrorCode[] = [
   'malformed_json',
   'invalid_header',
@@ -65,8 +70,12 @@ export const headerComponents: OpenApiObject = {
 };
 
 export const parameterComponents: OpenApiObject = {
-  model: path('model', 'Name of the model; in the job API also `name@version`.'),
-  version: path('version', 'Version of the model.'),
+  model: path(
+    'model',
+    'Name of the model; under /v1 and /bento also `name@version` or `name@label`.',
+  ),
+  version: path('version', 'Version of the model, or a label.'),
+  label: path('label', 'Label of a version, such as `stable`.'),
   repository: path('repository', 'Any name: there is one repository.'),
   id: path('id', 'Id of the job.'),
   wait: {

@@ -121,7 +121,7 @@ function inferencePaths(models: readonly ModelManifest[], compat: Compat): OpenA
       'inference',
       'Is the model loaded somewhere?',
       ready,
-      [...modelCodes, 'model_unavailable', 'queue_unavailable'],
+      [...modelCodes, 'queue_unavailable'],
       parameters,
       readinessSurface(compat),
     );

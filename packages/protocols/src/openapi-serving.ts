@@ -30,10 +30,12 @@ export function servingPaths(models: readonly ModelManifest[]): OpenApiObject {
   const paths: Record<string, unknown> = {};
   const base = '/v1/models/{model}';
   const version = `${base}/versions/{version}`;
+  const label = `${base}/labels/{label}`;
   const metadata = success('Signature.', { [json]: schema('ServingMetadata') });
   for (const [path, parameters] of [
     [base, [parameter('model')]],
     [version, [parameter('model'), parameter('version')]],
+    [label, [parameter('model'), parameter('label')]],
   ] as const) {
     paths[`${path}:predict`] = {
       post: operation('Predict and wait for the answer', predictText, parameters, {
@@ -60,14 +62,14 @@ export function servingPaths(models: readonly ModelManifest[]): OpenApiObject {
       'serving',
     );
   }
-  paths[version] = getOperation(
-    'models',
-    'One version of a model',
-    success('The model.', { [json]: schema('Model') }),
-    modelCodes,
-    [parameter('model'), parameter('version')],
-    'serving',
-  );
+  const model = success('The model.', { [json]: schema('Model') });
+  for (const [path, summary, name] of [
+    [version, 'One version of a model', 'version'],
+    [label, 'The version of a model that a label stands for', 'label'],
+  ] as const) {
+    const parameters = [parameter('model'), parameter(name)];
+    paths[path] = getOperation('models', summary, model, modelCodes, parameters, 'serving');
+  }
   paths['/bento/{model}'] = {
     post: operation('Call a model by its inputs, and wait', callText, [parameter('model')], {
       content: {

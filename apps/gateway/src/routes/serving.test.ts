@@ -194,7 +194,7 @@ describe('predict', () => {
     ['no image', '/v1/models/digits:predict', { instances: ['x'] }, 400, 'invalid_input'],
     ['a bad example', '/v1/models/iris:classify', { examples: [{}] }, 400, 'invalid_input'],
     ['a verb that is not spoken', '/v1/models/iris:regress', rows, 405, 'method_not_allowed'],
-    ['an unknown route', '/v1/models/iris/labels/a:predict', rows, 404, 'route_not_found'],
+    ['an unknown route', '/v1/models/iris/tags/a:predict', rows, 404, 'route_not_found'],
   ])('with %s is refused, with the detail also in the member error', async (...given) => {
     const [, path, body, status, code] = given;
     const response = await post(path, body);

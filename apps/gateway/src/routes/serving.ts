@@ -33,44 +33,50 @@ const codecs: Readonly<Record<string, InferCodec<PredictRequest>>> = {
   },
 };
 
+/** Below a model: what is said of the version that the parameter names. A label is one, also under `versions`. */
+const selectors = [
+  ['versions', 'version'],
+  ['labels', 'label'],
+] as const;
+
 export function servingRoutes(parts: GatewayParts): readonly Route[] {
   const surface = 'serving';
-  const path = '/v1/models/{model}';
-  const versionPath = `${path}/versions/{version}`;
+  const base = '/v1/models/{model}';
   const verbs = Object.entries(codecs).flatMap(([verb, codec]): readonly Route[] => [
     {
       method: 'POST',
-      path: `${path}${verb}`,
+      path: `${base}${verb}`,
       surface,
       answer(c) {
         const model = splitReference(pathParameter(c, 'model', verb));
         return inferOverHttp(c, model, codec, parts);
       },
     },
-    {
+    ...selectors.map(([folder, parameter]): Route => ({
       method: 'POST',
-      path: `${versionPath}${verb}`,
+      path: `${base}/${folder}/{${parameter}}${verb}`,
       surface,
       answer(c) {
         const name = pathParameter(c, 'model');
-        return inferOverHttp(c, { name, version: pathParameter(c, 'version', verb) }, codec, parts);
+        const version = pathParameter(c, parameter, verb);
+        return inferOverHttp(c, { name, version }, codec, parts);
       },
-    },
+    })),
   ]);
+  const metadataAt = (path: string): Route => ({
+    method: 'GET',
+    path: `${path}/metadata`,
+    surface,
+    answer: (c) => metadata(c, parts),
+  });
   return [
     ...verbs,
-    {
-      method: 'GET',
-      path: versionPath,
-      surface,
-      answer: (c) => readVersion(c, versionOf(c), parts),
-    },
-    ...[path, versionPath].map((base): Route => ({
-      method: 'GET',
-      path: `${base}/metadata`,
-      surface,
-      answer: (c) => metadata(c, parts),
-    })),
+    metadataAt(base),
+    ...selectors.flatMap(([folder, parameter]): readonly Route[] => {
+      const path = `${base}/${folder}/{${parameter}}`;
+      const answer: Route['answer'] = (c) => readVersion(c, versionOf(c), parts);
+      return [{ method: 'GET', path, surface, answer }, metadataAt(path)];
+    }),
   ];
 }
 
@@ -85,7 +91,7 @@ function versionOf(c: GatewayContext): {
   readonly name: string;
   readonly version: string | undefined;
 } {
-  const version = c.req.param('version');
+  const version = c.req.param('version') ?? c.req.param('label');
   const name = pathParameter(c, 'model');
   return version === undefined ? splitReference(name) : { name, version };
 }
