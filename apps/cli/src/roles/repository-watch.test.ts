@@ -132,6 +132,34 @@ test('a model that breaks stays as it was, its neighbours change, and that is to
   expect(logged.at(-1)).toBe('can be read again: bad');
 });
 
+test('a broken version takes no other one away, and keeps nobody from naming another one', async () => {
+  version('m', '1');
+  version('m', '2');
+  writeFileSync(join(folder, 'm/versions.yaml'), 'policy: {latest: 1}\n');
+  const { look, watch } = await watched();
+  const route = async (text: string): Promise<void> => {
+    writeFileSync(join(folder, 'm/versions.yaml'), `policy: {latest: 1}\n${text}`);
+    await look();
+    await look();
+  };
+  expect(served(watch.current())).toEqual(['m@2']);
+  mkdirSync(join(folder, 'm/3'));
+  writeFileSync(join(folder, 'm/3/model.onnx'), 'no model');
+  await route('');
+  expect(served(watch.current())).toEqual(['m@2']);
+  expect(watch.current().problems.map((problem) => problem.version)).toEqual(['3']);
+  await route('labels: {stable: "1"}\n');
+  expect(served(watch.current())).toEqual(['m@1', 'm@2']);
+  expect(watch.current().routing['m']?.labels).toEqual({ stable: '1' });
+  // What is not there to be served is not sent to.
+  await route('labels: {stable: "3"}\n');
+  expect(watch.current().routing['m']?.labels).toEqual({ stable: '1' });
+  rmSync(join(folder, 'm/3'), { recursive: true });
+  await route('');
+  expect(served(watch.current())).toEqual(['m@2']);
+  expect(watch.current().routing).toEqual({});
+});
+
 test('a model that goes away is gone; a directory that goes away changes nothing', async () => {
   version('a', '1');
   version('b', '1');

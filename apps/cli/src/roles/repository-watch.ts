@@ -2,7 +2,13 @@
  * The model repository of a running role: read again when its files have changed and rest, or when somebody asks
  * for it. A model that cannot be read any more stays as it was read last, and the rest of the repository changes.
  */
-import { loadRepository, problemText, type Repository } from '@inferry/models';
+import {
+  compareVersions,
+  loadRepository,
+  problemText,
+  type Repository,
+  type RepositoryProblem,
+} from '@inferry/models';
 import { type Clock, Emitter, every } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
@@ -132,7 +138,8 @@ class Watch implements RepositoryWatch {
     for (const problem of problems) {
       const text = problemText(problem);
       if (this.#told.has(text)) continue;
-      const what = problem.model === null ? 'the model repository' : 'a model';
+      const ofModel = isOfModel(problem) ? 'a model' : 'a version';
+      const what = problem.model === null ? 'the model repository' : ofModel;
       logger.error(
         { model: problem.model, problem: text },
         `${what} cannot be read; it stays as it was`,
@@ -155,33 +162,59 @@ function textsOf({ problems, warnings }: Repository): readonly string[] {
   return [...problems, ...warnings].map(problemText);
 }
 
-/** What was read, where models with problems are as they were before. Problems are those of the last reading. */
+/**
+ * What was read, where models with problems are as they were before, and problems are those of the last reading.
+ * Where single versions are broken, none of the model goes away, and what is sound counts: a broken version
+ * must not keep requests from being sent to another one.
+ */
 export function keepingGood(before: Repository, read: Repository): Repository {
   const { problems } = read;
   if (problems.length === 0) return read;
-  const broken = new Set(problems.map(({ model }) => model));
+  const unread = new Set(problems.filter(isOfModel).map(({ model }) => model));
   // Nobody knows what is in a directory that cannot be read.
-  if (broken.has(null)) return { ...before, problems };
-  const isBroken = (model: string | null): boolean => broken.has(model);
-  const byModel = <T>(key: (repository: Repository) => Readonly<Record<string, T>>) =>
-    Object.fromEntries([
-      ...Object.entries(key(before)).filter(([model]) => isBroken(model)),
-      ...Object.entries(key(read)).filter(([model]) => !isBroken(model)),
-    ]);
-  const models = [
-    ...before.models.filter(({ name }) => isBroken(name)),
-    ...read.models.filter(({ name }) => !isBroken(name)),
-  ];
+  if (unread.has(null)) return { ...before, problems };
+  const broken = new Set(problems.map(({ model }) => model));
+  const sound = read.models.filter(({ name }) => !unread.has(name));
+  const isSound = (name: string, version: string): boolean =>
+    sound.some((manifest) => manifest.name === name && manifest.version === version);
+  const kept = before.models.filter(
+    ({ name, version }) => broken.has(name) && !isSound(name, version),
+  );
+  const models = [...kept, ...sound].toSorted((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : compareVersions(a.version, b.version),
+  );
+  const isThere = (name: string, version: string): boolean =>
+    models.some((manifest) => manifest.name === name && manifest.version === version);
+  const isUsable = (name: string): boolean => {
+    const { labels, traffic } = read.routing[name] ?? { labels: {}, traffic: [] };
+    const named = [...Object.values(labels), ...traffic.map(({ version }) => version)];
+    return !unread.has(name) && named.every((version) => isThere(name, version));
+  };
+  const isRead = (name: string): boolean => !unread.has(name);
   return {
     directory: read.directory,
-    // The sort is stable: versions of a model stay in their order.
-    models: models.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+    models,
     problems,
     warnings: [
-      ...before.warnings.filter(({ model }) => isBroken(model)),
-      ...read.warnings.filter(({ model }) => !isBroken(model)),
+      ...before.warnings.filter(({ model }) => unread.has(model)),
+      ...read.warnings.filter(({ model }) => !unread.has(model)),
     ],
-    routing: byModel(({ routing }) => routing),
-    choices: byModel(({ choices }) => choices),
+    routing: merged(before.routing, read.routing, isUsable),
+    choices: merged(before.choices, read.choices, isRead),
   };
+}
+
+function isOfModel({ version }: RepositoryProblem): boolean {
+  return version === null;
+}
+
+function merged<T>(
+  before: Readonly<Record<string, T>>,
+  read: Readonly<Record<string, T>>,
+  isRead: (model: string) => boolean,
+): Readonly<Record<string, T>> {
+  return Object.fromEntries([
+    ...Object.entries(before).filter(([model]) => !isRead(model)),
+    ...Object.entries(read).filter(([model]) => isRead(model)),
+  ]);
 }
