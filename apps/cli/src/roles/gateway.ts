@@ -8,7 +8,7 @@ import {
   type Gateway,
   QueueLooks,
 } from '@inferry/gateway';
-import { ModelCatalogue, type Repository } from '@inferry/models';
+import { ModelCatalogue } from '@inferry/models';
 import { ok } from '@inferry/runtime';
 import { createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
@@ -17,6 +17,7 @@ import { layFoundation } from './foundation.ts';
 import { logWarnings, readModels } from './models.ts';
 import { openToCallers } from './ports.ts';
 import { type OpenQueue, watchFitness } from './queue.ts';
+import { type RepositoryWatch, watchRepository } from './repository-watch.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 
 /** Listens at once, also while Redis is away and no worker lives: then it says so and recovers by itself. */
@@ -29,7 +30,11 @@ export const startGateway: StartRole = async (config, deps) => {
   const metrics = createMetrics('gateway', build, clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('fitness watch', watchFitness(opened.queue, { clock, logger, metrics }));
-  const gateway = wireGateway(config, deps, { ...opened, repository: models.value, metrics });
+  const { modelsDir, modelsPollMs: pollMs } = config;
+  const watched = { modelsDir, only: null, repository: models.value, pollMs, clock, logger };
+  const watch = watchRepository(watched);
+  parts.add('repository watch', watch.stop);
+  const gateway = wireGateway(config, deps, { ...opened, watch, metrics });
   parts.add('gateway', () => gateway.close());
   const metricsPort = await openOperatorsPort(() => gateway.readiness());
   if (!metricsPort.ok) {
@@ -51,20 +56,24 @@ export const startGateway: StartRole = async (config, deps) => {
   });
 };
 
-/** A gateway on an open queue; it does not listen yet. */
+/** A gateway on an open queue, which follows the repository; it does not listen yet. */
 export function wireGateway(
   config: Config,
   { clock, random, logger, tracing, version }: RoleDeps,
   {
     queue,
     processId,
-    repository,
+    watch,
     metrics,
-  }: OpenQueue & { readonly repository: Repository; readonly metrics: GatewayMetrics },
+  }: OpenQueue & {
+    readonly watch: Pick<RepositoryWatch, 'current' | 'events'>;
+    readonly metrics: GatewayMetrics;
+  },
 ): Gateway {
   const { compat, limits, publicBaseUrl, tenants } = config;
   const catalogue = new ModelCatalogue();
-  catalogue.replaceLocal(repository);
+  catalogue.replaceLocal(watch.current());
+  watch.events.on('changed', (repository) => catalogue.replaceLocal(repository));
   const named = tenants === null ? {} : { tenants };
   const looks = new QueueLooks({ queue, catalogue, clock, ...named });
   collectQueueMetrics(metrics, { looks, limits });

@@ -12,6 +12,7 @@ import { logWarnings, readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
 import { openToCallers } from './ports.ts';
 import { watchFitness } from './queue.ts';
+import { watchRepository } from './repository-watch.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
 
@@ -30,7 +31,11 @@ export const startServe: StartRole = async (config, deps) => {
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('GPU metrics', watchGpu(config, deps, metrics));
   parts.add('fitness watch', watchFitness(opened.queue, { ...deps, metrics }));
-  const shared = { ...opened, repository, metrics };
+  const { clock, logger } = deps;
+  const { modelsDir, modelsPollMs: pollMs, only } = config;
+  const watch = watchRepository({ modelsDir, only, repository, pollMs, clock, logger });
+  parts.add('repository watch', watch.stop);
+  const shared = { ...opened, repository, watch, metrics };
   const drainMs = config.limits.drainMs * (1 - gatewayDrainShare);
   const worker = wireWorker(config, deps, { ...shared, limits: { ...config.limits, drainMs } });
   const gateway = wireGateway(config, deps, shared);
@@ -54,7 +59,7 @@ export const startServe: StartRole = async (config, deps) => {
     return called;
   }
   const ports = { ...called.value, metricsPort: metricsPort.value };
-  const { host, modelsDir } = config;
+  const { host } = config;
   const isQueueInMemory = config.redisUrl === null;
   deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
   return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });
