@@ -9,6 +9,8 @@ import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import type { OnnxSignature } from './onnx-signature.ts';
 import type { TokenizerFile } from './tokenizer-file.ts';
+import type { ProcessorFiles } from './processor-files.ts';
+import { processorParts } from './processor-spec.ts';
 import { postprocessSpec, preprocessSpec } from './pipeline-specs.ts';
 import { agreedTensors, declaredTensors, shapeText, type Side } from './signature-agreement.ts';
 
@@ -20,7 +22,7 @@ export interface ModelParts {
   readonly version: string;
   readonly digest: string;
   readonly yaml: ParsedModelYaml;
-  /** Null for a simulated model. */
+  /** Null for a model without a file. */
   readonly onnx: {
     /** Absolute path, for the worker that opens it. */
     readonly file: string;
@@ -32,6 +34,8 @@ export interface ModelParts {
   readonly labels: readonly string[];
   /** Null without a text section. */
   readonly tokenizer: TokenizerFile | null;
+  /** Only with backend: processor. */
+  readonly processor?: ProcessorFiles | null;
 }
 
 export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly FileProblem[]> {
@@ -40,8 +44,9 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
   const { config } = yaml;
   const inputs = tensors('inputs', parts, problems);
   const outputs = tensors('outputs', parts, problems);
-  if (onnx === null) checkEcho(yaml, inputs, outputs, problems);
-  const maxBatchSize = batchSize(yaml, inputs, outputs, problems);
+  if (config.backend === 'simulated') checkEcho(yaml, inputs, outputs, problems);
+  const processor = processorParts(yaml, parts.processor ?? null, problems);
+  const maxBatchSize = processor === null ? batchSize(yaml, inputs, outputs, problems) : 0;
   const manifest: ModelManifest = {
     name: parts.name,
     version: parts.version,
@@ -61,6 +66,7 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
     ),
     postprocess: postprocessSpec(yaml, outputs, parts.labels, problems),
     simulated: simulatedSpec(yaml, problems),
+    ...processor,
     latencyTargetMs: config.latency_target_ms ?? null,
     linger: lingerSpec(yaml),
     admission: admissionSpec(yaml, problems),
@@ -73,7 +79,8 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
       intraOpThreads: config.session.intra_op_threads,
       graphOptimization: config.session.graph_optimization,
     },
-    warmupRows: warmupRows(yaml, maxBatchSize, problems),
+    warmupRows: processor === null ? warmupRows(yaml, maxBatchSize, problems) : [],
+    ...(config.response_cache ? { hasResponseCache: true } : {}),
   };
   return problems.length === 0 ? ok(manifest) : err(problems);
 }
@@ -89,7 +96,7 @@ function tensors(side: Side, parts: ModelParts, problems: FileProblem[]): Tensor
     return agreedTensors(side, onnx.signature[side], yaml, onnx.shownFile, problems);
   }
   if (declared.length === 0) {
-    problems.push(yaml.problemAt([side], 'is required with backend: simulated'));
+    problems.push(yaml.problemAt([side], `is required with backend: ${yaml.config.backend}`));
   }
   return declared;
 }

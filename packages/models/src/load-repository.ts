@@ -13,6 +13,7 @@ import {
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { buildManifest } from './build-manifest.ts';
+import { checkCompositions, type NamedModel } from './composed-models.ts';
 import type { FileProblem } from './file-problem.ts';
 import {
   type Labels,
@@ -23,6 +24,7 @@ import {
   subfolders,
 } from './model-folder.ts';
 import { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
+import { findProcessor, type ProcessorFiles } from './processor-files.ts';
 import { readTokenizerFile, type TokenizerFile } from './tokenizer-file.ts';
 import { loadTritonModel, type VersionedProblem } from './triton/load.ts';
 import { digestOfFiles, readable, readVersionFiles } from './version-files.ts';
@@ -63,6 +65,7 @@ export async function loadRepository(directory: string): Promise<Repository> {
   const warnings: RepositoryProblem[] = [];
   const routing: Record<string, ModelRouting> = {};
   const choices: Record<string, VersionChoice> = {};
+  const compositions = new Map<string, readonly NamedModel[]>();
   const repository = { directory, models, problems, warnings, routing, choices };
   const whole = (message: string): RepositoryProblem => ({
     model: null,
@@ -78,6 +81,7 @@ export async function loadRepository(directory: string): Promise<Repository> {
     models.push(...loaded.models);
     problems.push(...loaded.problems);
     warnings.push(...loaded.warnings);
+    if (loaded.runs !== undefined) compositions.set(name, loaded.runs);
     if (loaded.chosen === null) continue;
     choices[name] = loaded.chosen.choice;
     const { labels, traffic } = loaded.chosen.routing;
@@ -89,12 +93,20 @@ export async function loadRepository(directory: string): Promise<Repository> {
       whole('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx'),
     );
   }
-  return repository;
+  const checked = checkCompositions(models, compositions, routing);
+  const broken = checked.problems.map(({ model, problem }) => ({
+    model,
+    version: null,
+    ...problem,
+  }));
+  return { ...repository, models: checked.models, problems: [...problems, ...broken] };
 }
 
 interface LoadedModel extends Pick<Repository, 'models' | 'problems' | 'warnings'> {
   /** Null where it did not come to that. */
   readonly chosen: Pick<ChosenVersions, 'choice' | 'routing'> | null;
+  /** What a composed model runs; absent for every other, and where it did not come to that. */
+  readonly runs?: readonly NamedModel[];
 }
 
 async function loadModel(directory: string, name: string): Promise<LoadedModel> {
@@ -157,7 +169,16 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     if (loaded.ok) models.push(loaded.value);
     else problems.push(...loaded.error.map(inModel(version)));
   }
-  return { models, problems, warnings: [], chosen: chosen.value };
+  const runs = about.value.processor === null ? {} : { runs: processorRuns(about.value.yaml) };
+  return { models, problems, warnings: [], chosen: chosen.value, ...runs };
+}
+
+function processorRuns({ config, problemAt }: ParsedModelYaml): readonly NamedModel[] {
+  return (config.processor?.runs ?? []).map((model, i) => ({
+    model,
+    version: null,
+    problem: (message) => problemAt(['processor', 'runs', i], message),
+  }));
 }
 
 /** Null where the model has none. */
@@ -188,6 +209,7 @@ interface About {
   readonly yaml: ParsedModelYaml;
   readonly labels: readonly string[];
   readonly tokenizer: TokenizerFile | null;
+  readonly processor: ProcessorFiles | null;
   /** Beside the model file, what the digest is made of. */
   readonly files: readonly string[];
 }
@@ -201,20 +223,23 @@ async function readAbout(
   if (!text.ok) return err([{ file, line: null, message: text.error }]);
   const yaml = parseModelYaml(file, text.value);
   if (!yaml.ok) return yaml;
-  const about = { yaml: yaml.value, labels: [], tokenizer: null, files: [] };
+  const about = { yaml: yaml.value, labels: [], tokenizer: null, processor: null, files: [] };
   if (!found.hasYaml) return ok(about);
-  const [labels, tokenizer] = await Promise.all([
+  const [labels, tokenizer, processor] = await Promise.all([
     labelsOf(folder, yaml.value),
     tokenizerOf(folder, yaml.value),
+    processorOf(folder, yaml.value),
   ]);
-  if (!labels.ok || !tokenizer.ok) {
-    return err([...(labels.ok ? [] : [labels.error]), ...(tokenizer.ok ? [] : [tokenizer.error])]);
+  if (!labels.ok || !tokenizer.ok || !processor.ok) {
+    return err([labels, tokenizer, processor].flatMap((read) => (read.ok ? [] : [read.error])));
   }
-  const files = [file, labels.value.file, tokenizer.value?.file ?? null];
+  const sources = processor.value?.sources ?? [];
+  const files = [file, labels.value.file, tokenizer.value?.file ?? null, ...sources];
   return ok({
     yaml: yaml.value,
     labels: labels.value.labels,
     tokenizer: tokenizer.value,
+    processor: processor.value,
     files: files.filter((path) => path !== null),
   });
 }
@@ -244,7 +269,15 @@ async function tokenizerOf(
   return err(yaml.problemAt(['preprocess', 'text', 'tokenizer'], tokenizer.error));
 }
 
-/** All that are in the folder. */
+async function processorOf(
+  folder: string,
+  yaml: ParsedModelYaml,
+): Promise<Result<ProcessorFiles | null, FileProblem>> {
+  if (yaml.config.backend !== 'processor') return ok(null);
+  const found = await findProcessor(folder);
+  return found.ok ? found : err(yaml.problemAt(['backend'], found.error));
+}
+
 /** All that are in the folder. */
 export function versionsOf(yaml: ParsedModelYaml, found: ModelFolder): string[] {
   if (yaml.config.backend === 'onnxruntime') return found.onnxVersions.toSorted(compareVersions);
@@ -258,21 +291,21 @@ async function loadVersion(
   version: string,
   about: About,
 ): Promise<Result<ModelManifest, readonly FileProblem[]>> {
-  const { yaml, labels, tokenizer } = about;
+  const { yaml, labels, processor, tokenizer } = about;
   if (!isModelVersion(version)) {
     const message =
       'a version is called by 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit';
     return err([{ file: join(folder, version), line: null, message }]);
   }
   const shownFile = join(folder, version, 'model.onnx');
-  const isSimulated = yaml.config.backend === 'simulated';
-  const files = isSimulated
-    ? await digestAlone(about.files, join(folder, version))
-    : await readVersionFiles(shownFile, about.files);
+  const files =
+    yaml.config.backend === 'onnxruntime'
+      ? await readVersionFiles(shownFile, about.files)
+      : await digestAlone(about.files, join(folder, version));
   if (!files.ok) return files;
   const { digest, signature } = files.value;
   const onnx = signature === null ? null : { file: resolve(shownFile), shownFile, signature };
-  return buildManifest({ name, version, digest, yaml, onnx, labels, tokenizer });
+  return buildManifest({ name, version, digest, yaml, onnx, labels, tokenizer, processor });
 }
 
 async function digestAlone(

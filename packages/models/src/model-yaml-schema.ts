@@ -107,11 +107,28 @@ const simulated = z.strictObject({
   crash_on: trigger.describe('Likewise, and the process aborts.'),
 });
 
+const processor = z.strictObject({
+  runs: z
+    .array(z.string().min(1).max(128))
+    .min(1)
+    .max(64)
+    .describe('Models of this repository that it may run; the first where a step names none.'),
+  concurrent: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(64)
+    .describe('Jobs under way in one worker; the others wait in the queue.'),
+  max_steps: z.int().min(1).max(1_000_000).default(10_000).describe('Steps of one job.'),
+});
+
 export const modelYamlSchema = z.strictObject({
   backend: z
-    .enum(['onnxruntime', 'simulated'])
+    .enum(['onnxruntime', 'simulated', 'processor'])
     .default('onnxruntime')
-    .describe('simulated needs no model.onnx; inputs and outputs must be declared.'),
+    .describe(
+      'simulated and processor need no model.onnx; inputs and outputs must be declared. processor runs processor.ts, .js or .mjs.',
+    ),
   max_batch_size: z
     .int()
     .min(0)
@@ -137,10 +154,17 @@ export const modelYamlSchema = z.strictObject({
     .min(1)
     .max(3_600_000)
     .default(defaultLimits.executionTimeoutMsDefault)
-    .describe('For one run.'),
+    .describe('For one run; of a processor, for what a job does between its steps.'),
+  response_cache: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Gateways keep answers in memory (INFERRY_RESPONSE_CACHE_BYTES), and give them to held requests with the same input.',
+    ),
   warmup: warmup.prefault({}),
   session: session.prefault({}),
   simulated: simulated.optional(),
+  processor: processor.optional(),
 });
 
 /** A parsed `model.yaml` with its static defaults filled in. */

@@ -31,6 +31,7 @@ describe('model.yaml', () => {
       },
       execution_timeout_ms: 60_000,
       warmup: {},
+      response_cache: false,
       session: { intra_op_threads: 1, graph_optimization: 'all' },
     });
   });
@@ -71,7 +72,7 @@ queue: null
 `;
     expect(problems(text)).toEqual([
       'm.yaml:1: max_batchsize: is not known; did you mean "max_batch_size"?',
-      'm.yaml:2: backend: expected one of "onnxruntime"|"simulated"',
+      'm.yaml:2: backend: expected one of "onnxruntime"|"simulated"|"processor"',
       'm.yaml:4: instances.0.kind: expected one of "cpu"|"cuda"|"tensorrt"',
       'm.yaml:5: instances.0.count: expected number to be <=64',
       'm.yaml:6: instances.0.counts: is not known; did you mean "count"?',
