@@ -76,17 +76,39 @@ test.each([
 `);
 });
 
+test('the tags, the cache and the times of priorities of a Triton model are told', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
+  await cp(repositoryPath('packages/testkit/fixtures/triton/plain'), join(directory, 'plain'), {
+    recursive: true,
+  });
+  const config = join(directory, 'plain', 'config.pbtxt');
+  await writeFile(
+    config,
+    `response_cache { enable: true }
+metric_tags { key: "team" value: "vision" }
+dynamic_batching { priority_levels: 3 default_priority_level: 2
+  default_queue_policy { default_timeout_microseconds: 9000 }
+  priority_queue_policy [ { key: 1 value { default_timeout_microseconds: 2000 } }, { key: 3 value { } } ] }`,
+  );
+  const { data } = await examineModels(directory, false);
+  await rm(directory, { recursive: true });
+  expect(data).toContain(`begun within 9 ms; high: begun within 2 ms; low: at any time
+  cache      gateways keep answers
+  tags       _team="vision"
+`);
+});
+
 test('warnings are told of a model of which no version is served, too', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
   await mkdir(join(directory, 'm', '1'), { recursive: true });
   await mkdir(join(directory, 'plan', '1'), { recursive: true });
-  await writeFile(join(directory, 'm', 'config.pbtxt'), 'metric_tags { key: "a" value: "b" }');
+  await writeFile(join(directory, 'm', 'config.pbtxt'), 'model_repository_agents { agents { } }');
   const report = await examineModels(directory, false);
   await rm(directory, { recursive: true });
   expect(report).toEqual({
     data: `m 1: not served
   because    ${directory}/m/1/model.onnx: does not exist
-  warning    ${directory}/m/config.pbtxt:1: metric_tags: has no effect: metrics have the labels of docs/metrics.md
+  warning    ${directory}/m/config.pbtxt:1: model_repository_agents: has no effect: the folder is served as it is
 
 plan: not served
   warning    ${directory}/plan: is not served: no version of it holds a model.onnx

@@ -137,6 +137,10 @@ function facts(manifest: ModelManifest, directory: string): readonly Line[] {
     ['batches', batchesText(manifest)],
     ['instances', instances.map(instanceText).join(', ')],
     ['waiting', waitingText(manifest)],
+    ...(manifest.hasResponseCache === true ? [['cache', 'gateways keep answers'] as const] : []),
+    ...(manifest.metricTags === undefined
+      ? []
+      : [['tags', Object.entries(manifest.metricTags).map(tagText).join(', ')] as const]),
     ...(manifest.warmupSamples === undefined
       ? []
       : [['warm-up', counted(manifest.warmupSamples.length, 'sample')] as const]),
@@ -178,9 +182,22 @@ function batchesText({ joinedRowsMax, linger, maxBatchSize }: ModelManifest): st
   }
 }
 
-function waitingText({ queueDepthMax, queueTimeoutMs, timeoutMs }: ModelManifest): string {
+function waitingText({
+  queueDepthMax,
+  queueTimeoutMs,
+  queueTimeoutsMs = {},
+  timeoutMs,
+}: ModelManifest): string {
   const start = queueTimeoutMs === undefined ? '' : `, begun within ${queueTimeoutMs} ms`;
-  return `at most ${counted(queueDepthMax, 'job')}, each ended within ${timeoutMs} ms${start}`;
+  const own = Object.entries(queueTimeoutsMs).map(([priority, ms]) =>
+    ms === null ? `; ${priority}: at any time` : `; ${priority}: begun within ${ms} ms`,
+  );
+  return `at most ${counted(queueDepthMax, 'job')}, each ended within ${timeoutMs} ms${start}${own.join('')}`;
+}
+
+/** As a label of Triton's metrics. */
+function tagText([name, value]: readonly [string, string]): string {
+  return `_${name}="${value}"`;
 }
 
 function instanceText({ count, gpus, kind }: InstanceGroup): string {

@@ -15,6 +15,7 @@ import {
   type Limits,
   type ModelManifest,
   type Priority,
+  queueTimeoutOf,
   type TraceContext,
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
@@ -171,7 +172,7 @@ function envelopeOf(
     requestId: work.requestId,
     admissionMs,
     deadlineMs: work.deadlineMs,
-    queueTimeoutMs: Math.min(work.queueTimeoutMs, work.manifest.queueTimeoutMs ?? Infinity),
+    queueTimeoutMs: Math.min(work.queueTimeoutMs, queueTimeoutOf(work.manifest, work.priority)),
     executionTimeoutMs: work.executionTimeoutMs,
     attemptsMax: work.attemptsMax,
     retentionMs: work.retentionMs,

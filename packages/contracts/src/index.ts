@@ -67,6 +67,7 @@ export {
   type LingerSpec,
   type ModelManifest,
   nestedStepsMax,
+  queueTimeoutOf,
   type ProcessorSpec,
   type ProviderKind,
   type SimulatedSpec,

@@ -2,6 +2,7 @@
  * A model as the system knows it: what model.yaml says, completed by what the ONNX file says, with all
  * defaults filled in. Plain data: it travels to threads and through the registry.
  */
+import type { Priority } from './job.ts';
 import type { JsonObject } from './json.ts';
 import type { PostprocessSpec, PreprocessSpec } from './pipeline-spec.ts';
 import type { Datatype, TensorSpec } from './tensor.ts';
@@ -135,6 +136,8 @@ export interface ModelManifest {
   readonly timeoutMs: number;
   /** A job must have started within this time, in ms from acceptance; absent: within its deadline. */
   readonly queueTimeoutMs?: number;
+  /** In place of it, for jobs of a priority; null: within their deadlines. */
+  readonly queueTimeoutsMs?: Readonly<Partial<Record<Priority, number | null>>>;
   readonly executionTimeoutMs: number;
   readonly session: {
     /** Threads inside one run; 0 lets ONNX Runtime choose. */
@@ -154,6 +157,10 @@ export interface ModelManifest {
   readonly warmupSamples?: readonly WarmupSample[];
   /** By output: the names of its classes, for the classification extension. Absent: those of {@link postprocess}. */
   readonly outputLabels?: Readonly<Record<string, readonly string[]>>;
+  /** Gateways answer requests with the same input from memory. Absent: false. */
+  readonly hasResponseCache?: boolean;
+  /** Labels of its series among Triton's metrics, there with `_` in front of each name. Absent: none. */
+  readonly metricTags?: Readonly<Record<string, string>>;
   /** What a Triton model repository says of the model, completed; absent for every other model. */
   readonly modelConfig?: JsonObject;
 }
@@ -178,6 +185,15 @@ export const concurrentMaxDefault = 64;
 
 /** Composed models in each other, at most: what is deeper is a mistake, or a circle. */
 export const nestedStepsMax = 16;
+
+/** A job of the priority must have started within this time, in ms from acceptance; infinite: within its deadline. */
+export function queueTimeoutOf(
+  { queueTimeoutMs, queueTimeoutsMs = {} }: ModelManifest,
+  priority: Priority,
+): number {
+  const own = queueTimeoutsMs[priority];
+  return (own === undefined ? queueTimeoutMs : own) ?? Infinity;
+}
 
 /** Its jobs run no session: they are made of jobs of other models. */
 export function isComposed({ backend }: ModelManifest): boolean {

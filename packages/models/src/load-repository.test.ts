@@ -300,7 +300,7 @@ describe('preprocess and postprocess', () => {
       postprocess: { labels: ['a', 'b c'] },
     });
     expect(await problemsOf(photo, yaml.replace('l.txt', '../l.txt'))).toEqual([
-      `${at} "../l.txt" must be the name of a file in the folder of the model`,
+      `${at} "../l.txt" must be the path of a file below the folder of the model`,
     ]);
   });
 });

@@ -110,10 +110,10 @@ export async function readLabels(
   labels: string | readonly string[],
 ): Promise<Result<Labels, { readonly file: string | null; readonly message: string }>> {
   if (typeof labels !== 'string') return ok({ labels, file: null });
-  if (/[/\\]/u.test(labels) || labels === '..') {
+  if (!isInnerPath(labels)) {
     return err({
       file: null,
-      message: `"${labels}" must be the name of a file in the folder of the model`,
+      message: `"${labels}" must be the path of a file below the folder of the model`,
     });
   }
   const file = join(folder, labels);
@@ -125,6 +125,11 @@ export async function readLabels(
   const empty = lines.indexOf('');
   if (empty !== -1) return err({ file, message: `line ${empty + 1} is empty; one label a line` });
   return ok({ labels: lines, file });
+}
+
+/** Whether a path, with `/` between its parts, cannot lead out of the folder that it begins in. */
+export function isInnerPath(path: string): boolean {
+  return path.split('/').every((part) => !['', '.', '..'].includes(part) && !part.includes('\\'));
 }
 
 async function isFolder(path: string): Promise<boolean> {

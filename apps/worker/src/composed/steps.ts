@@ -16,6 +16,7 @@ import {
   type ModelManifest,
   newJobId,
   nestedStepsMax,
+  queueTimeoutOf,
   type Tensor,
 } from '@inferry/contracts';
 import type { Claim, JobQueue } from '@inferry/queue';
@@ -206,7 +207,7 @@ export class JobSteps {
       requestId,
       admissionMs: 0,
       deadlineMs: leftMs,
-      queueTimeoutMs: Math.min(leftMs, manifest.queueTimeoutMs ?? Infinity),
+      queueTimeoutMs: Math.min(leftMs, queueTimeoutOf(manifest, priority)),
       executionTimeoutMs: manifest.executionTimeoutMs,
       attemptsMax: limits.attemptsMax,
       retentionMs: limits.retentionMsHeld,

@@ -1,8 +1,9 @@
 /** `dynamic_batching` and its queue policies: which jobs share a run, and how long they may wait. */
-import { defaultLimits } from '@inferry/contracts';
+import { defaultLimits, priorities, type Priority } from '@inferry/contracts';
 import type { CompleteConfig } from './complete.ts';
 import type { Notes } from './notes.ts';
-import type { TritonDynamicBatching } from './triton-config.ts';
+import type { ConfigPath } from './read-config.ts';
+import type { TritonDynamicBatching, TritonQueuePolicy } from './triton-config.ts';
 
 const lingerMsMax = 10_000;
 /** As many as requests can name: high, normal, low. */
@@ -19,6 +20,8 @@ export interface Batching {
   readonly depthMax: number | null;
   /** Null where jobs wait as long as their deadline lasts. */
   readonly queueTimeoutMs: number | null;
+  /** Of priorities with a policy of their own. */
+  readonly queueTimeoutsMs: Readonly<Partial<Record<Priority, number | null>>>;
 }
 
 /** Without the section each request has a run of its own, as in Triton. */
@@ -27,7 +30,8 @@ export function batchingOf(
   notes: Notes,
 ): Batching {
   if (section === undefined) {
-    return { joinedRowsMax: 1, rowsEnough: 1, lingerMs: 0, depthMax: null, queueTimeoutMs: null };
+    const apart = { joinedRowsMax: 1, rowsEnough: 1, lingerMs: 0 };
+    return { ...apart, depthMax: null, queueTimeoutMs: null, queueTimeoutsMs: {} };
   }
   const preferred = section.preferred_batch_size ?? [];
   for (const [i, size] of preferred.entries()) {
@@ -37,16 +41,11 @@ export function batchingOf(
   }
   checkPriorities(section, notes);
   const lingerMs = lingerOf(section, notes);
-  const policy = policyOf(section, notes);
-  if (policy.queueTimeoutMs !== null && policy.queueTimeoutMs <= lingerMs) {
-    const message = `ends within max_queue_delay_microseconds (${lingerMs} ms): requests without company are rejected`;
-    notes.warn([at, 'default_queue_policy', 'default_timeout_microseconds'], message);
-  }
   return {
     joinedRowsMax: Math.max(1, preferred.length > 0 ? Math.max(...preferred) : rowsMax),
     rowsEnough: Math.max(1, preferred.length > 0 ? Math.min(...preferred) : rowsMax),
     lingerMs,
-    ...policy,
+    ...policiesOf(section, lingerMs, notes),
   };
 }
 
@@ -63,32 +62,65 @@ function lingerOf(
   return lingerMsMax;
 }
 
-function policyOf(
-  { default_queue_policy: policy = {} }: TritonDynamicBatching,
+function policiesOf(
+  { default_queue_policy: usual = {}, priority_queue_policy: ofLevels = {} }: TritonDynamicBatching,
+  lingerMs: number,
   notes: Notes,
-): Pick<Batching, 'depthMax' | 'queueTimeoutMs'> {
+): Pick<Batching, 'depthMax' | 'queueTimeoutMs' | 'queueTimeoutsMs'> {
   const path = [at, 'default_queue_policy'];
   const { queueDepthPerClassMax: most } = defaultLimits;
-  const { default_timeout_microseconds: timeout = 0, max_queue_size: depth = 0 } = policy;
+  const { max_queue_size: depth = 0 } = usual;
   if (depth > most) {
     notes.warn([...path, 'max_queue_size'], `is taken as ${most}, the limit of a queue`);
   }
-  const timeoutMs = Math.max(1, Math.ceil(timeout / 1_000));
-  if (timeoutMs > defaultLimits.deadlineMsMax) {
-    const message = `is taken as ${defaultLimits.deadlineMsMax} ms, the longest a job may take`;
-    notes.warn([...path, 'default_timeout_microseconds'], message);
-  }
-  const isDelayed = policy.timeout_action === 'DELAY';
-  if (isDelayed && timeout > 0) {
-    const message =
-      'DELAY has no effect: jobs keep their place, and none is rejected for its time in the queue';
-    notes.warn([...path, 'timeout_action'], message);
+  const queueTimeoutsMs: Partial<Record<Priority, number | null>> = {};
+  for (const [level, policy] of Object.entries(ofLevels)) {
+    const own = [at, 'priority_queue_policy', level];
+    const priority = priorities[Number(level) - 1];
+    if (priority === undefined) {
+      notes.warn(own, `has no effect: requests can name 1 to ${priorities.length}`);
+      continue;
+    }
+    if ((policy.max_queue_size ?? 0) > 0) {
+      const message =
+        'has no effect: the max_queue_size of default_queue_policy bounds all levels together';
+      notes.warn([...own, 'max_queue_size'], message);
+    }
+    queueTimeoutsMs[priority] = timeoutOf(policy, { path: own, lingerMs }, notes);
   }
   return {
     depthMax: depth === 0 ? null : Math.min(depth, most),
-    queueTimeoutMs:
-      timeout === 0 || isDelayed ? null : Math.min(timeoutMs, defaultLimits.deadlineMsMax),
+    queueTimeoutMs: timeoutOf(usual, { path, lingerMs }, notes),
+    queueTimeoutsMs,
   };
+}
+
+/** Null where the policy gives none. */
+function timeoutOf(
+  policy: TritonQueuePolicy,
+  { lingerMs, path }: { readonly path: ConfigPath; readonly lingerMs: number },
+  notes: Notes,
+): number | null {
+  const { deadlineMsMax } = defaultLimits;
+  const { default_timeout_microseconds: timeout = 0 } = policy;
+  if (timeout === 0) return null;
+  const givenMs = Math.max(1, Math.ceil(timeout / 1_000));
+  if (givenMs > deadlineMsMax) {
+    const message = `is taken as ${deadlineMsMax} ms, the longest a job may take`;
+    notes.warn([...path, 'default_timeout_microseconds'], message);
+  }
+  if (policy.timeout_action === 'DELAY') {
+    const message =
+      'DELAY has no effect: jobs keep their place, and none is rejected for its time in the queue';
+    notes.warn([...path, 'timeout_action'], message);
+    return null;
+  }
+  const timeoutMs = Math.min(givenMs, deadlineMsMax);
+  if (timeoutMs <= lingerMs) {
+    const message = `ends within max_queue_delay_microseconds (${lingerMs} ms): requests without company are rejected`;
+    notes.warn([...path, 'default_timeout_microseconds'], message);
+  }
+  return timeoutMs;
 }
 
 function checkPriorities(

@@ -155,10 +155,7 @@ const dynamicBatching = message({
   priority_levels: one('uint64'),
   default_priority_level: one('uint64'),
   default_queue_policy: one(queuePolicy),
-  priority_queue_policy: mapOf(
-    queuePolicy,
-    warn('has no effect: all priorities have the default_queue_policy'),
-  ),
+  priority_queue_policy: mapOf(queuePolicy),
 });
 
 const sequenceBatching = message({
@@ -305,7 +302,7 @@ export const modelConfigType: MessageType = message({
     'string',
     warn('has no effect: every device gets the default model file'),
   ),
-  metric_tags: mapOf('string', warn('has no effect: metrics have the labels of docs/metrics.md')),
+  metric_tags: mapOf('string'),
   parameters: mapOf(message({ string_value: one('string') })),
   model_warmup: many(warmup),
   model_operations: one(
@@ -325,9 +322,7 @@ export const modelConfigType: MessageType = message({
     message({ agents: many(message({ name: one('string'), parameters: mapOf('string') })) }),
     warn('has no effect: the folder is served as it is'),
   ),
-  response_cache: one(
-    message({ enable: one('bool', warn('has no effect: every request is computed')) }),
-  ),
+  response_cache: one(message({ enable: one('bool') })),
   model_metrics: one(
     message({
       metric_control: many(
@@ -337,6 +332,8 @@ export const modelConfigType: MessageType = message({
         }),
       ),
     }),
-    warn('has no effect: histograms have the buckets of docs/metrics.md'),
+    warn(
+      'has no effect: there is no histogram under a name of Triton, and others have the buckets of docs/metrics.md',
+    ),
   ),
 });

@@ -71,6 +71,13 @@ describe('honoured', () => {
       { queueTimeoutMs: 1500 },
     ],
     [
+      'metric_tags',
+      'metric_tags [ { key: "team" value: "a" }, { key: "1st" value: "" } ]',
+      '',
+      { metricTags: { team: 'a', '1st': '' } },
+    ],
+    ['response_cache', 'response_cache { enable: true }', '', { hasResponseCache: true }],
+    [
       'optimization.graph.level',
       'optimization { graph { level: 1 } }',
       '',
@@ -197,6 +204,41 @@ output [ { name: "fc6_1" data_type: TYPE_FP32 dims: [ 2 ] reshape { shape: [ 1, 
     expect(first?.outputLabels).toEqual({ y: ['a', 'b', 'c'] });
     await put('m/names.txt', 'a\nb\nd\n');
     expect((await load()).models[0]?.digest).not.toBe(first?.digest);
+  });
+
+  test('files of labels and of warm-up data in folders, and none outside', async () => {
+    await put('m/lists/en/names.txt', 'a\nb\nc\n');
+    await put('m/warmup/set/x.bin', new Uint8Array(16));
+    const of = (labels: string, data: string): string =>
+      configOf(
+        `output { name: "y" data_type: TYPE_FP32 dims: 3 label_filename: "${labels}" }
+model_warmup { inputs { key: "x" value { data_type: TYPE_FP32 dims: 4 input_data_file: "${data}" } } }`,
+        'output',
+      );
+    const { models, problems } = await loadConfig(of('lists/en/names.txt', 'set/x.bin'));
+    expect(problems).toEqual([]);
+    expect(models[0]?.outputLabels).toEqual({ y: ['a', 'b', 'c'] });
+    const file = inFolder('m/warmup/set/x.bin');
+    expect(models[0]?.warmupSamples).toMatchObject([{ inputs: [{ data: { file } }] }]);
+    for (const path of ['../m/lists/en/names.txt', '/names.txt', 'lists//en/names.txt']) {
+      expect((await loadConfig(of(path, 'set/x.bin'))).problems).toHaveLength(1);
+    }
+    expect((await loadConfig(of('lists/en/names.txt', '../warmup/set/x.bin'))).problems).toEqual([
+      expect.stringContaining('must be the path of a file below the folder warmup'),
+    ]);
+  });
+
+  test('priority_queue_policy: a time in the queue for each priority', async () => {
+    const { models } = await loadConfig(
+      configOf(
+        'dynamic_batching { priority_levels: 3 default_priority_level: 2 default_queue_policy { default_timeout_microseconds: 9000 } priority_queue_policy [ { key: 1 value { default_timeout_microseconds: 2500 } }, { key: 3 value { } } ] }',
+        'dynamic_batching',
+      ),
+    );
+    expect(models[0]).toMatchObject({
+      queueTimeoutMs: 9,
+      queueTimeoutsMs: { high: 3, low: null },
+    });
   });
 
   test('default_model_filename, as a file or as a folder that holds it', async () => {

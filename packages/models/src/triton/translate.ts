@@ -18,6 +18,7 @@ import { type CompleteConfig, completeConfig } from './complete.ts';
 import { Notes } from './notes.ts';
 import { instancesOf, sessionOf } from './placement.ts';
 import { type ConfigPath, type ReadConfig, withDefaults } from './read-config.ts';
+import { metricTagsOf } from './metric-tags.ts';
 import { declaredTensors } from './tensors.ts';
 import { type WarmupFolder, warmupSamples } from './warmup.ts';
 
@@ -46,6 +47,7 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
   const batching = batchingOf(config, notes);
   const instances = instancesOf(config, notes);
   const session = sessionOf(config, notes);
+  const metricTags = metricTagsOf(config, notes);
   const samples = warmupSamples(config, inputs, warmupFolder, notes);
   if (notes.problems.length > 0) return err(notes.problems);
   const yaml = inWordsOfYaml({ config, inputs, outputs, batching, session }, read);
@@ -60,7 +62,7 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
     tokenizer: null,
   });
   if (!built.ok) return built;
-  const { joinedRowsMax, queueTimeoutMs, rowsEnough } = batching;
+  const { joinedRowsMax, queueTimeoutMs, queueTimeoutsMs, rowsEnough } = batching;
   const manifest: ModelManifest = {
     ...built.value,
     inputs: calledAs(built.value.inputs, inputs),
@@ -73,6 +75,8 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
     },
     ...(joinedRowsMax < config.max_batch_size ? { joinedRowsMax } : {}),
     ...(queueTimeoutMs === null ? {} : { queueTimeoutMs }),
+    ...(Object.keys(queueTimeoutsMs).length === 0 ? {} : { queueTimeoutsMs }),
+    ...(Object.keys(metricTags).length === 0 ? {} : { metricTags }),
     ...(samples.length === 0 ? {} : { warmupSamples: samples }),
     ...(Object.keys(labels).length === 0 ? {} : { outputLabels: labels }),
     modelConfig: configDocument(config, version),
@@ -96,9 +100,9 @@ function inWordsOfYaml(
   { batching, config, inputs, outputs, session }: Said,
   read: ReadConfig,
 ): Result<ParsedModelYaml, readonly FileProblem[]> {
-  const { depthMax, joinedRowsMax, lingerMs, queueTimeoutMs } = batching;
+  const { depthMax, joinedRowsMax, lingerMs, queueTimeoutMs, queueTimeoutsMs } = batching;
   const { deadlineMsDefault, deadlineMsMax } = defaultLimits;
-  const isLong = queueTimeoutMs !== null && queueTimeoutMs > deadlineMsDefault;
+  const longestMs = Math.max(queueTimeoutMs ?? 0, ...Object.values(queueTimeoutsMs).map(Number));
   const tensors = (specs: readonly TensorSpec[]): object[] =>
     specs.map(({ datatype, name, runShape, shape }) => ({
       name,
@@ -117,10 +121,11 @@ function inWordsOfYaml(
       linger: lingerMs > 0 ? 'defer' : 'none',
       max_linger_ms: lingerMs,
       ...(depthMax === null ? {} : { max_depth: depthMax }),
-      ...(isLong
-        ? { timeout_ms: Math.min(deadlineMsMax, queueTimeoutMs + deadlineMsDefault) }
+      ...(longestMs > deadlineMsDefault
+        ? { timeout_ms: Math.min(deadlineMsMax, longestMs + deadlineMsDefault) }
         : {}),
     },
+    response_cache: config.response_cache?.enable === true,
     session: {
       intra_op_threads: session.intraOpThreads,
       graph_optimization: session.graphOptimization,

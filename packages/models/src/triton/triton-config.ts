@@ -20,7 +20,7 @@ export interface TritonInstanceGroup {
   readonly passive?: boolean;
 }
 
-interface TritonQueuePolicy {
+export interface TritonQueuePolicy {
   readonly timeout_action?: 'REJECT' | 'DELAY';
   readonly default_timeout_microseconds?: number;
   readonly allow_timeout_override?: boolean;
@@ -81,4 +81,6 @@ export interface TritonConfig {
   readonly default_model_filename?: string;
   readonly parameters?: Readonly<Record<string, { readonly string_value?: string }>>;
   readonly model_warmup?: readonly TritonWarmup[];
+  readonly metric_tags?: Readonly<Record<string, string>>;
+  readonly response_cache?: { readonly enable?: boolean };
 }

@@ -7,6 +7,7 @@ import {
   type WarmupSample,
 } from '@inferry/contracts';
 import { join } from 'node:path';
+import { isInnerPath } from '../model-folder.ts';
 import { type CompleteConfig, datatypeOf } from './complete.ts';
 import type { Notes } from './notes.ts';
 import type { ConfigPath } from './read-config.ts';
@@ -22,7 +23,7 @@ const fileBytesMax = 1024 * 1024 * 1024;
 export interface WarmupFolder {
   /** Absolute. */
   readonly path: string;
-  /** Bytes of each file that the configuration names and that is there, by its name. */
+  /** Bytes of each file that the configuration names and that is there, by its path in the folder. */
   readonly sizes: ReadonlyMap<string, number>;
 }
 
@@ -120,8 +121,8 @@ function dataOf(
     notes.problem(at, 'needs zero_data, random_data or input_data_file');
     return undefined;
   }
-  if (file === '' || /[/\\]/u.test(file) || file === '..') {
-    notes.problem([...at, 'input_data_file'], 'must be the name of a file in the folder warmup');
+  if (!isInnerPath(file)) {
+    notes.problem([...at, 'input_data_file'], 'must be the path of a file below the folder warmup');
     return undefined;
   }
   const path = join(folder.path, file);

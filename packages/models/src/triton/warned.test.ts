@@ -131,8 +131,11 @@ describe('warned of, with the line', () => {
       'cc_model_filenames { key: "7.5" value: "t4.onnx" }',
       'cc_model_filenames: has no effect',
     ],
-    ['metric_tags', 'metric_tags { key: "team" value: "a" }', 'metric_tags: has no effect'],
-    ['response_cache', 'response_cache { enable: true }', 'response_cache.enable: has no effect'],
+    [
+      'a tag that is no label',
+      'metric_tags { key: "my-team" value: "a" }',
+      'metric_tags["my-team"]: is left out: with _ in front it must be the name of a label',
+    ],
     [
       'model_metrics',
       'model_metrics { metric_control { histogram_options { buckets: [ 1, 2.5 ] } } }',
@@ -166,6 +169,31 @@ describe('warned of, with the line', () => {
     expect(problems).toEqual([]);
     expect(models).toHaveLength(1);
     expect(warnings).toEqual([expect.stringContaining(`m/config.pbtxt:${line}: ${expected}`)]);
+  });
+
+  test('of a policy of a level what has no effect', async () => {
+    const policies = [
+      '{ key: 1 value { max_queue_size: 4 } }',
+      '{ key: 2 value { timeout_action: DELAY default_timeout_microseconds: 4 } }',
+      '{ key: 3 value { default_timeout_microseconds: 4000 } }',
+      '{ key: 4 value { default_timeout_microseconds: 4 } }',
+    ].join(',\n');
+    const { models, warnings } = await loadConfig(
+      configOf(
+        `dynamic_batching { priority_levels: 4 default_priority_level: 2 max_queue_delay_microseconds: 5000 priority_queue_policy [\n${policies} ] }`,
+        'dynamic_batching',
+      ),
+    );
+    expect(models[0]?.queueTimeoutsMs).toEqual({ high: null, normal: null, low: 4 });
+    const at = 'dynamic_batching.priority_queue_policy';
+    expect(warnings.slice(1)).toEqual([
+      `m/config.pbtxt:6: ${at}.4: has no effect: requests can name 1 to 3`,
+      expect.stringContaining(`m/config.pbtxt:7: ${at}.1.max_queue_size: has no effect`),
+      expect.stringContaining(`m/config.pbtxt:8: ${at}.2.timeout_action: DELAY has no effect`),
+      expect.stringContaining(
+        `m/config.pbtxt:9: ${at}.3.default_timeout_microseconds: ends within max_queue_delay`,
+      ),
+    ]);
   });
 
   test('a version that is not there, where others are', async () => {
