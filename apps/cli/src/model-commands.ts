@@ -34,7 +34,7 @@ export const modelCommands = [
       'SOURCE is a URL (https or http) or a path: one .onnx file, an archive (.tar, .tar.gz, .tgz) or, as a path,',
       'a directory. A URL that breaks off is gone on with, also by the next call. The model must be one that',
       'would be served, and lands beside the others by a rename; the digest of a model is not its SHA-256 here.',
-      'Gateways and workers see it at their next start. Exits with 1 when nothing has changed.',
+      'Gateways and workers that run take it up within seconds. Exits with 1 when nothing has changed.',
     ],
     role: null,
     options: pullFlags,
