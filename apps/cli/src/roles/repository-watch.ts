@@ -167,7 +167,7 @@ function textsOf({ problems, warnings }: Repository): readonly string[] {
  * Where single versions are broken, none of the model goes away, and what is sound counts: a broken version
  * must not keep requests from being sent to another one.
  */
-export function keepingGood(before: Repository, read: Repository): Repository {
+function keepingGood(before: Repository, read: Repository): Repository {
   const { problems } = read;
   if (problems.length === 0) return read;
   const unread = new Set(problems.filter(isOfModel).map(({ model }) => model));
