@@ -147,6 +147,27 @@ test('jobs whose time ran out are ended and counted without anyone asking for th
   expect(clock.pendingTimers).toBe(0);
 });
 
+test('jobs of a version that its workers dropped are swept all the same', async () => {
+  const { background, catalogue, queue, clock } = setUp();
+  await queue.announce(worker);
+  const late = job(clock.nowMs(), 3_000);
+  await queue.enqueue(late, Uint8Array.of(1), terms);
+  await background.round();
+  await queue.announce({ ...worker, models: [] });
+  await background.round();
+  expect(catalogue.list()).toEqual([]);
+  const ended: unknown[] = [];
+  const sweep = queue.sweep.bind(queue);
+  queue.sweep = async (of) => {
+    const swept = await sweep(of);
+    ended.push(...swept.expired.map(({ id }) => id));
+    return swept;
+  };
+  await clock.advance(4_000);
+  await background.round();
+  expect(ended).toEqual([late.id]);
+});
+
 test('an outage is told once, and its end', async () => {
   const { background, queue, lines } = setUp();
   const workers = queue.workers.bind(queue);

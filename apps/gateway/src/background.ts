@@ -3,7 +3,6 @@
  * serve, looks at the load, sweeps each class (returns the jobs of dead workers, ends those whose
  * time ran out), and adds to the statistics. Any number of gateways may do so at once.
  */
-import { classOf } from '@inferry/contracts';
 import { every, sleep } from '@inferry/runtime';
 
 import type { GatewayParts } from './deps.ts';
@@ -69,8 +68,8 @@ async function weigh({ load, looks }: GatewayParts): Promise<void> {
 }
 
 async function sweepAll(parts: GatewayParts): Promise<void> {
-  const { queue, statistics, telemetry, log } = parts;
-  for (const { cls, model } of classesOf(parts)) {
+  const { looks, queue, statistics, telemetry, log } = parts;
+  for (const [cls, { name: model }] of looks.classes) {
     const { returned, failed, expired } = await queue.sweep(cls);
     telemetry.swept(model, [...failed, ...expired]);
     statistics.swept(cls, [...failed, ...expired]);
@@ -80,14 +79,6 @@ async function sweepAll(parts: GatewayParts): Promise<void> {
       log.warn({ model, ...lost }, 'jobs of lost workers were returned or failed');
     }
   }
-}
-
-function classesOf({ catalogue }: GatewayParts) {
-  return catalogue
-    .list()
-    .flatMap(({ name, versions }) =>
-      versions.map(({ version }) => ({ cls: classOf(name, version), model: name })),
-    );
 }
 
 async function withinMs({ clock }: GatewayParts, step: Promise<void>): Promise<void> {

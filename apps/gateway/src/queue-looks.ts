@@ -2,15 +2,16 @@
  * How the queues stand, as this gateway last saw them. The background rounds look; who else wants to know is
  * told what they saw while it is fresh, so that scrapes cost the queue nothing, however many there are.
  */
-import { type ClassId, classOf, type ModelManifest } from '@inferry/contracts';
+import type { ClassId, ModelManifest } from '@inferry/contracts';
 import type { ClassStats, FlowStats } from '@inferry/queue';
 import { Emitter } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
 
 import type { GatewayDeps } from './deps.ts';
 import { type Fairness, FairnessWindow } from './fairness-window.ts';
+import { KnownClasses } from './known-classes.ts';
 
-/** A class that this gateway knows. */
+/** A class that this gateway looks after. */
 export interface QueueSight {
   readonly manifest: ModelManifest;
   readonly stats: ClassStats;
@@ -37,23 +38,25 @@ export class QueueLooks {
   readonly #deps: Pick<GatewayDeps, 'catalogue' | 'clock' | 'queue' | 'tenants'>;
   /** `looked` tells of all classes that are known then, in order of time. */
   readonly events = new Emitter<{ looked: readonly QueueSight[] }>();
+  readonly #classes: KnownClasses;
   readonly #known = new Map<ClassId, Known>();
   #flowsAtMs = -Infinity;
   #last: { readonly atMs: number; readonly sights: readonly QueueSight[] } | undefined;
 
   constructor(deps: Pick<GatewayDeps, 'catalogue' | 'clock' | 'queue' | 'tenants'>) {
     this.#deps = deps;
+    this.#classes = new KnownClasses(deps);
+  }
+
+  /** Which are looked at. */
+  get classes(): ReadonlyMap<ClassId, ModelManifest> {
+    return this.#classes.current();
   }
 
   /** Looks now: one call a class, now and then two. Throws when the queue cannot be reached. */
   async look(): Promise<readonly QueueSight[]> {
-    const { catalogue, clock, queue } = this.#deps;
-    const manifests = new Map(
-      catalogue
-        .list()
-        .flatMap(({ versions }) => versions)
-        .map(({ manifest }) => [classOf(manifest.name, manifest.version), manifest]),
-    );
+    const { clock, queue } = this.#deps;
+    const manifests = this.#classes.current();
     const classes = [...manifests.keys()];
     const atMs = clock.nowMs();
     const isDue = atMs - this.#flowsAtMs >= flowsEveryMs;
@@ -66,6 +69,7 @@ export class QueueLooks {
     if (last !== undefined && last.atMs > atMs) return last.sights;
     if (isDue) this.#flowsAtMs = atMs;
     const sights = all.flatMap((stats, i) => {
+      if (stats.waiting + stats.active === 0) this.#classes.sawEmpty(stats.class);
       const manifest = manifests.get(stats.class);
       return manifest === undefined ? [] : [this.#see(manifest, stats, flows[i], atMs)];
     });

@@ -14,7 +14,7 @@ import { flowWeight, queueRules } from '@inferry/scheduling';
 import { createMetrics, parseExposition } from '@inferry/telemetry';
 import { beforeEach, expect, test } from 'vitest';
 
-import { claimRequest } from './gateway-fixture.test.ts';
+import { claimRequest, succeeded } from './gateway-fixture.test.ts';
 import { iris } from './models-fixture.test.ts';
 import { QueueLooks } from './queue-looks.ts';
 import { collectQueueMetrics } from './queue-metrics.ts';
@@ -281,13 +281,26 @@ test('rows are shared as the weights of the tenants and priorities say', async (
   expect(shared.get('tenants_active{}')).toBe(2);
 });
 
-test('gauges of a class that is known no more go away', async () => {
+test('a class that left the catalogue is looked at until nothing is left in it, and its gauges go away', async () => {
   await add(1);
   expect((await scrape()).has('queue_jobs{state="waiting"}')).toBe(true);
   catalogue.replaceLocal({ models: [], routing: {} });
+  await looks.look();
+  await clock.advance(120_000);
+  expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
+  expect([...looks.classes.keys()]).toEqual([cls]);
+  const [claim] = (await queue.claim(cls, claimRequest)).claims;
   await clock.advance(1_000);
+  expect((await scrape()).get('queue_jobs{state="active"}')).toBe(1);
+  if (claim !== undefined) await queue.settle(cls, [{ claim, outcome: succeeded }]);
+  // Seen empty, and gone with the next look.
+  for (let i = 0; i < 2; i += 1) {
+    await clock.advance(1_000);
+    await looks.look();
+  }
   const left = await scrape();
   expect([...left.keys()]).toEqual(counters);
+  expect(looks.classes.size).toBe(0);
   catalogue.replaceLocal({ models: [iris], routing: {} });
   await clock.advance(1_000);
   expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
