@@ -303,5 +303,5 @@ test('a class that left the catalogue is looked at until nothing is left in it, 
   expect(looks.classes.size).toBe(0);
   catalogue.replaceLocal({ models: [iris], routing: {} });
   await clock.advance(1_000);
-  expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(1);
+  expect((await scrape()).get('queue_jobs{state="waiting"}')).toBe(0);
 });
