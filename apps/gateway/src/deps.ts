@@ -14,6 +14,7 @@ import type { ArrivingBytes } from './http/read-body.ts';
 import type { ControlSettings, ModelControl } from './model-control.ts';
 import type { QueueLooks } from './queue-looks.ts';
 import type { HeldRequests } from './results/held-requests.ts';
+import type { StreamPlaces } from './streaming/stream-places.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
 
 export interface GatewayDeps {
@@ -46,6 +47,7 @@ export interface GatewayParts extends GatewayDeps {
   readonly arriving: ArrivingBytes;
   readonly bodyMemory: BodyMemory;
   readonly held: HeldRequests;
+  readonly streams: StreamPlaces;
   readonly open: OpenRequests;
   readonly load: Load;
   readonly control: ModelControl;

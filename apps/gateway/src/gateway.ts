@@ -30,6 +30,7 @@ import { pageRoutes } from './routes/pages.ts';
 import { repositoryRoutes } from './routes/repository.ts';
 import { register, type Route } from './routes/routes.ts';
 import { servingRoutes } from './routes/serving.ts';
+import { StreamPlaces } from './streaming/stream-places.ts';
 
 interface Address {
   readonly host: string;
@@ -45,7 +46,7 @@ export interface Gateway {
   /** Whether work is taken, for a probe on another port. */
   readiness(): { readonly ready: boolean; readonly reason?: string };
   /**
-   * Refuses new work, answers held waits (those of the job API at once; infer requests get a fifth of
+   * Refuses new work, ends event streams, answers held waits (those of the job API at once; infer requests get a fifth of
    * the drain time for their results), and resolves when no request is open.
    */
   drain(): Promise<void>;
@@ -60,6 +61,7 @@ const drainGraceShare = 0.2;
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const load = { isDraining: false, waitingTotal: 0 };
+  const open = new OpenRequests();
   const held = new HeldRequests(deps);
   const parts: GatewayParts = {
     ...deps,
@@ -68,7 +70,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     bodyMemory: new BodyMemory(),
     held,
     control: new ModelControl({ ...deps, held }, deps.modelControl ?? noControl),
-    open: new OpenRequests(),
+    streams: new StreamPlaces({ ...deps, open }),
+    open,
     answerTime: new AnswerTime(),
     statistics: new StatisticsTally(deps.queue),
   };
@@ -99,6 +102,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       load.isDraining = true;
       parts.control.drain();
       parts.held.drain('polite');
+      parts.streams.drain();
       const graceOver = new AbortController();
       const graceMs = parts.limits.drainMs * drainGraceShare;
       const grace = sleep(parts.clock, graceMs, graceOver.signal).then(() =>

@@ -35,6 +35,9 @@ import { keyedRequest, reserveKey, settleKey } from './idempotency.ts';
 import { chooseModel } from './model-reference.ts';
 import { jobAnswer, noteAnswer, noteOutcome, preferenceApplied } from './results/job-answer.ts';
 import { lookUp } from './results/look-up.ts';
+import { fromTheStart } from './streaming/follow-partials.ts';
+import { eventsOf, wantsEvents } from './streaming/job-stream.ts';
+import type { StreamPlace } from './streaming/stream-places.ts';
 import { orBug } from './telemetry.ts';
 
 interface SubmitHeaders {
@@ -71,6 +74,8 @@ interface Queued extends Pick<SubmitHeaders, 'preference' | 'waitMs'> {
   readonly placed: Placed;
   /** Undefined where nobody waits. */
   readonly place: { readonly release: () => void } | undefined;
+  /** Undefined where the caller wants one document, and no events. */
+  readonly stream: StreamPlace | undefined;
 }
 
 export async function submitJob(
@@ -83,7 +88,12 @@ export async function submitJob(
   // A function of its own: as long as one waits, all that its variables hold is kept.
   const queued = await orBug(enqueue(c, named, parts), onBug); // 400 404 408 409 410 413 415 422 429 503
   if (!queued.ok) return refuse(c, queued.error, parts);
-  const { place, placed, preference, waitMs } = queued.value;
+  const { place, placed, preference, stream, waitMs } = queued.value;
+  const replayed = placed.isReplay ? { 'Idempotency-Replayed': 'true' } : {};
+  const location = { Location: `/v1/jobs/${placed.record.job.id}`, ...replayed };
+  if (stream !== undefined) {
+    return eventsOf(c, placed.record, { at: fromTheStart, place: stream }, parts, location);
+  }
   try {
     let { record } = placed;
     const isHeld = place !== undefined && !placed.isDeferred;
@@ -100,9 +110,8 @@ export async function submitJob(
     return jobAnswer(c, record, parts, {
       status: isTerminal(record.status) ? 200 : 202,
       headers: {
-        Location: `/v1/jobs/${record.job.id}`,
+        ...location,
         ...preferenceApplied(preference, isHeld ? waitMs : 0),
-        ...(placed.isReplay ? { 'Idempotency-Replayed': 'true' } : {}),
       },
     });
   } finally {
@@ -131,6 +140,11 @@ async function enqueue(
     return arrived;
   }
   const { preference, waitMs } = arrived.value;
+  const stream = wantsEvents(c) ? parts.streams.reserve() : undefined;
+  if (wantsEvents(c) && stream === undefined) {
+    memory.giveBack();
+    return err(parts.streams.refusal());
+  }
   // The place is taken before the job exists, so that it is known whether somebody will wait.
   const place = waitMs > 0 ? parts.held.reserve() : undefined;
   let isPlaced = false;
@@ -139,9 +153,12 @@ async function enqueue(
     giveBackAfter(placed, memory);
     if (!placed.ok) return placed;
     isPlaced = true;
-    return ok({ placed: placed.value, place, preference, waitMs });
+    return ok({ placed: placed.value, place, stream, preference, waitMs });
   } finally {
-    if (!isPlaced) place?.release();
+    if (!isPlaced) {
+      place?.release();
+      stream?.release();
+    }
   }
 }
 
@@ -198,7 +215,9 @@ function readHeaders(
   { limits, tenants }: GatewayParts,
 ): Result<SubmitHeaders, Failure> {
   const preference = parsePrefer(c.req.header('prefer'));
-  const asked = preference.waitMs === 'default' ? limits.waitMsDefault : (preference.waitMs ?? 0);
+  // Who gets events is told where the job stands, and waits as long as it likes.
+  const wanted = wantsEvents(c) ? 0 : (preference.waitMs ?? 0);
+  const asked = wanted === 'default' ? limits.waitMsDefault : wanted;
   const cancelAfter = c.req.header('cancel-after');
   const cancelAfterMs = cancelAfter === undefined ? undefined : parseCancelAfter(cancelAfter);
   if (cancelAfter !== undefined && cancelAfterMs === undefined) {

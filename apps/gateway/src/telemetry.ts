@@ -36,6 +36,10 @@ export interface GatewayTelemetry {
     readonly seconds: number;
   }): void;
   held(change: 1 | -1): void;
+  /** An event stream was opened or is over. */
+  streaming(change: 1 | -1): void;
+  /** A partial output was read for a caller. */
+  partialDelivered(model: string): void;
   /** The answer was sent so long after the outcome of its job had reached this gateway. */
   delivered(model: string, seconds: number): void;
   /** This gateway ended a live job: at the wish of its owner, or because it shuts down itself. */
@@ -76,6 +80,8 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
       }
     },
     held: (change) => metrics.resultWaiters.add({}, change),
+    streaming: (change) => metrics.eventStreams.add({}, change),
+    partialDelivered: (model) => metrics.partialOutputs.add({ model }),
     delivered: (model, seconds) => metrics.deliverDuration.observe({ model }, seconds),
     // Who shuts down has not been canceled by its caller: that counts against the server.
     canceled: (model, priority, by) =>

@@ -24,6 +24,7 @@ export type MovedBy =
   | 'late_answer'
   | 'clock_step'
   | 'padding'
+  | 'streaming'
   | 'gpu';
 
 /**

@@ -16,7 +16,7 @@ export type GatewayContext = Context<GatewayEnv>;
 
 export interface Answer {
   readonly status: number;
-  readonly body: string | Uint8Array | null;
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | null;
   readonly headers?: Readonly<Record<string, string>>;
   /** Stages of `Server-Timing`, already written, in front of `total`. */
   readonly timing?: string;

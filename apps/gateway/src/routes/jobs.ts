@@ -1,4 +1,4 @@
-/** The job API: submit, read (with a wait), cancel, remove. */
+/** The job API: submit, read (with a wait, or as events), cancel, remove. */
 import {
   type Failure,
   failure,
@@ -17,6 +17,7 @@ import { readBody } from '../http/read-body.ts';
 import { requireJson } from '../http/submit-body.ts';
 import { jobAnswer, noteOutcome, preferenceApplied } from '../results/job-answer.ts';
 import { cancelCounted, lookUp } from '../results/look-up.ts';
+import { eventsOf, readPlace } from '../streaming/job-stream.ts';
 import { submitJob } from '../submit.ts';
 import { pathParameter, type Route } from './routes.ts';
 
@@ -29,6 +30,7 @@ export function jobRoutes(parts: GatewayParts): readonly Route[] {
     },
     { method: 'POST', path: '/v1/jobs', answer: (c) => submitJob(c, undefined, parts) },
     { method: 'GET', path: '/v1/jobs/{id}', answer: (c) => readJob(c, parts) },
+    { method: 'GET', path: '/v1/jobs/{id}/events', answer: (c) => readEvents(c, parts) },
     { method: 'POST', path: '/v1/jobs/{id}/cancel', answer: (c) => cancelJob(c, parts) },
     { method: 'DELETE', path: '/v1/jobs/{id}', answer: (c) => removeJob(c, parts) },
   ];
@@ -60,6 +62,16 @@ async function readJob(c: GatewayContext, parts: GatewayParts): Promise<Response
   }
   const headers = preferenceApplied(preference.value, hasEnded || place !== undefined ? waitMs : 0);
   return jobAnswer(c, record, parts, { status: 200, headers });
+}
+
+async function readEvents(c: GatewayContext, parts: GatewayParts): Promise<Response> {
+  const at = readPlace(c);
+  if (!at.ok) return problem(c, at.error);
+  const found = await findJob(c, parts);
+  if (!found.ok) return problem(c, found.error);
+  const place = parts.streams.reserve();
+  if (place === undefined) return problem(c, parts.streams.refusal());
+  return eventsOf(c, found.value, { at: at.value, place }, parts);
 }
 
 /** `?wait=` comes before `Prefer: wait`. Error: `invalid_query`. */

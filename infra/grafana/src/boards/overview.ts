@@ -204,13 +204,28 @@ export const overview: BoardSpec = {
           id: 32,
           title: 'Open requests',
           tells:
-            'Requests being answered now, and those of them that are held for the outcome of a job.',
+            'Requests being answered now, those of them that are held for the outcome of a job, and event streams.',
           view: 'lines',
           unit: 'short',
           width: 8,
           queries: [
             query('sum(inferry_http_requests_in_flight)', 'open'),
             query('sum(inferry_result_waiters)', 'held for an outcome'),
+            query('sum(inferry_event_streams)', 'event streams'),
+          ],
+        },
+        {
+          id: 33,
+          title: 'Partial outputs',
+          tells: 'Parts of answers told to callers before the end of their jobs, each second.',
+          view: 'lines',
+          unit: 'short',
+          width: 8,
+          queries: [
+            query(
+              `sum by (model) (rate(inferry_partial_outputs_total{${ofModel}}[$__rate_interval]))`,
+              '{{model}}',
+            ),
           ],
         },
       ],

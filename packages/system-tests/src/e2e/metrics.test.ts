@@ -1,6 +1,7 @@
 /**
  * Every metric of the catalogue moves, in every role that exports it: each is seen to change by what the
  * catalogue says moves it. The last test holds the sum of the others to the catalogue.
+ * tidy-allow: one list of events, and what was shown is shared by all of them.
  */
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { freePort, repositoryPath, startProcess, waitFor } from '@inferry/testki
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
 import { startFakeGpu } from './fake-gpu.ts';
+import { openHandWorker } from './hand-worker.ts';
 import { clockThatSteps, killForGood, queueSlow, submitSlow, untilRunning } from './slow-jobs.ts';
 import { complaints, exposition, hasMoved, movedBy, type Samples, scrape } from './scrape.ts';
 import {
@@ -179,6 +181,25 @@ test('clock_step: the clock of a worker is suddenly ahead of that of the queue',
     await expectToMove('worker', worker.metricsUrl, names, before);
   } finally {
     await stepping.stop();
+  }
+});
+
+test('streaming: a job tells a part of its answer to a caller that follows it', async () => {
+  const gateway = await system.start('gateway', demoModels);
+  const before = await scrape(gateway.metricsUrl);
+  const input = { sepal_length: 5, sepal_width: 3, petal_length: 1, petal_width: 0.2 };
+  const { body } = await postJson(`${gateway.url}/v1/models/iris/jobs`, { input });
+  const worker = await openHandWorker(system.redis.url, 'iris@1');
+  try {
+    const stop = new AbortController();
+    const url = `${gateway.url}/v1/jobs/${String(body['id'])}/events`;
+    const stream = await fetch(url, { signal: stop.signal });
+    await worker.tell(await worker.claim(), 1, 'a part');
+    await expectToMove('gateway', gateway.metricsUrl, movedBy('streaming', 'gateway'), before);
+    stop.abort();
+    await stream.text().catch(() => undefined);
+  } finally {
+    await worker.close();
   }
 });
 

@@ -1,0 +1,146 @@
+/**
+ * An event stream as the answer of an HTTP request. What its caller has not read is bounded: then no more is
+ * read for it, and one that reads nothing for a while is cut off. Each stream ends by itself, at the latest when
+ * it has its age; its caller comes back and goes on.
+ */
+import { eventStreamType, pingText, retryText } from '@inferry/protocols';
+import { every } from '@inferry/runtime';
+
+import type { GatewayParts } from '../deps.ts';
+import { answer, type GatewayContext } from '../http/exchange.ts';
+import type { StreamPlace } from './stream-places.ts';
+
+/** How long a caller waits before it comes back: usually, and to a server that is going. */
+const retryMs = 2_000;
+const drainRetryMs = 500;
+
+const encoder = new TextEncoder();
+
+/** Texts of events, until there are no more or the signal aborts. */
+export type Events = (signal: AbortSignal) => AsyncIterable<string>;
+
+/** Takes the place over and releases it when the stream is over. */
+export function streamResponse(
+  c: GatewayContext,
+  place: StreamPlace,
+  events: Events,
+  parts: GatewayParts,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const writer = new StreamWriter(c, place, parts);
+  void writer.run(events);
+  return answer(c, {
+    status: 200,
+    body: writer.body,
+    headers: {
+      'Content-Type': eventStreamType,
+      // Proxies neither keep, nor pack, nor collect what they pass on.
+      'Cache-Control': 'no-store, no-transform',
+      'X-Accel-Buffering': 'no',
+      ...headers,
+    },
+  });
+}
+
+class StreamWriter {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #c: GatewayContext;
+  readonly #place: StreamPlace;
+  readonly #parts: GatewayParts;
+  /** Aborts when nothing is to be written any more. */
+  readonly #stop = new AbortController();
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #room: () => void = () => undefined;
+
+  constructor(c: GatewayContext, place: StreamPlace, parts: GatewayParts) {
+    this.#c = c;
+    this.#place = place;
+    this.#parts = parts;
+    const gone = (): void => this.#stop.abort();
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#room(),
+        cancel: gone,
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: parts.limits.streamBufferBytesMax }),
+    );
+    c.req.raw.signal.addEventListener('abort', gone, { once: true });
+    this.#stop.signal.addEventListener('abort', () => this.#room(), { once: true });
+  }
+
+  /** Never rejects. */
+  async run(events: Events): Promise<void> {
+    const { clock, limits, log } = this.#parts;
+    const { draining } = this.#place;
+    const onDrain = (): void => this.#end(drainRetryMs);
+    const stopPings = every(clock, limits.streamPingMs, () => {
+      if (this.#hasRoom) this.#write(pingText);
+    });
+    const cancelAge = clock.after(limits.streamAgeMsMax, () => this.#end(undefined));
+    draining.addEventListener('abort', onDrain, { once: true });
+    try {
+      this.#write(retryText(retryMs));
+      if (draining.aborted) onDrain();
+      const { signal } = this.#stop;
+      if (!signal.aborted) {
+        for await (const text of events(signal)) {
+          if (signal.aborted) break;
+          this.#write(text);
+          await this.#drained();
+        }
+      }
+      this.#end(undefined);
+    } catch (cause) {
+      const { requestId, route } = this.#c.get('exchange');
+      log.error({ err: cause, request_id: requestId, route }, 'a stream failed');
+      this.#cut();
+    } finally {
+      cancelAge();
+      stopPings();
+      draining.removeEventListener('abort', onDrain);
+      this.#place.release();
+    }
+  }
+
+  get #hasRoom(): boolean {
+    return (this.#controller?.desiredSize ?? 0) > 0;
+  }
+
+  #write(text: string): void {
+    if (!this.#stop.signal.aborted) this.#controller?.enqueue(encoder.encode(text));
+  }
+
+  /** Ends the stream after what was written; `thenMs`: when its caller is to come back, if not as told before. */
+  #end(thenMs: number | undefined): void {
+    if (this.#stop.signal.aborted) return;
+    if (thenMs !== undefined) this.#write(retryText(thenMs));
+    this.#stop.abort();
+    this.#controller?.close();
+  }
+
+  /** Ends the stream and its connection: what was written is of no use. */
+  #cut(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    this.#controller?.error(new Error('the stream was cut off'));
+  }
+
+  /** Until the caller has read enough; one that reads nothing for too long is cut off. */
+  async #drained(): Promise<void> {
+    if (this.#hasRoom || this.#stop.signal.aborted) return;
+    const { clock, limits, log } = this.#parts;
+    const cancelStall = clock.after(limits.streamStallMsMax, () => {
+      const { requestId, route } = this.#c.get('exchange');
+      log.debug({ request_id: requestId, route }, 'a stream that nobody reads was cut off');
+      this.#cut();
+    });
+    await new Promise<void>((resolve) => {
+      this.#room = resolve;
+    });
+    this.#room = () => undefined;
+    cancelStall();
+  }
+}
