@@ -1,4 +1,5 @@
 /** What the catalogue knows of a model at this moment, as both ends of v2 tell it. */
+import { basename } from 'node:path';
 import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
 import {
   type CatalogueVersion,
@@ -57,19 +58,38 @@ const states = {
   unloaded: 'UNAVAILABLE',
 } as const;
 
-/** One entry for each version of each model. */
+/** One entry for each version of each model, and for each that cannot be read; the version is empty where all are meant. */
 export function repositoryIndex(
   catalogue: ModelCatalogue,
   { onlyReady }: { readonly onlyReady: boolean },
 ): readonly IndexEntry[] {
-  return catalogue.list().flatMap(({ name, versions }) =>
-    versions
-      .filter(({ state }) => state === 'ready' || !onlyReady)
-      .map((one) => {
-        const { state, version } = one;
-        return { name, version, state: states[state], reason: reasonOf(one) };
-      }),
+  const unread = new Map<string, IndexEntry>();
+  for (const { file, line, message, model, version } of catalogue.problems()) {
+    if (model === null) continue;
+    const where = `${basename(file)}${line === null ? '' : `:${line}`}`;
+    const entry = { name: model, version: version ?? '', state: states.failed };
+    const key = keyOf(entry);
+    const others = unread.get(key)?.reason ?? '';
+    const reason = `${others}${others === '' ? '' : '; '}${where}: ${message}`;
+    unread.set(key, { ...entry, reason });
+  }
+  const known = catalogue.list().flatMap(({ name, versions }) =>
+    versions.map((one): IndexEntry => {
+      const { state, version } = one;
+      const entry = { name, version, state: states[state], reason: reasonOf(one) };
+      const problem = unread.get(keyOf(entry));
+      unread.delete(keyOf(entry));
+      // It is served as it was.
+      return entry.reason === '' ? { ...entry, reason: problem?.reason ?? '' } : entry;
+    }),
   );
+  return [...known, ...unread.values()]
+    .filter(({ state }) => state === states.ready || !onlyReady)
+    .toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+function keyOf({ name, version }: Pick<IndexEntry, 'name' | 'version'>): string {
+  return `${name}@${version}`;
 }
 
 function reasonOf({ failure: why, state }: CatalogueVersion): string {

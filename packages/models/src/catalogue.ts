@@ -14,7 +14,7 @@ import {
 } from '@inferry/contracts';
 import { err, ok, type Random, type Result } from '@inferry/runtime';
 import { AnnouncedVersions, type Holding, keyOf } from './announced-versions.ts';
-import type { Repository } from './load-repository.ts';
+import type { Repository, RepositoryProblem } from './load-repository.ts';
 import { defaultVersion, settledVersion } from './switch-version.ts';
 import { compareVersions, modelNotFound, modelUnloaded, versionNotFound } from './versions.ts';
 
@@ -51,8 +51,10 @@ export interface CatalogueModel {
   readonly shares: readonly TrafficShare[];
 }
 
+type LocalModels = Pick<Repository, 'models' | 'routing'> & Partial<Pick<Repository, 'problems'>>;
+
 export class ModelCatalogue {
-  #local: Pick<Repository, 'models' | 'routing'> = { models: [], routing: {} };
+  #local: LocalModels = { models: [], routing: {} };
   /** By model, from the oldest. */
   #localVersions: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #announced = new AnnouncedVersions();
@@ -60,7 +62,7 @@ export class ModelCatalogue {
   #models: ReadonlyMap<string, CatalogueModel> = new Map();
 
   /** Its word on labels and traffic is preferred to what workers announce, and so is its latest version. */
-  replaceLocal(repository: Pick<Repository, 'models' | 'routing'>): void {
+  replaceLocal(repository: LocalModels): void {
     this.#local = repository;
     const versions = new Map<string, string[]>();
     for (const { name, version } of repository.models) {
@@ -125,6 +127,11 @@ export class ModelCatalogue {
 
   get(name: string): CatalogueModel | undefined {
     return this.#models.get(name);
+  }
+
+  /** What of the local repository cannot be read, and so is not known here, or as it was before. */
+  problems(): readonly RepositoryProblem[] {
+    return this.#local.problems ?? [];
   }
 
   #requestable(): string[] {
