@@ -39,6 +39,28 @@ test('a Triton model is told as it is served, with what it is served without', a
   );
 });
 
+test('a processor is told with what it runs', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
+  await cp(repositoryPath('docs/examples/captions/models'), directory, { recursive: true });
+  const tensors = ['inputs', 'outputs'].map((s) => `${s}: [{name: x, dtype: FP32, shape: [-1]}]`);
+  await rm(join(directory, 'blip'), { recursive: true });
+  await mkdir(join(directory, 'blip'));
+  await writeFile(
+    join(directory, 'blip', 'model.yaml'),
+    ['backend: simulated', ...tensors].join('\n'),
+  );
+  const { data } = await examineModels(directory, false);
+  await rm(directory, { recursive: true });
+  expect(data).toContain(`captions 1
+  file       ${directory}/captions/processor.ts
+  takes      pixel_values FP32[3,384,384]
+  gives      tokens INT64[-1]
+  runs       blip: each step joins a batch of its model
+  at a time  at most 64 jobs in a worker; 10000 steps a job, 10000 ms between two
+  waiting    at most 50000 jobs, each ended within 120000 ms
+`);
+});
+
 test('what is not served is told with file, line and reason, and the command fails', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
   await mkdir(join(directory, 'talk', '1'), { recursive: true });

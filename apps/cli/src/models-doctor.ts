@@ -1,6 +1,12 @@
 /** `inferry models doctor DIR`: what would be served and how, what not, and why. */
 import { join, relative, resolve } from 'node:path';
-import type { InstanceGroup, ModelManifest, TensorSpec } from '@inferry/contracts';
+import {
+  concurrentMaxDefault,
+  type InstanceGroup,
+  isComposed,
+  type ModelManifest,
+  type TensorSpec,
+} from '@inferry/contracts';
 import {
   loadRepository,
   problemText,
@@ -116,8 +122,8 @@ function block(title: string, lines: readonly Line[]): string {
 }
 
 function facts(manifest: ModelManifest, directory: string): readonly Line[] {
-  const { instances, modelConfig, postprocess, preprocess } = manifest;
-  const file = fileOf(manifest, directory) ?? 'none, the model is simulated';
+  const { modelConfig, postprocess, preprocess } = manifest;
+  const file = fileOf(manifest, directory) ?? withoutFile(manifest);
   const taken = manifest.inputs.map((spec) => tensorText(spec, manifest));
   const given = manifest.outputs.map((spec) => tensorText(spec, manifest));
   return [
@@ -134,8 +140,7 @@ function facts(manifest: ModelManifest, directory: string): readonly Line[] {
         ? given.join(', ')
         : `${postprocess.kind}, or ${given.join(', ')}`,
     ],
-    ['batches', batchesText(manifest)],
-    ['instances', instances.map(instanceText).join(', ')],
+    ...(isComposed(manifest) ? composedFacts(manifest) : sessionFacts(manifest)),
     ['waiting', waitingText(manifest)],
     ...(manifest.hasResponseCache === true ? [['cache', 'gateways keep answers'] as const] : []),
     ...(manifest.metricTags === undefined
@@ -147,9 +152,41 @@ function facts(manifest: ModelManifest, directory: string): readonly Line[] {
   ];
 }
 
-/** As the directory was given; null for a simulated model. */
-export function fileOf({ file }: ModelManifest, directory: string): string | null {
-  return file === null ? null : join(directory, relative(resolve(directory), file));
+function sessionFacts(manifest: ModelManifest): readonly Line[] {
+  return [
+    ['batches', batchesText(manifest)],
+    ['instances', manifest.instances.map(instanceText).join(', ')],
+  ];
+}
+
+function composedFacts(manifest: ModelManifest): readonly Line[] {
+  const {
+    concurrentMax = concurrentMaxDefault,
+    ensemble,
+    executionTimeoutMs,
+    processor,
+  } = manifest;
+  const steps = (ensemble?.steps ?? []).map(({ model, version }) =>
+    version === null ? model : `${model} ${version}`,
+  );
+  const own =
+    processor === undefined
+      ? ''
+      : `; ${counted(processor.stepsMax, 'step')} a job, ${executionTimeoutMs} ms between two`;
+  return [
+    ['runs', `${(processor?.runs ?? steps).join(', ')}: each step joins a batch of its model`],
+    ['at a time', `at most ${counted(concurrentMax, 'job')} in a worker${own}`],
+  ];
+}
+
+function withoutFile({ backend }: ModelManifest): string {
+  return backend === 'ensemble' ? 'none, an ensemble of models' : 'none, the model is simulated';
+}
+
+/** As the directory was given; null for a simulated model and for an ensemble. */
+export function fileOf({ file, processor }: ModelManifest, directory: string): string | null {
+  const path = file ?? processor?.file ?? null;
+  return path === null ? null : join(directory, relative(resolve(directory), path));
 }
 
 /** `x FP32[-1,2,2], to the model [-1,4]`. */
