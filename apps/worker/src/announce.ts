@@ -1,57 +1,41 @@
 /** What this worker tells the gateways about itself, again and again while it lives. */
-import type { ClassId, ModelManifest, ServedModel, WorkerAnnouncement } from '@inferry/contracts';
+import type { ModelManifest, WorkerAnnouncement } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
+import type { Clock } from '@inferry/runtime';
 import type { WorkerState } from './lifecycle.ts';
-import { deviceName, type LoadedModel, type PlannedModel } from './load-models.ts';
+import { farewellMs, within } from './within.ts';
 
 export interface AnnouncerDeps {
   readonly queue: Pick<JobQueue, 'announce' | 'retract'>;
   readonly workerId: string;
   readonly host: string;
   readonly pid: number;
+  readonly clock: Clock;
   readonly startedAtMs: number;
   readonly state: () => WorkerState;
+  /** What it serves, and what became of what it was told to. */
+  readonly about: () => Pick<WorkerAnnouncement, 'carriedOut' | 'models' | 'routing'>;
 }
 
 export class Announcer {
   readonly #deps: AnnouncerDeps;
-  readonly #models = new Map<ClassId, ServedModel>();
   #isRetracted = false;
 
-  constructor(deps: AnnouncerDeps, planned: readonly PlannedModel[]) {
+  constructor(deps: AnnouncerDeps) {
     this.#deps = deps;
-    for (const { cls, manifest, devices } of planned) {
-      const [first] = devices;
-      this.#models.set(cls, {
-        manifest: announced(manifest),
-        state: 'loading',
-        provider: first?.kind ?? 'cpu',
-        device: first === undefined ? 'cpu' : deviceName(first),
-        loadMs: 0,
-      });
-    }
-  }
-
-  modelLoaded({ cls, instances, loadMs }: LoadedModel): void {
-    const known = this.#models.get(cls);
-    const [first] = instances;
-    if (known === undefined || first === undefined) return;
-    const ran = { provider: first.provider, device: deviceName(first.device) };
-    this.#models.set(cls, { ...known, ...ran, state: 'ready', loadMs });
-  }
-
-  modelFailed(cls: ClassId): void {
-    const known = this.#models.get(cls);
-    if (known !== undefined) this.#models.set(cls, { ...known, state: 'failed' });
   }
 
   /** Throws when the queue cannot be reached. */
   async announce(): Promise<void> {
     if (this.#isRetracted) return;
-    const { host, pid, queue, startedAtMs, workerId } = this.#deps;
+    const { about, host, pid, queue, startedAtMs, workerId } = this.#deps;
     const state = announcedState(this.#deps.state());
-    const models = [...this.#models.values()];
-    await queue.announce({ v: 1, workerId, host, pid, state, startedAtMs, models });
+    await queue.announce({ v: 1, workerId, host, pid, state, startedAtMs, ...about() });
+  }
+
+  /** Something has changed. When the queue is away the next announcement says so. */
+  async changed(): Promise<void> {
+    await within(this.#deps.clock, farewellMs, this.announce());
   }
 
   /** Nothing is announced afterwards. */
@@ -62,8 +46,14 @@ export class Announcer {
 }
 
 /** Without paths of files, which mean nothing on another host. */
-function announced(manifest: ModelManifest): ModelManifest {
-  return { ...manifest, file: null, ...('warmupSamples' in manifest ? { warmupSamples: [] } : {}) };
+export function announced(manifest: ModelManifest): ModelManifest {
+  const { processor, warmupSamples } = manifest;
+  return {
+    ...manifest,
+    file: null,
+    ...(warmupSamples === undefined ? {} : { warmupSamples: [] }),
+    ...(processor === undefined ? {} : { processor: { ...processor, file: '' } }),
+  };
 }
 
 function announcedState(state: WorkerState): WorkerAnnouncement['state'] {

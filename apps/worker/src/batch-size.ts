@@ -19,8 +19,8 @@ import type { WorkerTelemetry } from './telemetry.ts';
 export const overheadMs = 2;
 
 export interface BatchSizeDeps {
-  /** Runs of the class at a time in this worker, at least 1. */
-  readonly runs: number;
+  /** Runs of the class at a time in this worker, at least 1; fewer when more classes share it. */
+  readonly runs: () => number;
   readonly telemetry: Pick<WorkerTelemetry, 'batchLimited'>;
   readonly logger: Logger;
   /** What another worker learned on such a device; null when nothing is known of it. */
@@ -44,7 +44,7 @@ export class BatchSize {
     this.#cls = cls;
     this.#manifest = manifest;
     // Other workers are known from the first claim on; fewer servers than there are make a smaller batch.
-    this.#servers = deps.runs;
+    this.#servers = deps.runs();
     this.#deps = deps;
     const { stored } = deps;
     this.latency = stored === null ? new LatencyModel() : LatencyModel.seeded(stored);
@@ -80,7 +80,7 @@ export class BatchSize {
    * serve the class, which are taken to be like this one.
    */
   claimed(rows: number, waiting: number, workers: number): void {
-    this.#servers = this.#deps.runs * Math.max(1, workers);
+    this.#servers = this.#deps.runs() * Math.max(1, workers);
     this.#limit.serve(this.#servers);
     this.#limit.claimed(rows, waiting);
   }

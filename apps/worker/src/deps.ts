@@ -1,5 +1,5 @@
 /** What a worker is given, and what the parts that serve one class share. */
-import type { ClassId, Limits, ModelManifest } from '@inferry/contracts';
+import type { ClassId, Limits, ModelManifest, ModelRouting } from '@inferry/contracts';
 import type { InferenceBackend } from '@inferry/inference';
 import type { JpegDecoderChoice } from '@inferry/pipelines';
 import type { JobQueue, PayloadReaderOptions, StatisticsTally } from '@inferry/queue';
@@ -29,7 +29,10 @@ export interface WorkerDeps {
   /** How threads reach payloads that do not travel with their jobs; null where all of them do. */
   readonly payloadReaderOptions: PayloadReaderOptions | null;
   readonly backend: InferenceBackend;
+  /** What the worker loads when it starts. */
   readonly manifests: readonly ModelManifest[];
+  /** How requests choose between versions, by model; told to the gateways. */
+  readonly routing?: Readonly<Record<string, ModelRouting>>;
   readonly device: WorkerDevice;
   /** What the device is, such as the name of the processor: run times are kept under it. */
   readonly hardware: string;
@@ -57,6 +60,12 @@ export interface WorkerDeps {
    */
   readonly prepareIn: 'auto' | 'compute' | 'threads';
   readonly jpegDecoder: JpegDecoderChoice;
+}
+
+/** What serves is given beside: how to be rid of this process. */
+export interface ServingDeps extends WorkerDeps {
+  /** A run or a preparation did not return within its time: the process has to be replaced. */
+  readonly onStuck: (what: string) => void;
 }
 
 /** What serving one class needs; one object a lane. */

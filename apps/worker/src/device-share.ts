@@ -57,9 +57,11 @@ interface Seat {
 }
 
 export class DeviceShare {
-  readonly #capacity: number;
+  #capacity: number;
   readonly #clock: Clock;
   readonly #seats = new Map<ClassId, Seat>();
+  /** Of classes that have joined anew since, for as long as batches of theirs are under way. */
+  readonly #left = new Set<Seat>();
   readonly #share: TimeShare;
   #turns = 0;
   #runs = 0;
@@ -79,14 +81,36 @@ export class DeviceShare {
     return Math.min(slots, this.#capacity);
   }
 
+  /** More or fewer runs at a time from now on, as for the constructor; those that are under way end as they are. */
+  resize(capacity: number): void {
+    this.#capacity = capacity;
+    this.#share.resize(capacity);
+    this.#startReady();
+    this.changed();
+  }
+
+  /** A class that joins again, with other slots, claims nothing more through the ones before. */
   join(sharer: Sharer): void {
-    this.#share.join(sharer.cls, sharer.weight, this.runsOf(sharer.slots));
+    const before = this.#seats.get(sharer.cls);
+    invariant((before?.grant ?? null) === null, 'a class that waits for a turn is not replaced');
+    if (before !== undefined && before.unfinished > 0) this.#left.add(before);
+    this.#share.join(sharer.cls, sharer.weight, sharer.slots);
     this.#seats.set(sharer.cls, { sharer, unfinished: 0, grant: null });
   }
 
   /** The class claims nothing more. */
   leave(cls: ClassId): void {
     this.#share.rests(cls);
+    this.changed();
+  }
+
+  /** The class is not known any more, unless it has joined anew; only when none of its batches is under way. */
+  part(sharer: Sharer): void {
+    const seat = this.#seats.get(sharer.cls);
+    if (seat?.sharer !== sharer) return;
+    invariant(seat.unfinished === 0, 'a class parts when it has nothing');
+    this.#seats.delete(sharer.cls);
+    this.#share.part(sharer.cls);
     this.changed();
   }
 
@@ -170,7 +194,7 @@ export class DeviceShare {
 
   /** When the device has room for a batch of the class; see {@link Sharer.claimAtMs}. */
   #opensAtMs(sharer: Sharer): number {
-    const seats = [...this.#seats.values()];
+    const seats = this.#everySeat();
     // A batch claimed ahead of its class's slots leaves the room to others until one of those is free.
     const busy = seats.reduce((sum, seat) => sum + Math.min(seat.unfinished, seat.sharer.slots), 0);
     if (busy < this.#capacity) return -Infinity;
@@ -182,9 +206,11 @@ export class DeviceShare {
   }
 
   get #unfinished(): number {
-    let sum = 0;
-    for (const { unfinished } of this.#seats.values()) sum += unfinished;
-    return sum;
+    return this.#everySeat().reduce((sum, { unfinished }) => sum + unfinished, 0);
+  }
+
+  #everySeat(): readonly Seat[] {
+    return [...this.#seats.values(), ...this.#left];
   }
 
   #begin(seat: Seat): Turn {
@@ -219,6 +245,7 @@ export class DeviceShare {
         chargeInAll(startedAtMs === null ? 0 : this.#clock.nowMs() - startedAtMs);
         if (startedAtMs !== null) this.#runs -= 1;
         seat.unfinished -= 1;
+        if (seat.unfinished === 0) this.#left.delete(seat);
         this.#startReady();
         this.changed();
       },

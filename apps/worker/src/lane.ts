@@ -7,7 +7,7 @@ import { sleep } from '@inferry/runtime';
 import type { RunningView } from '@inferry/scheduling';
 import { type BatchClaim, claimBatch, claimSuspect } from './claim-batch.ts';
 import type { LaneContext } from './deps.ts';
-import { nextClaimAtMs, type Turn } from './device-share.ts';
+import { nextClaimAtMs, type Sharer, type Turn } from './device-share.ts';
 import type { ExclusiveGate, Release } from './exclusive.ts';
 import type { HeldJob } from './held-job.ts';
 import { fail } from './outcomes.ts';
@@ -23,13 +23,16 @@ export interface LaneDeps {
   readonly context: LaneContext;
   readonly gate: ExclusiveGate;
   readonly wake: Wake;
+  /** What {@link Lane.owesSuspect} said of the lane that this one takes the place of, once that has stopped. */
+  readonly owesSuspect?: boolean;
 }
 
 export class Lane {
   readonly #context: LaneContext;
   readonly #gate: ExclusiveGate;
   readonly #wake: Wake;
-  readonly #stop = new AbortController();
+  readonly #sharer: Sharer;
+  #stop = new AbortController();
   readonly #batches = new Set<Promise<void>>();
   /** Rows of the batches that were claimed and do not run yet, in order of claim. */
   readonly #ahead = new Set<{ readonly rows: number }>();
@@ -42,14 +45,15 @@ export class Lane {
   /** Mean time between the arrivals of two rows, as the last claim told. */
   #rowEveryMs: number | null = null;
   /** The last exclusive claim was not answered: whatever it took is answered to the next, as exclusive. */
-  #owesSuspect = false;
+  #owesSuspect: boolean;
 
   constructor(deps: LaneDeps) {
     this.#context = deps.context;
     this.#gate = deps.gate;
     this.#wake = deps.wake;
+    this.#owesSuspect = deps.owesSuspect ?? false;
     const { batchSize, cls, device, manifest, prepareDurations, slots } = this.#context;
-    device.join({
+    this.#sharer = {
       cls,
       weight: manifest.weight,
       slots: slots.all.length,
@@ -57,7 +61,8 @@ export class Lane {
       prepareMs: () => prepareDurations.meanMs(batchSize.rowsMax),
       running: () => this.#running(),
       expectedMs: (rows = batchSize.rowsMax) => batchSize.latency.meanMs(rows) ?? 0,
-    });
+    };
+    device.join(this.#sharer);
     slots.watch(() => this.#changed());
   }
 
@@ -65,7 +70,9 @@ export class Lane {
     return this.#context;
   }
 
+  /** Claims from now on, also after it was stopped and has {@link stopped}. */
   start(): void {
+    this.#stop = new AbortController();
     this.#loop = this.#claimUntilStopped();
   }
 
@@ -73,6 +80,20 @@ export class Lane {
   stopClaiming(): void {
     this.#stop.abort();
     this.#endPause();
+  }
+
+  /** Resolves when no claim is under way. */
+  stopped(): Promise<void> {
+    return this.#loop;
+  }
+
+  get owesSuspect(): boolean {
+    return this.#owesSuspect;
+  }
+
+  /** Has no part of the device any more; only when it is idle. */
+  leave(): void {
+    this.#context.device.part(this.#sharer);
   }
 
   /** Resolves when the loop has ended and every claimed batch was settled or given back. */

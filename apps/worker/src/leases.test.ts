@@ -23,7 +23,7 @@ function leases(whileAsked: () => void = () => undefined): { leases: Leases; tol
       return claims;
     },
   };
-  const deps = { queue, workerId: 'w', classes: [cls], telemetry } as unknown as LeasesDeps;
+  const deps = { queue, workerId: 'w', telemetry } as unknown as LeasesDeps;
   return { leases: new Leases(deps), told };
 }
 

@@ -4,6 +4,7 @@
  */
 import { type ClassId, partsOf } from '@inferry/contracts';
 import type { Claim, JobQueue } from '@inferry/queue';
+import { invariant } from '@inferry/runtime';
 import type { ReleaseReason } from '@inferry/scheduling';
 import { HeldJob } from './held-job.ts';
 import { endSpan, spanOf, type SpanDeps } from './job-spans.ts';
@@ -12,7 +13,6 @@ import type { WorkerTelemetry } from './telemetry.ts';
 export interface LeasesDeps extends SpanDeps {
   readonly queue: Pick<JobQueue, 'renew'>;
   readonly workerId: string;
-  readonly classes: readonly ClassId[];
   readonly telemetry: WorkerTelemetry;
 }
 
@@ -24,11 +24,22 @@ export class Leases {
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps;
-    for (const cls of deps.classes) this.#held.set(cls, new Set());
+  }
+
+  /** The class is served from now on: {@link renew} says so, also while nothing is held. */
+  add(cls: ClassId): void {
+    if (!this.#held.has(cls)) this.#held.set(cls, new Set());
+  }
+
+  /** The class is served no longer; only when nothing of it is held. */
+  remove(cls: ClassId): void {
+    invariant((this.#held.get(cls)?.size ?? 0) === 0, 'what is held is renewed');
+    this.#held.delete(cls);
   }
 
   /** Takes up the claims of one call, in order. */
   hold(cls: ClassId, claims: readonly Claim[], reason: ReleaseReason): readonly HeldJob[] {
+    this.add(cls);
     const held = this.#jobs(cls);
     const jobs = claims.map((claim) => new HeldJob(claim, spanOf(claim, reason, this.#deps)));
     for (const job of jobs) held.add(job);
@@ -80,9 +91,7 @@ export class Leases {
   }
 
   #jobs(cls: ClassId): Set<HeldJob> {
-    const held = this.#held.get(cls) ?? new Set();
-    this.#held.set(cls, held);
-    return held;
+    return this.#held.get(cls) ?? new Set();
   }
 
   #report(cls: ClassId): void {

@@ -1,9 +1,7 @@
+import { classOf } from '@inferry/contracts';
 import { testManifest } from '@inferry/testkit';
-import { createLogger } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 import { planModels } from './load-models.ts';
-
-const logger = createLogger({ role: 'worker', level: 'silent' });
 
 test('instances for certain GPUs are made by the workers of these alone', () => {
   const model = testManifest({
@@ -13,7 +11,10 @@ test('instances for certain GPUs are made by the workers of these alone', () => 
     ],
   });
   const instancesOn = (index: number): number | undefined =>
-    planModels([model], { kind: 'cuda', index }, logger)[0]?.devices.length;
+    planModels([model], { kind: 'cuda', index }).planned[0]?.devices.length;
   expect([instancesOn(0), instancesOn(1)]).toEqual([1, 3]);
-  expect(planModels([model], { kind: 'cpu', index: 0 }, logger)).toEqual([]);
+  expect(planModels([model], { kind: 'cpu', index: 0 })).toEqual({
+    planned: [],
+    skipped: [classOf(model.name, model.version)],
+  });
 });

@@ -1,15 +1,5 @@
-/**
- * Loads and warms the models of this worker's device. All or nothing: a worker that cannot serve what it
- * was told to serve does not start, and says everything that is wrong at once.
- */
-import {
-  type ClassId,
-  classOf,
-  type Failure,
-  failure,
-  type ModelManifest,
-  type ProviderKind,
-} from '@inferry/contracts';
+/** Loads and warms the models of this worker's device. */
+import { type ClassId, classOf, type ModelManifest, type ProviderKind } from '@inferry/contracts';
 import type {
   Device,
   InferenceBackend,
@@ -52,72 +42,53 @@ export interface PlannedModel {
   readonly devices: readonly Device[];
 }
 
-/** Leaves out, and names in the log, the models that have no instances for this device. */
+/** The models with their devices, and those that have no instances for this one. */
 export function planModels(
   manifests: readonly ModelManifest[],
   device: WorkerDevice,
-  logger: Logger,
-): readonly PlannedModel[] {
+): { readonly planned: readonly PlannedModel[]; readonly skipped: readonly ClassId[] } {
   const kinds: readonly ProviderKind[] = device.kind === 'cpu' ? ['cpu'] : ['cuda', 'tensorrt'];
-  return manifests.flatMap((manifest) => {
-    const cls = classOf(manifest.name, manifest.version);
+  const planned = manifests.map((manifest) => {
     const devices = manifest.instances
       .filter(({ gpus, kind }) => kinds.includes(kind) && (gpus?.includes(device.index) ?? true))
       .flatMap(({ kind, count }) =>
         Array.from({ length: count }, () => ({ kind, index: device.index })),
       );
-    if (devices.length > 0) return [{ cls, manifest, devices }];
-    logger.warn(
-      { class: cls, device: deviceName(device) },
-      'no instances for this device; skipped',
-    );
-    return [];
+    return { cls: classOf(manifest.name, manifest.version), manifest, devices };
   });
+  return {
+    planned: planned.filter(({ devices }) => devices.length > 0),
+    skipped: planned.filter(({ devices }) => devices.length === 0).map(({ cls }) => cls),
+  };
 }
 
 /**
- * `model_unavailable` names every model that could not be loaded; then nothing stays loaded. One model
- * after the other, so that their warm-up runs do not disturb each other; its instances together.
+ * Loads and warms one model; an error says why it cannot be, and then nothing of it stays loaded. Its instances
+ * load together, or one after the other where something else runs beside them.
  */
-export async function loadModels(
-  planned: readonly PlannedModel[],
+export async function loadModel(
+  model: PlannedModel,
   deps: LoadDeps,
-  onModel: (loaded: LoadedModel | { readonly cls: ClassId; readonly failed: true }) => void,
-): Promise<Result<readonly LoadedModel[], Failure>> {
-  if (planned.length === 0) {
-    const detail = `No model has instances for ${deviceName(deps.device)}.`;
-    return err(failure('model_unavailable', detail));
+  { isAlone }: { readonly isAlone: boolean },
+): Promise<Result<LoadedModel, string>> {
+  const { devices, manifest } = model;
+  const load = (device: Device): ReturnType<InferenceBackend['load']> =>
+    deps.backend.load(manifest, device, deps.preparationOf(model));
+  const results: Awaited<ReturnType<typeof load>>[] = [];
+  if (isAlone) results.push(...(await Promise.all(devices.map(load))));
+  else for (const device of devices) results.push(await load(device));
+  const instances = results.flatMap((result) => (result.ok ? [result.value] : []));
+  const failed = results.flatMap((result) => (result.ok ? [] : [result.error.detail]));
+  if (failed.length > 0) {
+    await Promise.all(instances.map((instance) => instance.close()));
+    deps.telemetry.modelLoadFailed(manifest.name);
+    return err([...new Set(failed)].join('; '));
   }
-  const loaded: LoadedModel[] = [];
-  const problems: string[] = [];
-  const opened: ModelInstance[] = [];
-  for (const model of planned) {
-    const results = await Promise.all(
-      model.devices.map((device) =>
-        deps.backend.load(model.manifest, device, deps.preparationOf(model)),
-      ),
-    );
-    const instances = results.flatMap((result) => (result.ok ? [result.value] : []));
-    opened.push(...instances);
-    const failed = results.flatMap((result) => (result.ok ? [] : [result.error.detail]));
-    if (failed.length > 0) {
-      problems.push(`${model.cls}: ${[...new Set(failed)].join('; ')}`);
-      deps.telemetry.modelLoadFailed(model.manifest.name);
-      onModel({ cls: model.cls, failed: true });
-      continue;
-    }
-    const rowMs = await deps.prepareMsOf(model, instances);
-    const warmupRuns = instances.flatMap((instance, i) =>
-      instance.warmupRuns.map(({ ms, rows }) => ({ rows, ms: ms + rows * (rowMs[i] ?? 0) })),
-    );
-    const done = { ...report(model, instances, deps), warmupRuns };
-    loaded.push(done);
-    onModel(done);
-  }
-  if (problems.length === 0) return ok(loaded);
-  await Promise.all(opened.map((instance) => instance.close()));
-  const extras = { errors: problems };
-  return err(failure('model_unavailable', problems.join('\n'), { extras }));
+  const rowMs = await deps.prepareMsOf(model, instances);
+  const warmupRuns = instances.flatMap((instance, i) =>
+    instance.warmupRuns.map(({ ms, rows }) => ({ rows, ms: ms + rows * (rowMs[i] ?? 0) })),
+  );
+  return ok({ ...report(model, instances, deps), warmupRuns });
 }
 
 /** `cpu`, `cuda:1`. */

@@ -7,55 +7,79 @@ import type { JobQueue } from '@inferry/queue';
 import { profileOf } from '@inferry/scheduling';
 import type { LaneContext } from './deps.ts';
 
-export type OfferedLane = Pick<
-  LaneContext,
-  'batchSize' | 'cls' | 'device' | 'manifest' | 'slots' | 'watch'
->;
+/** A class as it is offered. */
+export interface Offered {
+  readonly cls: ClassId;
+  /** Null while nobody knows what its runs take. */
+  readonly profile: () => ServiceProfile | null;
+}
 
 export interface OffersDeps {
   readonly queue: Pick<JobQueue, 'offer'>;
   readonly workerId: string;
-  readonly lanes: readonly OfferedLane[];
 }
 
 export class Offers {
   readonly #deps: OffersDeps;
+  readonly #offered = new Map<ClassId, Offered>();
   #isWithdrawn = false;
 
   constructor(deps: OffersDeps) {
     this.#deps = deps;
   }
 
+  /** The class is offered so with the next renewal, whatever was offered of it before. */
+  add(offered: Offered): void {
+    this.#offered.set(offered.cls, offered);
+  }
+
+  /** The class is served no longer; throws when the queue could not be reached. */
+  async remove(cls: ClassId): Promise<void> {
+    const { queue, workerId } = this.#deps;
+    if (this.#offered.delete(cls)) await queue.offer(workerId, cls, null);
+  }
+
   /** Offers every class whose run times are known; throws when the queue could not be reached. */
   async renew(): Promise<void> {
-    await Promise.all(this.#deps.lanes.map((lane) => this.#offer(lane)));
+    await Promise.all([...this.#offered.values()].map((offered) => this.#offer(offered)));
   }
 
   /** The class is served in another way from now on. When the queue is away the next renewal says so. */
   changed(cls: ClassId): void {
-    const lane = this.#deps.lanes.find((other) => other.cls === cls);
-    if (lane !== undefined) this.#offer(lane).catch(() => undefined);
+    const offered = this.#offered.get(cls);
+    if (offered !== undefined) this.#offer(offered).catch(() => undefined);
   }
 
   /** Nothing is offered from now on; throws when the queue could not be reached. */
   async withdraw(): Promise<void> {
     this.#isWithdrawn = true;
-    const { lanes, queue, workerId } = this.#deps;
-    await Promise.all(lanes.map(({ cls }) => queue.offer(workerId, cls, null)));
+    const { queue, workerId } = this.#deps;
+    await Promise.all([...this.#offered.keys()].map((cls) => queue.offer(workerId, cls, null)));
   }
 
-  async #offer({ batchSize, cls, device, manifest, slots, watch }: OfferedLane): Promise<void> {
-    if (this.#isWithdrawn) return;
-    const { overheadMs, safety } = watch;
-    const { latency, rowsMax } = batchSize;
-    const stretch = device.stretch(cls);
-    const runs = device.runsOf(slots.all.length);
-    const profile = profileOf(latency, { rowsMax, overheadMs, runs, safety, stretch });
-    if (profile === null) return;
-    const { budgetMs } = manifest.admission;
-    const offered = watch.isIdle && budgetMs !== null ? admittingOne(profile, budgetMs) : profile;
-    await this.#deps.queue.offer(this.#deps.workerId, cls, offered);
+  async #offer({ cls, profile }: Offered): Promise<void> {
+    const offered = this.#isWithdrawn ? null : profile();
+    if (offered !== null) await this.#deps.queue.offer(this.#deps.workerId, cls, offered);
   }
+}
+
+/** How fast the runs of a class are, as the device is shared now. */
+export function profileOfRuns({
+  batchSize,
+  cls,
+  device,
+  manifest,
+  slots,
+  watch,
+}: LaneContext): ServiceProfile | null {
+  const { overheadMs, safety } = watch;
+  const { latency, rowsMax } = batchSize;
+  const stretch = device.stretch(cls);
+  const runs = device.runsOf(slots.all.length);
+  const profile = profileOf(latency, { rowsMax, overheadMs, runs, safety, stretch });
+  if (profile === null) return null;
+  const { budgetMs } = manifest.admission;
+  return watch.isIdle && budgetMs !== null ? admittingOne(profile, budgetMs) : profile;
 }
 
 /** Of the budget, what is left for the way to and from the worker. */

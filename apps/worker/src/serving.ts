@@ -1,23 +1,21 @@
-/** A worker whose models are loaded: its lanes, what they share, and the housekeeping beside them. */
+/**
+ * The classes that a worker serves, which come and go: what they share, and the housekeeping beside them. Which
+ * ones there are is decided in model-switch.ts; what serving one takes is a ServedClass.
+ */
 import { setMaxListeners } from 'node:events';
-import type { ClassId, ModelManifest } from '@inferry/contracts';
+import type { ClassId } from '@inferry/contracts';
 import { StatisticsTally } from '@inferry/queue';
-import { LatencyModel, type LatencySnapshot } from '@inferry/scheduling';
-import { BatchSize } from './batch-size.ts';
-import type { LaneContext, WorkerDeps } from './deps.ts';
+import type { ServingDeps } from './deps.ts';
 import { capacityOf, DeviceShare } from './device-share.ts';
 import { ExclusiveGate } from './exclusive.ts';
 import { IdleTime } from './idle-time.ts';
-import { Lane } from './lane.ts';
 import { Leases } from './leases.ts';
-import type { LoadedModel } from './load-models.ts';
 import { Offers } from './offers.ts';
 import { type PeriodicOptions, startPeriodic } from './periodic.ts';
-import type { Preparation } from './preparation/preparation.ts';
 import { QueueClock } from './queue-clock.ts';
-import { ServiceWatch } from './service-watch.ts';
+import type { ServedClass, SharedParts } from './served-class.ts';
+import { type PreparedModel, SessionClass } from './session-class.ts';
 import { Settler } from './settle.ts';
-import { type Slot, Slots } from './slots.ts';
 import { StoredProfiles } from './stored-profiles.ts';
 import { sweepClasses, sweepDelayMs } from './sweeper.ts';
 import { Wake } from './wake.ts';
@@ -31,117 +29,140 @@ const watchMs = 1_000;
 /** What is counted is added to the statistics of all workers this often: a worker that is killed loses so much. */
 const countMs = 1_000;
 
-export interface ServingDeps extends WorkerDeps {
-  /** Null where every model is prepared in its slots. */
-  readonly preparation: Preparation | null;
-  /** A run or a preparation did not return within its time: the process has to be replaced. */
-  readonly onStuck: (what: string) => void;
-}
-
 export class Serving {
   readonly #deps: ServingDeps;
+  readonly #shared: SharedParts;
   readonly #halt = new AbortController();
-  readonly #lanes: readonly Lane[];
-  readonly #leases: Leases;
-  readonly #settler: Settler;
-  readonly #offers: Offers;
-  readonly #profiles: StoredProfiles;
-  readonly #statistics: StatisticsTally;
+  readonly #classes = new Map<ClassId, ServedClass>();
+  /** Others have taken their places; they finish what they have claimed. */
+  readonly #leaving = new Map<ServedClass, Promise<void>>();
+  /** Sessions of each class, as the device is shared. */
+  readonly #slots = new Map<ClassId, number>();
+  #isStopping = false;
   #stopTasks: (() => Promise<void>)[] = [];
 
-  private constructor(
-    deps: ServingDeps,
-    loaded: readonly LoadedModel[],
-    profiles: StoredProfiles,
-    stored: ReadonlyMap<ClassId, LatencySnapshot>,
-  ) {
-    const { clock, logger, queue, telemetry, workerId } = deps;
+  constructor(deps: ServingDeps) {
     this.#deps = deps;
-    this.#profiles = profiles;
-    const statistics = new StatisticsTally(queue);
-    this.#statistics = statistics;
-    // One listener for each call that is being retried: as many as batches are under way.
-    setMaxListeners(0, this.#halt.signal);
-    const classes = loaded.map((model) => model.cls);
-    const watchFor = ({ cls, manifest }: LoadedModel): ServiceWatch =>
-      new ServiceWatch(manifest, telemetry, () => this.#offers.changed(cls));
-    const watches = new Map(loaded.map((model) => [model.cls, watchFor(model)]));
-    const queueClock = new QueueClock(clock);
-    const leases = new Leases({ ...deps, classes, queueClock });
+    const { clock, queue } = deps;
     const halt = this.#halt.signal;
-    const watchOf = (cls: ClassId): ServiceWatch | undefined => watches.get(cls);
-    const common = { queue, leases, queueClock, clock, telemetry, statistics, logger, halt };
-    const settler = new Settler({ ...common, watchOf });
-    const capacity = capacityFor(loaded, deps);
-    const device = new DeviceShare(capacity, clock);
-    const instances = loaded.reduce((sum, model) => sum + model.instances.length, 0);
-    telemetry.slots(Math.min(capacity, instances));
-    const idleTime = new IdleTime(clock);
-    const contexts = loaded.map((model): LaneContext => {
-      const { cls, manifest } = model;
-      const rowsMax = rowsMaxOf(manifest);
-      const batchSize = new BatchSize(model, manifest.joinedRowsMax ?? rowsMax, {
-        runs: device.runsOf(model.instances.length),
-        telemetry,
-        logger,
-        stored: stored.get(cls) ?? null,
-        onChange: () => this.#offers.changed(cls),
-      });
-      profiles.keep(model, batchSize.latency);
-      return {
+    // One listener for each call that is being retried: as many as batches are under way.
+    setMaxListeners(0, halt);
+    const statistics = new StatisticsTally(queue);
+    const queueClock = new QueueClock(clock);
+    const leases = new Leases({ ...deps, queueClock });
+    this.#shared = {
+      deps,
+      leases,
+      settler: new Settler({
         ...deps,
-        ...common,
-        cls,
-        manifest,
-        rowsMax,
-        settler,
-        slots: this.#slotsOf(model, idleTime),
-        device,
-        batchSize,
-        watch: watches.get(cls) ?? watchFor(model),
-        prepareDurations: new LatencyModel(),
-      };
-    });
-    const gate = new ExclusiveGate();
-    const wake = new Wake({ queue, workerId, clock });
-    this.#leases = leases;
-    this.#settler = settler;
-    this.#offers = new Offers({ queue, workerId, lanes: contexts });
-    this.#lanes = contexts.map((context) => new Lane({ context, gate, wake }));
+        leases,
+        queueClock,
+        statistics,
+        halt,
+        watchOf: (cls) => this.#classes.get(cls)?.watch,
+      }),
+      offers: new Offers(deps),
+      profiles: new StoredProfiles(deps),
+      statistics,
+      queueClock,
+      device: new DeviceShare(Infinity, clock),
+      idleTime: new IdleTime(clock),
+      gate: new ExclusiveGate(),
+      wake: new Wake(deps),
+      halt,
+    };
   }
 
-  /** Looks for what is stored of the models, and tells the queue of this worker. Claims nothing yet. */
-  static async open(deps: ServingDeps, loaded: readonly LoadedModel[]): Promise<Serving> {
-    const profiles = new StoredProfiles(deps);
-    const serving = new Serving(deps, loaded, profiles, await profiles.load(loaded));
-    await serving.#beginHousekeeping(loaded.map((model) => model.cls));
-    return serving;
+  /** Adds classes that are not served yet, and tells the queue of them. They claim once they are started. */
+  async add(models: readonly PreparedModel[]): Promise<void> {
+    const added = await this.#open(models);
+    for (const served of added) {
+      this.#classes.set(served.cls, served);
+      served.join(null);
+    }
+    // The heartbeat comes before the first claim, or the sweep of another process takes the job back.
+    const { leases, offers } = this.#shared;
+    const told = Promise.allSettled([leases.renew(), offers.renew()]);
+    await within(this.#deps.clock, farewellMs, told);
   }
 
-  /** Begins to claim. */
-  start(): void {
-    for (const lane of this.#lanes) lane.start();
+  /** Begins to claim; all classes where none is named. */
+  start(cls?: ClassId): void {
+    if (this.#isStopping) return;
+    for (const served of this.#classes.values()) {
+      if (cls === undefined || served.cls === cls) served.start();
+    }
+  }
+
+  /**
+   * The class is served by this from now on. What it was before finishes its batches and is closed then; at most
+   * one such is waited for before another comes.
+   */
+  async replace(model: PreparedModel): Promise<void> {
+    const [served] = await this.#open([model]);
+    const before = this.#classes.get(model.cls);
+    if (served === undefined || before === undefined) return;
+    before.stopClaiming();
+    await before.stopped();
+    this.#classes.set(model.cls, served);
+    served.join(before);
+    this.start(model.cls);
+    const leaving = this.#finish(before);
+    this.#leaving.set(before, leaving);
+    void within(this.#deps.clock, farewellMs, this.#shared.offers.renew());
+  }
+
+  /** Stops serving the class. False where jobs of it came while it did: it is still served then. */
+  async remove(cls: ClassId): Promise<boolean> {
+    const served = this.#classes.get(cls);
+    if (served === undefined) return true;
+    const { clock, queue, telemetry } = this.#deps;
+    const { leases, offers, profiles } = this.#shared;
+    served.stopClaiming();
+    await served.idle();
+    const stats = await queue.stats([cls]).catch(() => []);
+    if (this.#isStopping || (stats[0]?.waiting ?? 1) > 0) {
+      this.start(cls);
+      return false;
+    }
+    this.#classes.delete(cls);
+    this.#slots.delete(cls);
+    await within(clock, farewellMs, offers.remove(cls));
+    await within(clock, farewellMs, profiles.release(cls));
+    leases.remove(cls);
+    served.leave();
+    await served.close();
+    this.#resize();
+    telemetry.modelUnloaded(served.manifest.name, served.manifest.version);
+    return true;
+  }
+
+  /** Resolves when nothing is left of what was replaced. */
+  async replaced(): Promise<void> {
+    await Promise.all(this.#leaving.values());
   }
 
   /** Claims nothing more, and says so. */
   stopClaiming(): void {
+    this.#isStopping = true;
     // First, so that nobody is promised what this worker would have done.
-    void within(this.#deps.clock, farewellMs, this.#offers.withdraw());
-    for (const lane of this.#lanes) lane.stopClaiming();
+    void within(this.#deps.clock, farewellMs, this.#shared.offers.withdraw());
+    for (const served of this.#classes.values()) served.stopClaiming();
   }
 
   /** Resolves when every claimed batch was settled or given back. */
   async idle(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.idle()));
+    await Promise.all(this.#every().map((served) => served.idle()));
   }
 
   /** Jobs claimed and not settled. */
   get jobsHeld(): number {
-    return [...this.#leases.held().values()].reduce((sum, jobs) => sum + jobs.size, 0);
+    return [...this.#shared.leases.held().values()].reduce((sum, jobs) => sum + jobs.size, 0);
   }
 
-  get slots(): readonly Slot[] {
-    return this.#lanes.flatMap((lane) => [...lane.context.slots.all]);
+  /** A run has not returned. */
+  get isRunning(): boolean {
+    return this.#every().some((served) => served.isRunning);
   }
 
   /** Calls to the queue are not made again from now on. */
@@ -151,9 +172,10 @@ export class Serving {
 
   /** Returns every job that has no outcome yet; what a run still brings for them is dropped. */
   async giveBackAll(): Promise<void> {
-    const going = [...this.#leases.held()].map(async ([cls, held]) => {
+    const { leases, settler } = this.#shared;
+    const going = [...leases.held()].map(async ([cls, held]) => {
       const open = [...held].filter((job) => job.isOpen);
-      await this.#settler.giveBack(cls, open, false);
+      await settler.giveBack(cls, open, false);
       for (const job of open) job.isLost = true;
     });
     await within(this.#deps.clock, farewellMs, Promise.all(going));
@@ -164,74 +186,82 @@ export class Serving {
     const { clock } = this.#deps;
     const stopped = Promise.all(this.#stopTasks.map((stop) => stop()));
     await within(clock, farewellMs, stopped);
-    await within(clock, farewellMs, this.#profiles.save());
-    await within(clock, farewellMs, this.#statistics.flush());
+    await within(clock, farewellMs, this.#shared.profiles.save());
+    await within(clock, farewellMs, this.#shared.statistics.flush());
   }
 
-  async #beginHousekeeping(classes: readonly ClassId[]): Promise<void> {
-    const { clock, limits, queue, random, telemetry } = this.#deps;
+  /** Frees what all classes hold, but for runs that have not returned; only when they are idle. */
+  async close(): Promise<void> {
+    await Promise.all(this.#every().map((served) => served.close()));
+  }
+
+  /** Begins the housekeeping, for whatever is served. */
+  begin(): void {
+    const { limits, queue, random, telemetry } = this.#deps;
+    const { leases, offers, profiles, statistics } = this.#shared;
     const renewMs = (): number => limits.leaseMs / renewalsPerLease;
-    // The heartbeat comes before the first claim, or the sweep of another process takes the job back.
-    const first = Promise.allSettled([this.#leases.renew(), this.#offers.renew()]);
-    await within(clock, farewellMs, first);
-    this.#every('renew', renewMs, () => this.#leases.renew());
-    this.#every('offer', renewMs, () => this.#offers.renew());
-    this.#every(
+    this.#repeat('renew', renewMs, () => leases.renew());
+    this.#repeat('offer', renewMs, () => offers.renew());
+    this.#repeat(
       'sweep',
       () => sweepDelayMs(limits.sweepMs, random.unit()),
-      () => sweepClasses(queue, classes, telemetry, this.#statistics),
+      () => sweepClasses(queue, [...this.#classes.keys()], telemetry, statistics),
     );
-    this.#every(
+    this.#repeat(
       'watch promises',
       () => watchMs,
       async () => {
-        const held = this.#leases.held();
-        for (const { context } of this.#lanes) {
-          context.watch.tick((held.get(context.cls)?.size ?? 0) > 0);
+        const held = leases.held();
+        for (const { cls, watch } of this.#classes.values()) {
+          watch.tick((held.get(cls)?.size ?? 0) > 0);
         }
       },
     );
-    this.#every(
+    this.#repeat(
       'add statistics',
       () => countMs,
-      () => this.#statistics.flush(),
+      () => statistics.flush(),
     );
-    this.#every(
+    this.#repeat(
       'save profiles',
       () => saveMs,
-      () => this.#profiles.save(),
+      () => profiles.save(),
     );
   }
 
-  #every(name: string, delayMs: () => number, task: PeriodicOptions['task']): void {
+  #repeat(name: string, delayMs: () => number, task: PeriodicOptions['task']): void {
     const { clock, logger } = this.#deps;
     this.#stopTasks.push(startPeriodic({ name, clock, logger, delayMs, task }));
   }
 
-  #slotsOf({ instances, manifest }: LoadedModel, idleTime: IdleTime): Slots {
-    const { clock, limits, onStuck, telemetry } = this.#deps;
-    return new Slots(instances, {
-      clock,
-      idleTime,
-      graceMs: limits.stuckRunGraceMs,
-      onStuck,
-      onLateReturn: (items) => {
-        for (let i = 0; i < items; i += 1) telemetry.resultDropped(manifest.name);
-      },
-    });
+  async #open(models: readonly PreparedModel[]): Promise<readonly ServedClass[]> {
+    for (const { cls, instances } of models) this.#slots.set(cls, instances.length);
+    this.#resize();
+    const stored = await this.#shared.profiles.load(models);
+    return models.map(
+      (model) => new SessionClass(model, stored.get(model.cls) ?? null, this.#shared),
+    );
   }
-}
 
-/** Most rows the model takes. */
-export function rowsMaxOf(manifest: ModelManifest): number {
-  return Math.max(1, manifest.maxBatchSize);
-}
+  async #finish(served: ServedClass): Promise<void> {
+    await served.idle();
+    served.leave();
+    await served.close();
+    this.#leaving.delete(served);
+  }
 
-function capacityFor(
-  loaded: readonly LoadedModel[],
-  { concurrentRuns, cores, device }: WorkerDeps,
-): number {
-  const slots = loaded.map(({ instances }) => instances.length);
-  // A GPU runs one session after the other, whatever the machine around it.
-  return capacityOf(slots, { cores: device.kind === 'cpu' ? cores : 1, wanted: concurrentRuns });
+  #every(): readonly ServedClass[] {
+    return [...this.#classes.values(), ...this.#leaving.keys()];
+  }
+
+  #resize(): void {
+    const { concurrentRuns, cores, device, telemetry } = this.#deps;
+    const slots = [...this.#slots.values()];
+    // A GPU runs one session after the other, whatever the machine around it.
+    const share = { cores: device.kind === 'cpu' ? cores : 1, wanted: concurrentRuns };
+    const capacity = capacityOf(slots, share);
+    this.#shared.device.resize(capacity);
+    const instances = slots.reduce((sum, count) => sum + count, 0);
+    telemetry.slots(Math.min(capacity, instances));
+  }
 }

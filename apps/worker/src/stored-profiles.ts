@@ -38,7 +38,7 @@ interface Kept {
 
 export class StoredProfiles {
   readonly #deps: StoredProfilesDeps;
-  #kept: Kept[] = [];
+  readonly #kept = new Map<ClassId, Kept>();
 
   constructor(deps: StoredProfilesDeps) {
     this.#deps = deps;
@@ -58,23 +58,31 @@ export class StoredProfiles {
     return new Map(found);
   }
 
-  /** What `latency` learns is saved from now on. */
+  /** What `latency` learns is saved from now on, and what was kept of the class before no more. */
   keep(model: LoadedModel, latency: Kept['latency']): void {
     const key = profileKey(profiled(model), this.#deps.hardware);
-    this.#kept.push({ key, latency, text: null });
+    this.#kept.set(model.cls, { key, latency, text: null });
+  }
+
+  /** Saves what was learned of the class for the last time; throws when the queue could not be reached. */
+  async release(cls: ClassId): Promise<void> {
+    const kept = this.#kept.get(cls);
+    this.#kept.delete(cls);
+    if (kept !== undefined) await this.#save(kept);
   }
 
   /** Saves what has changed; throws when the queue could not be reached. */
   async save(): Promise<void> {
-    const saving = this.#kept.map(async (kept) => {
-      const snapshot = kept.latency.snapshot();
-      if (snapshot.sizes.length === 0) return;
-      const text = JSON.stringify(snapshot);
-      if (text === kept.text) return;
-      await this.#deps.queue.saveProfile(kept.key, text);
-      kept.text = text;
-    });
-    await Promise.all(saving);
+    await Promise.all([...this.#kept.values()].map((kept) => this.#save(kept)));
+  }
+
+  async #save(kept: Kept): Promise<void> {
+    const snapshot = kept.latency.snapshot();
+    if (snapshot.sizes.length === 0) return;
+    const text = JSON.stringify(snapshot);
+    if (text === kept.text) return;
+    await this.#deps.queue.saveProfile(kept.key, text);
+    kept.text = text;
   }
 }
 

@@ -3,7 +3,7 @@
  * becomes of them (metrics, tests) is decided where the worker is made. Durations are in seconds,
  * `model` is a model's name.
  */
-import type { Priority, ProviderKind, TerminalStatus } from '@inferry/contracts';
+import type { ClassId, Priority, ProviderKind, TerminalStatus } from '@inferry/contracts';
 import type { SweptJob } from '@inferry/queue';
 import type { IsolationKind, ReleaseReason } from '@inferry/scheduling';
 import type { WorkerState } from './lifecycle.ts';
@@ -22,6 +22,9 @@ export type WorkerStage =
 /** How a job ended; `invalid`: it failed because its input could not be used. */
 type WorkerOutcome = TerminalStatus | 'invalid';
 
+/** A new version; one with other content; one that could not be loaded; one that is gone. */
+export type ReloadResult = 'loaded' | 'replaced' | 'failed' | 'retired';
+
 export interface WorkerTelemetry {
   /** A model is known and may be named from now on; `rowsMax` is its largest batch. */
   modelDeclared(model: string, classId: string, rowsMax: number): void;
@@ -36,6 +39,10 @@ export interface WorkerTelemetry {
       readonly device: string;
     },
   ): void;
+  /** A version is loaded no longer. */
+  modelUnloaded(model: string, version: string): void;
+  /** What came of a change of a version while the worker served; see {@link ReloadResult}. */
+  modelReloaded(model: string, result: ReloadResult): void;
   /** Where inputs of the model are prepared, and what decodes JPEG there: `libjpeg-turbo 2.1.5`; `none` without images. */
   preparation(model: string, where: 'compute' | 'threads' | 'main', jpegDecoder: string): void;
   state(state: WorkerState): void;
@@ -79,7 +86,7 @@ export interface WorkerTelemetry {
   stage(model: string, stage: WorkerStage, seconds: number, traceId?: string): void;
   /** Request headers read to result stored; `traceId` as for a stage. */
   endToEnd(model: string, priority: Priority, seconds: number, traceId?: string): void;
-  settled(model: string, priority: Priority, outcome: WorkerOutcome): void;
+  settled(cls: ClassId, priority: Priority, outcome: WorkerOutcome): void;
   /** A job succeeded after the end of the budget it was accepted with. */
   late(model: string, priority: Priority): void;
   /** A result was dropped: the job had ended or changed hands. */
@@ -89,7 +96,7 @@ export interface WorkerTelemetry {
   /** Jobs of lost workers were found: returned, or failed for good. */
   jobsStalled(model: string, jobs: number): void;
   /** A sweep or a claim ended these jobs, and no worker that ran them. */
-  jobsSwept(model: string, jobs: readonly SweptJob[]): void;
+  jobsSwept(cls: ClassId, jobs: readonly SweptJob[]): void;
   /** A duration between this process and the queue came out negative: the offset of the clocks is an estimate. */
   clockClamped(stage: 'fetch' | 'publish'): void;
   /** This process's clock minus the queue's. */

@@ -1,19 +1,19 @@
 /** Puts a worker together, starts it, drains it, closes it. What a batch goes through is in worker.ts. */
-import { type Failure, failure } from '@inferry/contracts';
-import { checkTexts, openPreparer } from '@inferry/pipelines';
+import { type CarriedOut, type Failure, failure } from '@inferry/contracts';
 import { closeAll, err, ok, type Result } from '@inferry/runtime';
 import { Announcer } from './announce.ts';
-import type { WorkerDeps } from './deps.ts';
+import type { ServingDeps, WorkerDeps } from './deps.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
-import { type LoadedModel, loadModels, type PlannedModel, planModels } from './load-models.ts';
+import { ModelLoader } from './load-prepared.ts';
+import { type ApplyReport, ModelSwitch, type WantedModels } from './model-switch.ts';
 import { startPeriodic } from './periodic.ts';
-import { measurePreparation, preparationModule } from './preparation/in-compute.ts';
-import { createInlinePreparation } from './preparation/inline.ts';
-import { startPreparationPool } from './preparation/pool.ts';
-import { openChunkDeps } from './preparation/prepare-chunk.ts';
-import type { Preparation } from './preparation/preparation.ts';
-import { renewalsPerLease, rowsMaxOf, Serving } from './serving.ts';
+import { renewalsPerLease, Serving } from './serving.ts';
 import { farewellMs, within } from './within.ts';
+
+/** How often it is looked whether a class that retires may go. */
+const retireLookMs = 500;
+/** Gateways learn of a change in a fraction of a lease; whoever was late has enqueued by then. */
+const retireLeases = 2;
 
 export interface Worker {
   /**
@@ -21,6 +21,14 @@ export interface Worker {
    * be loaded or none has instances for the device; the worker is stopped then.
    */
   start(): Promise<Result<void, Failure>>;
+  /**
+   * Serves these models from now on, while it goes on serving; resolves when what is new was loaded, or failed to.
+   * What is wanted no longer is served until nobody needs it. Calls are carried out one after the other. Before
+   * the start and after the end nothing is done, and nothing reported.
+   */
+  apply(wanted: WantedModels): Promise<ApplyReport>;
+  /** What became of the last order of each model, to be told to the gateways; replaces what was told before. */
+  tellCarriedOut(byModel: Readonly<Record<string, CarriedOut>>): void;
   /** Claims nothing more and finishes what is claimed, within `limits.drainMs`; the rest goes back. */
   drain(): Promise<void>;
   /** Drains, then closes threads and sessions. The queue stays open. */
@@ -35,19 +43,32 @@ export function createWorker(deps: WorkerDeps): Worker {
 }
 
 class WiredWorker implements Worker {
-  readonly #deps: WorkerDeps;
+  readonly #deps: ServingDeps;
   readonly #lifecycle: Lifecycle;
-  #serving: Serving | null = null;
-  #preparation: Preparation | null = null;
+  readonly #loader: ModelLoader;
+  readonly #serving: Serving;
+  readonly #models: ModelSwitch;
   #announcer: Announcer | null = null;
-  #stopAnnouncing: () => Promise<void> = () => Promise.resolve();
+  #carriedOut: Readonly<Record<string, CarriedOut>> = {};
+  #stopTasks: (() => Promise<void>)[] = [];
   #starting: Promise<unknown> = Promise.resolve();
   #draining: Promise<void> | null = null;
   #isBeingReplaced = false;
 
-  constructor(deps: WorkerDeps) {
+  constructor(given: WorkerDeps) {
+    const deps = { ...given, onStuck: (what: string) => void this.#replaceProcess(what) };
+    const { leaseMs } = deps.limits;
     this.#deps = deps;
     this.#lifecycle = new Lifecycle((state) => deps.telemetry.state(state));
+    this.#loader = new ModelLoader(deps);
+    this.#serving = new Serving(deps);
+    this.#models = new ModelSwitch({
+      ...deps,
+      serving: this.#serving,
+      loader: this.#loader,
+      retireGraceMs: retireLeases * leaseMs,
+      onChange: () => this.#tell(),
+    });
   }
 
   get state(): WorkerState {
@@ -64,6 +85,16 @@ class WiredWorker implements Worker {
     return starting;
   }
 
+  async apply(wanted: WantedModels): Promise<ApplyReport> {
+    await this.#starting;
+    return this.isReady ? this.#models.apply(wanted) : [];
+  }
+
+  tellCarriedOut(byModel: Readonly<Record<string, CarriedOut>>): void {
+    this.#carriedOut = byModel;
+    void this.#tell();
+  }
+
   drain(): Promise<void> {
     this.#draining ??= this.#drain();
     return this.#draining;
@@ -73,17 +104,17 @@ class WiredWorker implements Worker {
     await this.drain();
     if (this.state === 'stopped') return;
     const { kill, logger } = this.#deps;
-    const slots = this.#serving?.slots ?? [];
-    if (slots.some((slot) => slot.running !== null)) {
+    if (this.#serving.isRunning) {
       // Ending a thread inside a run aborts the process, and only once the run returns.
       logger.fatal({}, 'a run has not returned; ending the process');
       kill();
     }
-    const idle = slots.filter((slot) => slot.running === null);
+    // A load that is under way cannot be broken off; what it brings is closed at once.
+    await this.#models.idle();
     await closeAll(
       [
-        ...idle.map((slot) => ({ name: 'session', close: () => slot.close() })),
-        { name: 'preparation', close: () => this.#preparation?.close() },
+        { name: 'sessions', close: () => this.#serving.close() },
+        { name: 'preparation', close: () => this.#loader.close() },
       ],
       (name, cause) => logger.error({ step: name, err: cause }, 'close failed'),
     );
@@ -93,118 +124,55 @@ class WiredWorker implements Worker {
   // ---- start ----------------------------------------------------------------------------------------
 
   async #start(): Promise<Result<void, Failure>> {
-    const deps = this.#deps;
-    const { device, logger, manifests, telemetry } = deps;
+    const { manifests, routing = {} } = this.#deps;
     this.#lifecycle.enter('warming');
-    const decoder = await openPreparer(deps);
-    if (!decoder.ok) return this.#abandonStart(failure('internal', decoder.error), []);
-    const texts = await checkTexts(decoder.value, manifests);
-    decoder.value.close();
-    if (!texts.ok) return this.#abandonStart(texts.error, []);
-    logger.info({ jpeg_decoder: decoder.value.jpegDecoder }, 'images are decoded');
-    const planned = planModels(manifests, device, logger);
-    for (const { cls, manifest } of planned) {
-      telemetry.modelDeclared(manifest.name, cls, rowsMaxOf(manifest));
-    }
-    const announcer = this.#announce(planned);
-    const loaded = await loadModels(
-      planned,
-      {
-        ...deps,
-        preparationOf: (model) => preparationModule(model, deps),
-        prepareMsOf: (model, instances) => measurePreparation(model, instances, deps),
-      },
-      (model) => {
-        if ('failed' in model) announcer.modelFailed(model.cls);
-        else announcer.modelLoaded(model);
-      },
-    );
-    if (!loaded.ok) return this.#abandonStart(loaded.error, []);
-    try {
-      this.#preparation = await this.#startPreparation(loaded.value);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      const problem = failure('internal', `The preparation threads cannot start: ${reason}`);
-      return this.#abandonStart(problem, loaded.value);
-    }
-    this.#tellPreparation(loaded.value, decoder.value.jpegDecoder);
-    await this.#serve(loaded.value, this.#preparation);
+    const opened = await this.#loader.open();
+    if (!opened.ok) return this.#abandonStart(failure('internal', opened.error));
+    this.#beginAnnouncing();
+    const begun = await this.#models.begin({ manifests, routing });
+    if (!begun.ok) return this.#abandonStart(begun.error);
+    await this.#serve();
     return ok(undefined);
   }
 
-  #announce(planned: readonly PlannedModel[]): Announcer {
-    const { clock, host, limits, logger, pid, queue, workerId } = this.#deps;
-    const announcer = new Announcer(
-      { queue, workerId, host, pid, startedAtMs: clock.nowMs(), state: () => this.state },
-      planned,
-    );
-    this.#announcer = announcer;
-    this.#stopAnnouncing = startPeriodic({
-      name: 'announce',
-      clock,
-      logger,
-      delayMs: () => limits.leaseMs / renewalsPerLease,
-      task: () => announcer.announce(),
-    });
-    void within(clock, farewellMs, announcer.announce());
-    return announcer;
+  async #serve(): Promise<void> {
+    const { clock, logger } = this.#deps;
+    this.#serving.begin();
+    this.#lifecycle.enter('serving');
+    await this.#tell();
+    this.#serving.start();
+    const delayMs = (): number => retireLookMs;
+    const task = (): Promise<void> => this.#models.lookAtRetiring();
+    this.#stopTasks.push(startPeriodic({ name: 'retire', clock, logger, delayMs, task }));
   }
 
-  async #abandonStart(
-    problem: Failure,
-    loaded: readonly LoadedModel[],
-  ): Promise<Result<void, Failure>> {
+  #beginAnnouncing(): void {
+    const { clock, limits, logger } = this.#deps;
+    const announcer = new Announcer({
+      ...this.#deps,
+      startedAtMs: clock.nowMs(),
+      state: () => this.state,
+      about: () => ({
+        models: this.#models.models,
+        routing: this.#models.routing,
+        carriedOut: this.#carriedOut,
+      }),
+    });
+    this.#announcer = announcer;
+    const delayMs = (): number => limits.leaseMs / renewalsPerLease;
+    const task = (): Promise<void> => announcer.announce();
+    this.#stopTasks.push(startPeriodic({ name: 'announce', clock, logger, delayMs, task }));
+  }
+
+  async #tell(): Promise<void> {
+    await this.#announcer?.changed();
+  }
+
+  async #abandonStart(problem: Failure): Promise<Result<void, Failure>> {
     await this.#sayGoodbye();
-    for (const { instances } of loaded) {
-      await Promise.all(instances.map((instance) => instance.close()));
-    }
+    await this.#loader.close();
     this.#lifecycle.enter('stopped');
     return err(problem);
-  }
-
-  /** Null where no model needs it: all are prepared in their compute threads. */
-  async #startPreparation(loaded: readonly LoadedModel[]): Promise<Preparation | null> {
-    const deps = this.#deps;
-    const { clock, jpegDecoder, logger, payloadReaderOptions, preparationThreads: threads } = deps;
-    const others = loaded.filter(({ instances }) =>
-      instances.some((instance) => instance.preparer === null),
-    );
-    if (others.length === 0) return null;
-    const manifests = new Map(others.map(({ cls, manifest }) => [cls, manifest]));
-    const data = { manifests, payloadReaderOptions, jpegDecoder };
-    return threads > 0
-      ? startPreparationPool({
-          ...data,
-          threads,
-          clock,
-          logger,
-          chunkMsMax: deps.limits.preparationMsMax,
-          onStuck: () => void this.#replaceProcess('a preparation'),
-        })
-      : createInlinePreparation(await openChunkDeps(data, clock));
-  }
-
-  #tellPreparation(loaded: readonly LoadedModel[], jpegDecoder: string): void {
-    const { preparationThreads, telemetry } = this.#deps;
-    const elsewhere = preparationThreads > 0 ? 'threads' : 'main';
-    for (const { instances, manifest } of loaded) {
-      const isHere = instances.every((instance) => instance.preparer !== null);
-      const decoder = manifest.preprocess.kind === 'image' ? jpegDecoder : 'none';
-      telemetry.preparation(manifest.name, isHere ? 'compute' : elsewhere, decoder);
-    }
-  }
-
-  async #serve(loaded: readonly LoadedModel[], preparation: Preparation | null): Promise<void> {
-    const deps = {
-      ...this.#deps,
-      preparation,
-      onStuck: (what: string) => void this.#replaceProcess(what),
-    };
-    const serving = await Serving.open(deps, loaded);
-    this.#serving = serving;
-    this.#lifecycle.enter('serving');
-    await within(deps.clock, farewellMs, this.#announcer?.announce() ?? Promise.resolve());
-    serving.start();
   }
 
   // ---- end ------------------------------------------------------------------------------------------
@@ -215,15 +183,16 @@ class WiredWorker implements Worker {
     if (this.state === 'stopped') return;
     if (this.state === 'serving') this.#lifecycle.enter('draining');
     const { clock, limits, logger, telemetry } = this.#deps;
-    void within(clock, farewellMs, this.#announcer?.announce() ?? Promise.resolve());
+    this.#models.end();
+    void this.#tell();
     const serving = this.#serving;
-    serving?.stopClaiming();
-    if (!(await within(clock, limits.drainMs, serving?.idle() ?? Promise.resolve()))) {
-      const left = serving?.jobsHeld ?? 0;
+    serving.stopClaiming();
+    if (!(await within(clock, limits.drainMs, serving.idle()))) {
+      const left = serving.jobsHeld;
       logger.error({ jobs: left }, 'the time to drain is over; giving back what is left');
       telemetry.abandoned(left);
-      serving?.halt();
-      await serving?.giveBackAll();
+      serving.halt();
+      await serving.giveBackAll();
     }
     await this.#sayGoodbye();
   }
@@ -235,16 +204,17 @@ class WiredWorker implements Worker {
     const { clock, kill, logger } = this.#deps;
     logger.fatal({}, `${what} did not return; giving claims back and ending the process`);
     if (this.state === 'serving') this.#lifecycle.enter('draining');
-    this.#serving?.stopClaiming();
-    await this.#serving?.giveBackAll();
+    this.#models.end();
+    this.#serving.stopClaiming();
+    await this.#serving.giveBackAll();
     await within(clock, farewellMs, this.#announcer?.retract() ?? Promise.resolve());
     kill();
   }
 
   async #sayGoodbye(): Promise<void> {
     const { clock } = this.#deps;
-    await within(clock, farewellMs, this.#stopAnnouncing());
-    await this.#serving?.end();
+    await within(clock, farewellMs, Promise.all(this.#stopTasks.map((stop) => stop())));
+    await this.#serving.end();
     await within(clock, farewellMs, this.#announcer?.retract() ?? Promise.resolve());
   }
 }

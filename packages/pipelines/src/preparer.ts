@@ -26,6 +26,8 @@ export interface Preparer {
    * that is refused after a later one was begun leaves a gap.
    */
   openBatch(): PreparedBatch;
+  /** Nothing with the digest of this manifest is prepared any more: what was read for it goes. */
+  forget(manifest: ModelManifest): void;
   close(): void;
 }
 
@@ -70,6 +72,7 @@ export async function openPreparer(options: PreparerOptions): Promise<Result<Pre
         },
       };
     },
+    forget: (manifest) => tokenizers.forget(manifest),
     close: () => turbo.value?.close(),
   });
 }

@@ -12,8 +12,8 @@ import { invariant } from '@inferry/runtime';
 
 interface Share {
   readonly weight: number;
-  /** Most runs of the class at a time. */
-  readonly runs: number;
+  /** Most runs of the class at a time, where the device has room for them. */
+  readonly runsMax: number;
   /** Run time by weight, ms. */
   virtualMs: number;
   /** The place among those that ask; null while it wants nothing. */
@@ -21,7 +21,7 @@ interface Share {
 }
 
 export class TimeShare {
-  readonly #capacity: number;
+  #capacity: number;
   readonly #shares = new Map<string, Share>();
   #asked = 0;
   /** Virtual time: where the class stood that took the last turn, before it was charged for it. */
@@ -33,11 +33,22 @@ export class TimeShare {
     this.#capacity = capacity;
   }
 
+  /** The device makes another number of runs at a time from now on. */
+  resize(capacity: number): void {
+    invariant(capacity >= 1, 'a device has at least one slot');
+    this.#capacity = capacity;
+  }
+
   /** Adds a class that wants nothing yet, with most of its runs at a time; one that joins again begins anew. */
-  join(cls: string, weight: number, runs = 1): void {
+  join(cls: string, weight: number, runsMax = 1): void {
     invariant(weight > 0 && Number.isFinite(weight), 'a weight is positive');
-    invariant(runs >= 1 && runs <= this.#capacity, 'a class runs in the slots that there are');
-    this.#shares.set(cls, { weight, runs, virtualMs: 0, asked: null });
+    invariant(runsMax >= 1, 'a class runs in the slots that there are');
+    this.#shares.set(cls, { weight, runsMax, virtualMs: 0, asked: null });
+  }
+
+  /** The class is not known any more. */
+  part(cls: string): void {
+    this.#shares.delete(cls);
   }
 
   /** The class has work. It starts where the last turn began, unless it is ahead of that. */
@@ -97,7 +108,8 @@ export class TimeShare {
     for (const share of this.#shares.values()) {
       if (share === own || share.asked !== null) weight += share.weight;
     }
-    return Math.max(1, (own.runs * weight) / (own.weight * this.#capacity));
+    const runs = Math.min(own.runsMax, this.#capacity);
+    return Math.max(1, (runs * weight) / (own.weight * this.#capacity));
   }
 
   #place(): number {

@@ -20,11 +20,13 @@ export type MovedBy =
   | 'redis_outage'
   | 'collector_failure'
   | 'load_failure'
+  | 'model_change'
   | 'forced_exit'
   | 'late_answer'
   | 'clock_step'
   | 'padding'
   | 'streaming'
+  | 'repetition'
   | 'gpu';
 
 /**

@@ -67,6 +67,15 @@ export const processCatalogue = {
     roles: worker,
     movedBy: 'load_failure',
   },
+  modelReloads: {
+    name: 'model_reloads_total',
+    type: 'counter',
+    help: 'Versions of a model that changed while the worker served: new ones loaded, replaced by other content, failed to load (what was served stays), or retired.',
+    labels: { model: 'model', result: ['loaded', 'replaced', 'failed', 'retired'] },
+    buckets: [],
+    roles: worker,
+    movedBy: 'model_change',
+  },
   modelLoaded: {
     name: 'model_loaded_info',
     type: 'gauge',
@@ -150,6 +159,15 @@ export const processCatalogue = {
   },
 
   // Every process.
+  repositoryProblems: {
+    name: 'model_repository_problems',
+    type: 'gauge',
+    help: 'What is wrong with the files of the model repository, as this process read them last; models with problems stay as they were.',
+    labels: {},
+    buckets: [],
+    roles: both,
+    movedBy: 'model_change',
+  },
   eventLoopLag: {
     name: 'event_loop_lag_seconds',
     type: 'histogram',

@@ -1,10 +1,17 @@
 /** What a worker tells about itself, as the metrics of the catalogue. */
+import { partsOf } from '@inferry/contracts';
 import type { WorkerTelemetry } from '@inferry/worker';
 import type { WorkerMetrics } from '@inferry/telemetry';
+import { LoadedSeries } from './loaded-series.ts';
 
 const states = ['warming', 'serving', 'draining'] as const;
 
 export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
+  const ended: WorkerTelemetry['settled'] = (queue, priority, outcome) => {
+    metrics.requests.add({ model: partsOf(queue).model, priority, outcome });
+    metrics.versionRequests.add({ queue, outcome });
+  };
+  const loaded = new LoadedSeries(metrics);
   return {
     modelDeclared(model, classId, rowsMax) {
       metrics.declareModel(model, classId);
@@ -12,12 +19,11 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
     },
     modelLoadPhase: (model, phase, seconds) => metrics.modelLoad.observe({ model, phase }, seconds),
     modelLoadFailed: (model) => metrics.modelLoadFailures.add({ model }),
-    modelLoaded(model, version, { expected, provider, device }) {
-      metrics.modelLoaded.set({ model, version }, 1);
-      metrics.executionProvider.set({ model, expected, provider, device }, 1);
-    },
+    modelLoaded: (model, version, ran) => loaded.add(model, version, ran),
+    modelUnloaded: (model, version) => loaded.remove(model, version),
+    modelReloaded: (model, result) => metrics.modelReloads.add({ model, result }),
     preparation: (model, where, jpegDecoder) =>
-      metrics.preparation.set({ model, where, jpeg_decoder: jpegDecoder }, 1),
+      loaded.prepare({ model, where, jpeg_decoder: jpegDecoder }),
     state(state) {
       for (const known of states)
         metrics.workerState.set({ state: known }, state === known ? 1 : 0);
@@ -57,16 +63,14 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
       metrics.stageDuration.observe({ model, stage }, seconds, traceId),
     endToEnd: (model, priority, seconds, traceId) =>
       metrics.requestDuration.observe({ model, priority }, seconds, traceId),
-    settled: (model, priority, outcome) => metrics.requests.add({ model, priority, outcome }),
+    settled: ended,
     late: (model, priority) => metrics.lateRequests.add({ model, priority }),
     resultDropped: (model) => metrics.duplicateResults.add({ model }),
 
     leasesNotRenewed: (model, leases) => metrics.lockRenewalFailures.add({ model }, leases),
     jobsStalled: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
-    jobsSwept(model, jobs) {
-      for (const { priority, status } of jobs) {
-        metrics.requests.add({ model, priority, outcome: status });
-      }
+    jobsSwept(cls, jobs) {
+      for (const { priority, status } of jobs) ended(cls, priority, status);
     },
     clockClamped: (stage) => metrics.clockClamped.add({ stage }),
     clockOffset: (seconds) => metrics.clockOffset.set({}, seconds),

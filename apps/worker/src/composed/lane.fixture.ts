@@ -81,8 +81,8 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
   );
   const halt = new AbortController().signal;
   const shared = { clock, queue, queueClock, statistics, telemetry, logger: silent, halt };
-  const classes = [...manifests.keys()];
-  const leases = new Leases({ ...shared, workerId, classes });
+  const leases = new Leases({ ...shared, workerId });
+  for (const cls of manifests.keys()) leases.add(cls);
   const settler = new Settler({ ...shared, leases, watchOf: (cls) => watches.get(cls) });
   const preparation = createInlinePreparation(
     await openChunkDeps(

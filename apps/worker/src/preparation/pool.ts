@@ -3,12 +3,19 @@
  * the next batch is decoded while the current one runs. A thread that breaks is replaced.
  */
 import type { Worker } from 'node:worker_threads';
-import { type ClassId, failure } from '@inferry/contracts';
+import { type ClassId, failure, type ModelManifest } from '@inferry/contracts';
 import { type Clock, invariant, sleep, startThread } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { FromThread, ToThread } from './messages.ts';
+import { type KeyedPreparation, openClass } from './open-classes.ts';
 import type { ThreadData } from './prepare-chunk.ts';
-import type { Preparation, PreparationItem, PreparedAt, PreparedChunk } from './preparation.ts';
+import type {
+  Preparation,
+  PreparationItem,
+  PreparedAt,
+  PreparedChunk,
+  SharedPreparation,
+} from './preparation.ts';
 
 export interface PoolOptions extends ThreadData {
   readonly threads: number;
@@ -25,26 +32,30 @@ const closeMsMax = 2_000;
 
 interface Chunk {
   readonly cls: ClassId;
+  readonly key: string;
   readonly items: readonly PreparationItem[];
   readonly done: (prepared: readonly PreparedAt[]) => void;
 }
 
 /** Resolves once every thread has started; rejects when one cannot. */
-export async function startPreparationPool(options: PoolOptions): Promise<Preparation> {
+export async function startPreparationPool(options: PoolOptions): Promise<SharedPreparation> {
   invariant(options.threads >= 1, 'a pool has a thread');
   const pool = new Pool(options);
   await pool.start();
   return pool;
 }
 
-class Pool implements Preparation {
+class Pool implements SharedPreparation, KeyedPreparation {
   readonly #options: PoolOptions;
+  /** What a thread that starts is told. */
+  readonly #manifests: Map<string, ModelManifest>;
   readonly #waiting: Chunk[] = [];
   #threads: Thread[] = [];
   #isClosed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#manifests = new Map(options.manifests);
   }
 
   async start(): Promise<void> {
@@ -52,7 +63,25 @@ class Pool implements Preparation {
     await Promise.all(this.#threads.map((thread) => thread.started));
   }
 
-  async prepare(cls: ClassId, items: readonly PreparationItem[]): Promise<readonly PreparedAt[]> {
+  open(cls: ClassId, manifest: ModelManifest): Preparation {
+    return openClass(this, cls, manifest);
+  }
+
+  learn(key: string, manifest: ModelManifest): void {
+    this.#manifests.set(key, manifest);
+    for (const thread of this.#threads) thread.tell({ kind: 'learn', key, manifest });
+  }
+
+  forget(key: string): void {
+    this.#manifests.delete(key);
+    for (const thread of this.#threads) thread.tell({ kind: 'forget', key });
+  }
+
+  async prepare(
+    cls: ClassId,
+    items: readonly PreparationItem[],
+    key: string = cls,
+  ): Promise<readonly PreparedAt[]> {
     invariant(!this.#isClosed, 'nothing is prepared after the end');
     const idle = this.#threads.filter((thread) => thread.isIdle).length;
     const parts = Math.max(1, Math.min(idle, items.length));
@@ -61,7 +90,7 @@ class Pool implements Preparation {
     for (let from = 0; from < items.length; from += size) {
       const part = items.slice(from, from + size);
       chunks.push(
-        new Promise((resolve) => this.#waiting.push({ cls, items: part, done: resolve })),
+        new Promise((resolve) => this.#waiting.push({ cls, key, items: part, done: resolve })),
       );
     }
     this.#dispatch();
@@ -91,7 +120,7 @@ class Pool implements Preparation {
     const { chunkMsMax, clock, onStuck } = this.#options;
     const sentAtMs = clock.nowMs();
     const cancelLimit = clock.after(chunkMsMax, onStuck);
-    const { items, fetchMs } = await thread.prepare(chunk.cls, chunk.items);
+    const { items, fetchMs } = await thread.prepare(chunk);
     cancelLimit();
     const preparedAtMs = clock.nowMs();
     const fetchedAtMs = Math.min(sentAtMs + fetchMs, preparedAtMs);
@@ -100,7 +129,8 @@ class Pool implements Preparation {
   }
 
   #spawn(): Thread {
-    const thread = new Thread(this.#options, (cause) => {
+    const options = { ...this.#options, manifests: this.#manifests };
+    const thread = new Thread(options, (cause) => {
       this.#options.logger.error({ err: cause }, 'a preparation thread failed');
       this.#threads = this.#threads.filter((other) => other !== thread);
       this.#dispatch();
@@ -144,7 +174,7 @@ class Thread {
   }
 
   /** Payloads are copied: the originals are needed again when a batch has to be divided. */
-  prepare(cls: ClassId, items: readonly PreparationItem[]): Promise<PreparedChunk> {
+  prepare({ cls, items, key }: Omit<Chunk, 'done'>): Promise<PreparedChunk> {
     return new Promise((resolve) => {
       this.#answer = (chunk) =>
         resolve(chunk ?? { items: items.map(() => brokenThread), fetchMs: 0 });
@@ -153,16 +183,20 @@ class Thread {
         rows,
         payload: payload === null ? null : new Uint8Array(payload),
       }));
-      const message: ToThread = { kind: 'prepare', cls, items: copies };
+      const message: ToThread = { kind: 'prepare', cls, key, items: copies };
       const transfer = copies.flatMap(({ payload }) => (payload === null ? [] : [payload.buffer]));
       this.#worker.postMessage(message, transfer);
     });
   }
 
+  /** In order with what it is given to prepare. */
+  tell(message: ToThread): void {
+    this.#worker.postMessage(message);
+  }
+
   /** Lets the thread end by itself, within a bound. */
   async close(): Promise<void> {
-    const message: ToThread = { kind: 'close' };
-    this.#worker.postMessage(message);
+    this.tell({ kind: 'close' });
     const waited = new AbortController();
     await Promise.race([this.#ended, sleep(this.#clock, closeMsMax, waited.signal)]);
     waited.abort();

@@ -1,5 +1,5 @@
 /** Fetching and preprocessing a batch, wherever it is done: what goes in and what comes out. */
-import type { ClassId, Failure, JobId, JobInput } from '@inferry/contracts';
+import type { ClassId, Failure, JobId, JobInput, ModelManifest } from '@inferry/contracts';
 import type { RunItem } from '@inferry/inference';
 import type { ImagePlacement } from '@inferry/pipelines';
 
@@ -59,4 +59,13 @@ export interface Preparation {
   /** In the order of `items`. Never throws. */
   prepare(cls: ClassId, items: readonly PreparationItem[]): Promise<readonly PreparedAt[]>;
   close(): Promise<void>;
+}
+
+/** What prepares for many classes, which come and go. */
+export interface SharedPreparation extends Preparation {
+  /**
+   * For one class as this manifest says, until that is closed: only when nothing is under way in it. A class may
+   * be open twice, while batches of what it was before are still served.
+   */
+  open(cls: ClassId, manifest: ModelManifest): Preparation;
 }

@@ -26,7 +26,8 @@ import type {
 
 /** What a thread that prepares is told at its start. Plain data. */
 export interface ThreadData {
-  readonly manifests: ReadonlyMap<ClassId, ModelManifest>;
+  /** By what {@link prepareChunk} is asked with. */
+  readonly manifests: ReadonlyMap<string, ModelManifest>;
   /** Null where every payload travels with its job. */
   readonly payloadReaderOptions: PayloadReaderOptions | null;
   readonly jpegDecoder: JpegDecoderChoice;
@@ -34,7 +35,8 @@ export interface ThreadData {
 
 /** What a thread prepares with. */
 export interface ChunkDeps {
-  readonly manifests: ReadonlyMap<ClassId, ModelManifest>;
+  /** Others come and go while it prepares. */
+  readonly manifests: Map<string, ModelManifest>;
   readonly reader: PayloadReader | null;
   readonly preparer: Preparer;
   readonly clock: Clock;
@@ -46,12 +48,20 @@ export async function openChunkDeps(data: ThreadData, clock: Clock): Promise<Chu
   const preparer = await openPreparer({ jpegDecoder });
   if (!preparer.ok) throw new Error(preparer.error);
   const reader = payloadReaderOptions === null ? null : openPayloadReader(payloadReaderOptions);
-  return { manifests, reader, preparer: preparer.value, clock };
+  return { manifests: new Map(manifests), reader, preparer: preparer.value, clock };
 }
 
 export async function closeChunkDeps({ preparer, reader }: ChunkDeps): Promise<void> {
   preparer.close();
   await reader?.close();
+}
+
+/** Nothing is prepared under the key any more; what was read for its manifest alone goes. */
+export function forgetManifest({ manifests, preparer }: ChunkDeps, key: string): void {
+  const manifest = manifests.get(key);
+  manifests.delete(key);
+  const digests = [...manifests.values()].map(({ digest }) => digest);
+  if (manifest !== undefined && !digests.includes(manifest.digest)) preparer.forget(manifest);
 }
 
 /** Prepared items in the memory of the thread that prepared them. */
@@ -62,13 +72,17 @@ export interface Chunk extends PreparedChunk<ReadyFacts | NotReady> {
   readonly close: () => void;
 }
 
-/** One result for each item, in order: an input that cannot be used fails alone. Never throws. */
+/**
+ * One result for each item, in order: an input that cannot be used fails alone. Never throws. `key` is that of
+ * the manifest, where it is another than the class.
+ */
 export async function prepareChunk(
   cls: ClassId,
   items: readonly PreparationItem[],
   deps: ChunkDeps,
+  key: string = cls,
 ): Promise<Chunk> {
-  const manifest = deps.manifests.get(cls);
+  const manifest = deps.manifests.get(key);
   invariant(manifest !== undefined, `${cls} is served here`);
   const startMs = deps.clock.nowMs();
   const payloads = await fetchAll(cls, items, deps.reader);

@@ -5,6 +5,7 @@ import type { FromThread, ToThread } from './messages.ts';
 import {
   closeChunkDeps,
   detached,
+  forgetManifest,
   openChunkDeps,
   prepareChunk,
   type ThreadData,
@@ -16,13 +17,21 @@ const port = parentPort;
 const deps = await openChunkDeps(workerData as ThreadData, systemClock);
 
 port.on('message', (message: ToThread) => {
-  if (message.kind === 'close') void close();
-  else void answer(message);
+  switch (message.kind) {
+    case 'prepare':
+      return void answer(message);
+    case 'learn':
+      return void deps.manifests.set(message.key, message.manifest);
+    case 'forget':
+      return forgetManifest(deps, message.key);
+    case 'close':
+      return void close();
+  }
 });
 send({ kind: 'started' }, []);
 
 async function answer(message: Extract<ToThread, { kind: 'prepare' }>): Promise<void> {
-  const chunk = detached(await prepareChunk(message.cls, message.items, deps));
+  const chunk = detached(await prepareChunk(message.cls, message.items, deps, message.key));
   send({ kind: 'prepared', chunk }, buffersOf(chunk));
 }
 

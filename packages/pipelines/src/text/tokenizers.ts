@@ -17,6 +17,11 @@ export class Tokenizers {
     if (!opened.ok) this.#open.delete(digest);
     return opened;
   }
+
+  /** A model with this digest is gone; should there be one again, its tokenizer is read again. */
+  forget({ digest }: ModelManifest): void {
+    this.#open.delete(digest);
+  }
 }
 
 /** Reads a file that was found good when its model was loaded; the error says why it is not any more. */

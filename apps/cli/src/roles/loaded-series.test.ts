@@ -1,0 +1,26 @@
+import { createMetrics } from '@inferry/telemetry';
+import { expect, test } from 'vitest';
+import { LoadedSeries } from './loaded-series.ts';
+
+test('what tells of a model goes with its last version, and what another version needs stays', async () => {
+  const metrics = createMetrics('worker', { version: '0', revision: 'r', onnxruntime: 'none' });
+  const series = new LoadedSeries(metrics);
+  const told = async (): Promise<readonly string[]> =>
+    (await metrics.text())
+      .split('\n')
+      .filter((line) => /^inferry_(model_loaded|execution_provider|preparation)_info\{/u.test(line))
+      .map((line) => line.replace(/^inferry_(.*)_info\{(.*)\} 1$/u, '$1 $2').replaceAll('"', ''));
+  const cpu = { expected: 'cpu', provider: 'cpu', device: 'cpu' } as const;
+  series.add('m', '1', cpu);
+  series.add('m', '1', cpu);
+  series.add('m', '2', { ...cpu, expected: 'cuda' });
+  series.prepare({ model: 'm', where: 'threads', jpeg_decoder: 'none' });
+  series.remove('m', '2');
+  expect(await told()).toEqual([
+    'model_loaded model=m,version=1',
+    'execution_provider model=m,expected=cpu,provider=cpu,device=cpu',
+    'preparation model=m,where=threads,jpeg_decoder=none',
+  ]);
+  series.remove('m', '1');
+  expect(await told()).toEqual([]);
+});

@@ -1,0 +1,349 @@
+/**
+ * Which versions this worker serves, and how it comes from those to others without losing a job. What is new is
+ * loaded and warmed beside what is served, one version at a time. Only when all versions of a model that are
+ * wanted are ready do the others retire, and a retiring one goes when nobody needs it any more (retirement.ts).
+ * What cannot be loaded leaves everything of its model as it was.
+ */
+import {
+  type ClassId,
+  type Failure,
+  failure,
+  type ModelManifest,
+  type ModelRouting,
+  type ServedModel,
+} from '@inferry/contracts';
+import type { JobQueue } from '@inferry/queue';
+import { type Clock, err, ok, type Result } from '@inferry/runtime';
+import type { Logger } from '@inferry/telemetry';
+import { announced } from './announce.ts';
+import type { WorkerDevice } from './deps.ts';
+import { deviceName, type PlannedModel, planModels } from './load-models.ts';
+import type { ModelLoader } from './load-prepared.ts';
+import { Retirement } from './retirement.ts';
+import type { Serving } from './serving.ts';
+import { type PreparedModel, rowsMaxOf } from './session-class.ts';
+import type { WorkerTelemetry } from './telemetry.ts';
+
+/** What a worker is to serve. */
+export interface WantedModels {
+  readonly manifests: readonly ModelManifest[];
+  readonly routing: Readonly<Record<string, ModelRouting>>;
+  /** Models whose versions are tried again where they could not be loaded, though they have not changed. */
+  readonly retry?: readonly string[];
+}
+
+export interface AppliedVersion {
+  readonly model: string;
+  readonly version: string;
+  /** retiring: it is wanted no longer; of those that are, failed ones have a reason. */
+  readonly result: 'loaded' | 'kept' | 'replaced' | 'retiring' | 'failed';
+  readonly reason?: string;
+}
+
+/** What became of each version that is wanted, or was served before. */
+export type ApplyReport = readonly AppliedVersion[];
+
+export interface ModelSwitchDeps {
+  readonly serving: Serving;
+  readonly loader: ModelLoader;
+  readonly queue: Pick<JobQueue, 'stats' | 'workers'>;
+  readonly device: WorkerDevice;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly telemetry: WorkerTelemetry;
+  /** See {@link Retirement}. */
+  readonly retireGraceMs: number;
+  /** What is announced has changed; resolves when that was tried. */
+  readonly onChange: () => Promise<void>;
+}
+
+interface Version {
+  readonly planned: PlannedModel;
+  readonly state: ServedModel['state'];
+  readonly provider: string;
+  readonly device: string;
+  readonly loadMs: number;
+  readonly reason?: string;
+}
+
+const endingReason = 'The worker is ending.';
+
+export class ModelSwitch {
+  readonly #deps: ModelSwitchDeps;
+  readonly #versions = new Map<ClassId, Version>();
+  /** What could not be loaded, as text, and why: it is tried again when it has changed. */
+  readonly #refused = new Map<ClassId, { readonly text: string; readonly reason: string }>();
+  /** Those that have no instances here, as far as the log knows. */
+  #skipped: ReadonlySet<ClassId> = new Set();
+  readonly #retirement: Retirement;
+  #routing: Readonly<Record<string, ModelRouting>> = {};
+  #turn: Promise<unknown> = Promise.resolve();
+  #isEnding = false;
+
+  constructor(deps: ModelSwitchDeps) {
+    this.#deps = deps;
+    this.#retirement = new Retirement(deps.retireGraceMs);
+  }
+
+  /** As it is announced. */
+  get models(): readonly ServedModel[] {
+    return [...this.#versions.values()].map(({ planned, ...facts }) => ({
+      manifest: announced(planned.manifest),
+      ...facts,
+    }));
+  }
+
+  get routing(): Readonly<Record<string, ModelRouting>> {
+    return this.#routing;
+  }
+
+  /**
+   * Loads all of it, before anything is served. `model_unavailable` names every version that cannot be loaded;
+   * then nothing stays loaded.
+   */
+  async begin(wanted: WantedModels): Promise<Result<void, Failure>> {
+    const { device, loader, serving } = this.#deps;
+    const planned = this.#plan(wanted);
+    if (planned.length === 0 && wanted.manifests.length > 0) {
+      const detail = `No model has instances for ${deviceName(device)}.`;
+      return err(failure('model_unavailable', detail));
+    }
+    this.#routing = wanted.routing;
+    for (const model of planned) this.#loading(model);
+    void this.#deps.onChange();
+    const loaded: PreparedModel[] = [];
+    const problems: string[] = [];
+    for (const model of planned) {
+      const result = await loader.load(model, { isAlone: true });
+      if (result.ok) {
+        loaded.push(result.value);
+        this.#ready(model, result.value);
+      } else {
+        problems.push(`${model.cls}: ${result.error}`);
+        this.#failed(model, result.error);
+      }
+    }
+    if (problems.length > 0) {
+      await Promise.all(loaded.map(close));
+      const extras = { errors: problems };
+      return err(failure('model_unavailable', problems.join('\n'), { extras }));
+    }
+    await serving.add(loaded);
+    return ok(undefined);
+  }
+
+  /** From what is served to what is wanted; resolves when all that is new was loaded, or failed to. In turn. */
+  apply(wanted: WantedModels): Promise<ApplyReport> {
+    return this.#inTurn(() => this.#apply(wanted));
+  }
+
+  /** To be called now and then: lets go of what nobody needs any more. Throws when the queue is away. */
+  async lookAtRetiring(): Promise<void> {
+    const classes = [...this.#versions].flatMap(([cls, { state }]) =>
+      state === 'retiring' ? [cls] : [],
+    );
+    if (classes.length === 0) return;
+    const { clock, queue } = this.#deps;
+    try {
+      const [workers, stats] = await Promise.all([queue.workers(), queue.stats(classes)]);
+      const over = this.#retirement.over(classes, workers, stats, clock.nowMs());
+      for (const cls of over) await this.#inTurn(() => this.#remove(cls));
+    } catch (cause) {
+      this.#retirement.reset();
+      throw cause;
+    }
+  }
+
+  /** Nothing is loaded, replaced or removed from now on, but for what is under way. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+
+  // ---- apply ----------------------------------------------------------------------------------------
+
+  async #apply(wanted: WantedModels): Promise<ApplyReport> {
+    const planned = this.#isEnding ? [] : this.#plan(wanted);
+    if (this.#isEnding) return [];
+    this.#routing = wanted.routing;
+    const names = new Set([...this.#versions.values()].map(({ planned }) => planned.manifest.name));
+    for (const { manifest } of planned) names.add(manifest.name);
+    // Told first: no gateway takes a version for the default while others have not begun to load it.
+    const steps = planned.map((model) => ({
+      model,
+      what: this.#whatFor(model, wanted.retry ?? []),
+    }));
+    for (const { model, what } of steps) {
+      if (what === 'load') this.#loading(model);
+      else this.#stays(model.cls);
+    }
+    const report: AppliedVersion[] = [];
+    // Those that go make room for those that come.
+    const isGone = (name: string): boolean => steps.every(({ model }) => nameOf(model) !== name);
+    for (const name of names) if (isGone(name)) report.push(...this.#retireOthers(name, []));
+    await this.#deps.onChange();
+    for (const name of names) {
+      const own = steps.filter(({ model }) => nameOf(model) === name);
+      const applied: AppliedVersion[] = [];
+      for (const { model, what } of own) applied.push(await this.#carryOut(model, what));
+      report.push(...applied);
+      const isWhole = applied.every(({ result }) => result !== 'failed');
+      const keeps = own.map(({ model }) => model.cls);
+      if (own.length > 0 && isWhole) report.push(...this.#retireOthers(name, keeps));
+      else if (own.length > 0) this.#dropFailed(name, keeps);
+    }
+    await this.#deps.onChange();
+    return report;
+  }
+
+  #plan({ manifests }: WantedModels): readonly PlannedModel[] {
+    const { device, logger } = this.#deps;
+    const { planned, skipped } = planModels(manifests, device);
+    for (const cls of skipped) {
+      if (this.#skipped.has(cls)) continue;
+      logger.warn(
+        { class: cls, device: deviceName(device) },
+        'no instances for this device; skipped',
+      );
+    }
+    this.#skipped = new Set(skipped);
+    return planned;
+  }
+
+  #whatFor(model: PlannedModel, retry: readonly string[]): 'keep' | 'load' | 'replace' | 'refuse' {
+    const known = this.#versions.get(model.cls);
+    const text = JSON.stringify(model.manifest);
+    const isServed = known?.state === 'ready' || known?.state === 'retiring';
+    if (isServed && JSON.stringify(known.planned.manifest) === text) return 'keep';
+    const isKnownBad = this.#refused.get(model.cls)?.text === text;
+    if (isKnownBad && !retry.includes(nameOf(model))) return 'refuse';
+    return isServed ? 'replace' : 'load';
+  }
+
+  async #carryOut(
+    model: PlannedModel,
+    what: 'keep' | 'load' | 'replace' | 'refuse',
+  ): Promise<AppliedVersion> {
+    const { name: modelName, version } = model.manifest;
+    const told = { model: modelName, version };
+    if (what === 'keep') {
+      this.#refused.delete(model.cls);
+      return { ...told, result: 'kept' };
+    }
+    if (what === 'refuse') {
+      const reason = this.#refused.get(model.cls)?.reason ?? '';
+      return { ...told, result: 'failed', reason };
+    }
+    const { loader, logger, serving, telemetry } = this.#deps;
+    // At most two contents of a class are in memory.
+    await serving.replaced();
+    const loaded = this.#isEnding
+      ? err(endingReason)
+      : await loader.load(model, { isAlone: false });
+    if (loaded.ok && this.#isEnding) await close(loaded.value);
+    if (!loaded.ok || this.#isEnding) {
+      const reason = loaded.ok ? endingReason : loaded.error;
+      this.#refused.set(model.cls, { text: JSON.stringify(model.manifest), reason });
+      if (what === 'load') this.#failed(model, reason);
+      telemetry.modelReloaded(modelName, 'failed');
+      const kept = what === 'load' ? 'no version is given up for it' : 'it stays as it was';
+      logger.error({ class: model.cls, reason }, `cannot be loaded; ${kept}`);
+      return { ...told, result: 'failed', reason };
+    }
+    this.#refused.delete(model.cls);
+    const result = what === 'load' ? 'loaded' : 'replaced';
+    if (what === 'load') await serving.add([loaded.value]);
+    else await serving.replace(loaded.value);
+    this.#ready(model, loaded.value);
+    serving.start(model.cls);
+    void this.#deps.onChange();
+    telemetry.modelReloaded(modelName, result);
+    logger.info({ class: model.cls, result }, 'serving');
+    return { ...told, result };
+  }
+
+  #retireOthers(name: string, keeps: readonly ClassId[]): readonly AppliedVersion[] {
+    this.#dropFailed(name, keeps);
+    const report: AppliedVersion[] = [];
+    for (const [cls, known] of this.#versions) {
+      const { manifest } = known.planned;
+      if (manifest.name !== name || keeps.includes(cls)) continue;
+      report.push({ model: name, version: manifest.version, result: 'retiring' });
+      if (known.state === 'retiring') continue;
+      this.#set(cls, { ...known, state: 'retiring' });
+      this.#deps.logger.info({ class: cls }, 'retiring: what waits is still served');
+    }
+    return report;
+  }
+
+  /** Versions that could not be loaded, and are wanted no longer. */
+  #dropFailed(name: string, keeps: readonly ClassId[]): void {
+    for (const [cls, { planned, state }] of this.#versions) {
+      if (planned.manifest.name !== name || keeps.includes(cls)) continue;
+      this.#refused.delete(cls);
+      if (state === 'failed') this.#versions.delete(cls);
+    }
+  }
+
+  async #remove(cls: ClassId): Promise<void> {
+    const known = this.#versions.get(cls);
+    if (this.#isEnding || known?.state !== 'retiring') return;
+    if (!(await this.#deps.serving.remove(cls))) return;
+    this.#versions.delete(cls);
+    this.#deps.telemetry.modelReloaded(nameOf(known.planned), 'retired');
+    this.#deps.logger.info({ class: cls }, 'not served any more');
+    await this.#deps.onChange();
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  // ---- states ---------------------------------------------------------------------------------------
+
+  #loading(planned: PlannedModel): void {
+    const { cls, devices, manifest } = planned;
+    this.#deps.telemetry.modelDeclared(manifest.name, cls, rowsMaxOf(manifest));
+    const [first] = devices;
+    const provider = first?.kind ?? 'cpu';
+    const device = first === undefined ? 'cpu' : deviceName(first);
+    this.#set(cls, { planned, state: 'loading', provider, device, loadMs: 0 });
+  }
+
+  #ready(planned: PlannedModel, { instances, loadMs }: PreparedModel): void {
+    const [first] = instances;
+    const provider = first?.provider ?? 'cpu';
+    const device = first === undefined ? 'cpu' : deviceName(first.device);
+    this.#set(planned.cls, { planned, state: 'ready', provider, device, loadMs });
+  }
+
+  /** It may have been about to go. */
+  #stays(cls: ClassId): void {
+    const known = this.#versions.get(cls);
+    if (known?.state === 'retiring') this.#set(cls, { ...known, state: 'ready' });
+  }
+
+  #failed(planned: PlannedModel, reason: string): void {
+    const known = this.#versions.get(planned.cls);
+    if (known !== undefined) this.#set(planned.cls, { ...known, planned, state: 'failed', reason });
+  }
+
+  #set(cls: ClassId, version: Version): void {
+    this.#versions.set(cls, version);
+  }
+}
+
+function nameOf({ manifest }: PlannedModel): string {
+  return manifest.name;
+}
+
+async function close({ instances, preparation }: PreparedModel): Promise<void> {
+  await preparation?.close();
+  await Promise.all(instances.map((instance) => instance.close()));
+}
