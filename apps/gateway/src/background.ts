@@ -71,7 +71,7 @@ async function sweepAll(parts: GatewayParts): Promise<void> {
   const { looks, queue, statistics, telemetry, log } = parts;
   for (const [cls, { name: model }] of looks.classes) {
     const { returned, failed, expired } = await queue.sweep(cls);
-    telemetry.swept(model, [...failed, ...expired]);
+    telemetry.swept(cls, [...failed, ...expired]);
     statistics.swept(cls, [...failed, ...expired]);
     if (returned.length + failed.length > 0) {
       telemetry.stalled(model, returned.length + failed.length);

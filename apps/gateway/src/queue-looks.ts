@@ -2,7 +2,7 @@
  * How the queues stand, as this gateway last saw them. The background rounds look; who else wants to know is
  * told what they saw while it is fresh, so that scrapes cost the queue nothing, however many there are.
  */
-import type { ClassId, ModelManifest } from '@inferry/contracts';
+import type { ClassId, ModelManifest, TrafficShare } from '@inferry/contracts';
 import type { ClassStats, FlowStats } from '@inferry/queue';
 import { Emitter } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
@@ -19,6 +19,8 @@ export interface QueueSight {
   readonly newRows: number;
   /** Jobs that workers gave back since then, likewise. */
   readonly newGivenBack: number;
+  /** Of the requests that name no version of the model; from 0 to 1. */
+  readonly trafficShare: number;
   /** Of the last minute, or since this gateway began to look. */
   readonly fairness: Fairness;
 }
@@ -108,13 +110,21 @@ export class QueueLooks {
     known.arrivedRows = arrivedRows;
     known.givenBackJobs = givenBackJobs;
     if (flows !== undefined) known.window.add(atMs, flows);
-    return { manifest, stats, newRows, newGivenBack, fairness: known.window.fairness };
+    const trafficShare = shareOf(manifest, this.#deps.catalogue.get(manifest.name)?.shares ?? []);
+    const { fairness } = known.window;
+    return { manifest, stats, newRows, newGivenBack, trafficShare, fairness };
   }
 
   /** A tenant that is configured no more, or at another gateway alone, counts as one of weight 1. */
   #weightOf({ priority, tenant }: FlowStats): number {
     return flowWeight(this.#deps.tenants?.get(tenant) ?? 1, priority);
   }
+}
+
+function shareOf({ version }: ModelManifest, shares: readonly TrafficShare[]): number {
+  const all = shares.reduce((sum, { weight }) => sum + weight, 0);
+  const own = shares.find((share) => share.version === version)?.weight ?? 0;
+  return own === 0 ? 0 : own / all;
 }
 
 /**

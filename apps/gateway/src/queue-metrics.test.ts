@@ -26,7 +26,13 @@ const tenants = new Map([
 ]);
 
 /** These stay when the queue cannot be seen. */
-const counters = ['queue_arrived_rows_total{}', 'queue_given_back_jobs_total{}'];
+const counters = [
+  'queue_arrived_rows_total{}',
+  'queue_given_back_jobs_total{}',
+  ...['succeeded', 'failed', 'invalid', 'canceled', 'expired', 'rejected'].map(
+    (outcome) => `version_requests_total{outcome="${outcome}"}`,
+  ),
+];
 
 let clock: VirtualClock;
 let queue: JobQueue;
@@ -281,7 +287,31 @@ test('rows are shared as the weights of the tenants and priorities say', async (
   expect(shared.get('tenants_active{}')).toBe(2);
 });
 
-test('a class that left the catalogue is looked at until nothing is left in it, and its gauges go away', async () => {
+test('the shares of traffic that versions get now are told, and which gets all', async () => {
+  open([iris, { ...iris, version: '2' }]);
+  const ready = ['1', '2'].map((version) => {
+    const manifest = { ...iris, version };
+    return { manifest, state: 'ready', provider: 'cpu', device: 'cpu', loadMs: 1 } as const;
+  });
+  const share = async (version: string) => {
+    await looks.look();
+    const told = parseExposition(await metrics.text());
+    return told.get(`inferry_traffic_share_ratio{queue="iris@${version}"}`);
+  };
+  expect([await share('1'), await share('2')]).toEqual([0, 1]);
+  const traffic = [
+    { version: '1', weight: 3 },
+    { version: '2', weight: 1 },
+  ];
+  const models = ready.map(({ manifest }) => manifest);
+  catalogue.replaceLocal({ models, routing: { iris: { labels: {}, traffic } } });
+  const announced = { v: 1, workerId: 'w', host: 'h', pid: 1, startedAtMs: 1 } as const;
+  catalogue.replaceAnnounced([{ ...announced, state: 'serving', models: ready }]);
+  await clock.advance(1_000);
+  expect([await share('1'), await share('2')]).toEqual([0.75, 0.25]);
+});
+
+test('a class that left the catalogue is looked at until nothing is left in it, and its series go away', async () => {
   await add(1);
   expect((await scrape()).has('queue_jobs{state="waiting"}')).toBe(true);
   catalogue.replaceLocal({ models: [], routing: {} });
@@ -298,8 +328,7 @@ test('a class that left the catalogue is looked at until nothing is left in it, 
     await clock.advance(1_000);
     await looks.look();
   }
-  const left = await scrape();
-  expect([...left.keys()]).toEqual(counters);
+  expect([...(await scrape()).keys()]).toEqual([]);
   expect(looks.classes.size).toBe(0);
   catalogue.replaceLocal({ models: [iris], routing: {} });
   await clock.advance(1_000);

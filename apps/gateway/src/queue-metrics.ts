@@ -18,30 +18,22 @@ export function collectQueueMetrics(
   metrics: GatewayMetrics,
   { looks, limits }: { readonly looks: QueueLooks; readonly limits: Limits },
 ): void {
-  const told = new Set<ClassId>();
-  const forgetAllBut = (known: ReadonlySet<ClassId>): void => {
-    for (const queue of told) {
-      if (known.has(queue)) continue;
-      told.delete(queue);
-      forget(metrics, queue);
-    }
-  };
+  let told: ReadonlySet<ClassId> = new Set();
   looks.events.on('looked', (sights) => {
-    for (const sight of sights) {
-      told.add(sight.stats.class);
-      tell(metrics, sight, limits);
-    }
-    forgetAllBut(new Set(sights.map(({ stats }) => stats.class)));
+    const seen = new Set(sights.map(({ stats }) => stats.class));
+    for (const queue of told) if (!seen.has(queue)) metrics.forgetQueue(queue);
+    for (const sight of sights) tell(metrics, sight, limits);
+    told = seen;
   });
   metrics.onCollect(async () => {
     // Other gateways may see the queues, and of all the largest value counts.
-    if (looks.ageMs > staleMs) forgetAllBut(new Set());
+    if (looks.ageMs > staleMs) for (const queue of told) hide(metrics, queue);
     await looks.recent();
   });
 }
 
 function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void {
-  const { fairness, manifest, newGivenBack, newRows, stats } = sight;
+  const { fairness, manifest, newGivenBack, newRows, stats, trafficShare } = sight;
   const queue = stats.class;
   metrics.declareModel(manifest.name, queue);
   const depthMax = Math.min(manifest.queueDepthMax, limits.queueDepthPerClassMax);
@@ -60,6 +52,7 @@ function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void 
   metrics.queueRowWork.set({ queue }, rowWorkSeconds);
   metrics.queueBacklogWork.set({ queue }, stats.waitingRows * rowWorkSeconds);
   metrics.queueWorkers.set({ queue }, stats.workers);
+  metrics.trafficShare.set({ queue }, trafficShare);
   metrics.queueArrivedRows.add({ queue }, newRows);
   metrics.queueGivenBackJobs.add({ queue }, newGivenBack);
   metrics.tenantsActive.set({ queue }, stats.tenantsWaiting);
@@ -67,8 +60,8 @@ function tell(metrics: GatewayMetrics, sight: QueueSight, limits: Limits): void 
   metrics.tenantShareMax.set({ queue }, fairness.shareMax);
 }
 
-/** The class is known no more, or cannot be seen: its last state must not look like its present one. */
-function forget(metrics: GatewayMetrics, queue: ClassId): void {
+/** The class cannot be seen: its last state must not look like its present one. */
+function hide(metrics: GatewayMetrics, queue: ClassId): void {
   for (const state of ['waiting', 'active'] as const) metrics.queueJobs.remove({ queue, state });
   for (const kind of ['payload', 'result'] as const) metrics.queueBytes.remove({ queue, kind });
   for (const priority of priorities) metrics.queueOldestJobAge.remove({ queue, priority });
@@ -77,6 +70,7 @@ function forget(metrics: GatewayMetrics, queue: ClassId): void {
   metrics.queueRowWork.remove({ queue });
   metrics.queueBacklogWork.remove({ queue });
   metrics.queueWorkers.remove({ queue });
+  metrics.trafficShare.remove({ queue });
   metrics.tenantsActive.remove({ queue });
   metrics.fairnessIndex.remove({ queue });
   metrics.tenantShareMax.remove({ queue });

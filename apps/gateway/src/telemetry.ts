@@ -3,9 +3,11 @@
  * catalogue in packages/telemetry. A model's series exist before its first event.
  */
 import {
+  type ClassId,
   classOf,
   type ErrorCode,
   errorRegistry,
+  partsOf,
   type Priority,
   type TerminalStatus,
 } from '@inferry/contracts';
@@ -40,19 +42,30 @@ export interface GatewayTelemetry {
   streaming(change: 1 | -1): void;
   /** A partial output was read for a caller. */
   partialDelivered(model: string): void;
+  /** Whether the answer to a request was kept, where answers of its model are. */
+  cacheLooked(model: string, result: 'hit' | 'miss'): void;
+  cacheHolds(bytes: number): void;
   /** The answer was sent so long after the outcome of its job had reached this gateway. */
   delivered(model: string, seconds: number): void;
   /** This gateway ended a live job: at the wish of its owner, or because it shuts down itself. */
-  canceled(model: string, priority: Priority, by: 'caller' | 'server'): void;
+  canceled(cls: ClassId, priority: Priority, by: 'caller' | 'server'): void;
   /** Jobs of lost workers were found. */
   stalled(model: string, jobs: number): void;
   /** A sweep or a look ended these jobs, and no worker. */
-  swept(model: string, jobs: readonly EndedJob[]): void;
+  swept(cls: ClassId, jobs: readonly EndedJob[]): void;
 }
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']);
 
 export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetry {
+  const ended = (
+    queue: ClassId,
+    priority: Priority,
+    outcome: TerminalStatus | 'rejected',
+  ): void => {
+    metrics.requests.add({ model: partsOf(queue).model, priority, outcome });
+    metrics.versionRequests.add({ queue, outcome });
+  };
   return {
     requestOpened: () => metrics.httpRequestsInFlight.add({}, 1),
     requestClosed({ method, route, status, seconds }) {
@@ -77,20 +90,24 @@ export function createGatewayTelemetry(metrics: GatewayMetrics): GatewayTelemetr
         metrics.refusalDuration.observe({ reason: loadReason }, seconds);
       if (isServersDoing(code)) {
         metrics.requests.add({ model: label, priority, outcome: 'rejected' });
+        if (model !== undefined) {
+          const queue = classOf(model.name, model.version);
+          metrics.versionRequests.add({ queue, outcome: 'rejected' });
+        }
       }
     },
     held: (change) => metrics.resultWaiters.add({}, change),
     streaming: (change) => metrics.eventStreams.add({}, change),
     partialDelivered: (model) => metrics.partialOutputs.add({ model }),
+    cacheLooked: (model, result) => metrics.responseCacheRequests.add({ model, result }),
+    cacheHolds: (bytes) => metrics.responseCacheBytes.set({}, bytes),
     delivered: (model, seconds) => metrics.deliverDuration.observe({ model }, seconds),
     // Who shuts down has not been canceled by its caller: that counts against the server.
-    canceled: (model, priority, by) =>
-      metrics.requests.add({ model, priority, outcome: by === 'caller' ? 'canceled' : 'rejected' }),
+    canceled: (cls, priority, by) =>
+      ended(cls, priority, by === 'caller' ? 'canceled' : 'rejected'),
     stalled: (model, jobs) => metrics.jobsStalled.add({ model }, jobs),
-    swept(model, jobs) {
-      for (const { priority, status } of jobs) {
-        metrics.requests.add({ model, priority, outcome: status });
-      }
+    swept(cls, jobs) {
+      for (const { priority, status } of jobs) ended(cls, priority, status);
     },
   };
 }

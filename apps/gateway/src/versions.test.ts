@@ -122,6 +122,7 @@ test('an answer names the version that was drawn, and a refusal is counted once'
   const told = parseExposition(await gateway.metrics.text());
   const refused = 'model="iris",decision="rejected",reason="invalid_input"';
   expect(told.get(`inferry_admission_total{${refused}}`)).toBe(1);
+  expect(told.get('inferry_version_requests_total{queue="iris@1",outcome="rejected"}')).toBe(0);
 });
 
 describe('an idempotency key', () => {

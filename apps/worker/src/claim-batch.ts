@@ -90,7 +90,7 @@ export async function ask(
   const claimed = await queue.claim(cls, { ...request, workerId, agingMs });
   queueClock.sample(sentAtMs, claimed.nowMs);
   telemetry.clockOffset(-queueClock.offsetMs / 1_000);
-  if (claimed.expired.length > 0) telemetry.jobsSwept(manifest.name, claimed.expired);
+  if (claimed.expired.length > 0) telemetry.jobsSwept(cls, claimed.expired);
   lane.statistics.swept(cls, claimed.expired);
   return claimed;
 }

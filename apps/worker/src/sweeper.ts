@@ -16,7 +16,7 @@ export async function sweepClasses(
     const stalled = returned.length + failed.length;
     if (stalled > 0) telemetry.jobsStalled(model, stalled);
     const ended = [...failed, ...expired];
-    if (ended.length > 0) telemetry.jobsSwept(model, ended);
+    if (ended.length > 0) telemetry.jobsSwept(cls, ended);
     statistics.swept(cls, ended);
   }
 }

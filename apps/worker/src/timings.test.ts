@@ -66,7 +66,7 @@ function countOf(calls: readonly (readonly unknown[])[], name: string): number {
 test('a job in order is told with its stages and its whole, and nothing is clamped', () => {
   const calls = told(heldJob(inOrder), 1_122);
   expect(calls.filter(([name]) => name !== 'stage')).toEqual([
-    ['settled', 'm', 'high', 'succeeded'],
+    ['settled', 'm@1', 'high', 'succeeded'],
     ['endToEnd', 'm', 'high', 0.126, undefined],
   ]);
   const sumS = calls.reduce((sum, [name, , , s]) => (name === 'stage' ? sum + Number(s) : sum), 0);

@@ -61,9 +61,9 @@ export function observeSettled(
 ): void {
   const { claim, outcome, marks } = job;
   if (outcome === null) return;
-  const { priority } = claim.job;
+  const { class: cls, priority } = claim.job;
   const isInvalid = outcome.error?.code === 'input_rejected';
-  telemetry.settled(model, priority, isInvalid ? 'invalid' : outcome.status);
+  telemetry.settled(cls, priority, isInvalid ? 'invalid' : outcome.status);
   const { timings } = outcome;
   if (outcome.status !== 'succeeded' || timings === null || marks.readyAtMs === undefined) return;
   const dueAtMs = claim.promise?.dueAtMs ?? null;

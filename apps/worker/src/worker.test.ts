@@ -59,7 +59,7 @@ describe('batches', () => {
     expect((await fixture.record(id)).status).toBe('expired');
     const counted = fixture.events.filter(({ name }) => name === 'jobsSwept');
     expect(counted.map(({ args }) => args)).toEqual([
-      ['echo', [{ id, priority: 'high', status: 'expired' }]],
+      ['echo@1', [{ id, priority: 'high', status: 'expired' }]],
     ]);
     await fixture.worker.close();
   });

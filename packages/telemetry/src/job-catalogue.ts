@@ -14,6 +14,15 @@ export const jobCatalogue = {
     roles: both,
     movedBy: 'traffic',
   },
+  versionRequests: {
+    name: 'version_requests_total',
+    type: 'counter',
+    help: 'The same by version of the model, to compare two of them.',
+    labels: { queue: 'queue', outcome: outcomes },
+    buckets: [],
+    roles: both,
+    movedBy: 'traffic',
+  },
   lateRequests: {
     name: 'late_requests_total',
     type: 'counter',

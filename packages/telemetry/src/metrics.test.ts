@@ -102,6 +102,23 @@ describe('a registry', () => {
     expect(found.get('inferry_queue_arrived_rows_total{queue="iris@2"}')).toBe(0);
   });
 
+  test('forgets a class with all that was counted of it, and begins anew when it is declared again', async () => {
+    const metrics = createMetrics('all', build);
+    metrics.declareModel('iris', 'iris@1');
+    metrics.declareModel('iris', 'iris@2');
+    for (const queue of ['iris@1', 'iris@2']) {
+      metrics.versionRequests.add({ queue, outcome: 'succeeded' }, 3);
+      metrics.queueWorkers.set({ queue }, 1);
+    }
+    metrics.forgetQueue('iris@1');
+    const left = [...(await samples(metrics)).keys()].filter((key) => key.includes('queue="'));
+    expect(left.filter((key) => key.includes('iris@1'))).toEqual([]);
+    expect(left).toContain('inferry_queue_workers{queue="iris@2"}');
+    metrics.declareModel('iris', 'iris@1');
+    const series = 'inferry_version_requests_total{queue="iris@1",outcome="succeeded"}';
+    expect((await samples(metrics)).get(series)).toBe(0);
+  });
+
   test('counts, sets and observes in the unit of the name', async () => {
     const metrics = createMetrics('all', build);
     metrics.jobsStarted.add({ model: 'm' });

@@ -61,6 +61,8 @@ export interface MetricsRegistry {
    * observation; further calls for the same model do nothing.
    */
   declareModel(model: string, queue: string): void;
+  /** Removes all series of a class: versions come and go for as long as a process lives. */
+  forgetQueue(queue: string): void;
 }
 
 /** Only a gateway exports what it reads and does not count: the state of the queue. */
@@ -173,6 +175,10 @@ export function createMetrics<Role extends keyof MetricsByRole>(
         if (isNew.queue) metric.createKnown({ queue });
       }
     },
+    forgetQueue(queue) {
+      if (!declaredQueues.delete(queue)) return;
+      for (const metric of registered) metric.removeKnown({ queue });
+    },
     async text() {
       // Scrapes at the same moment share one round of collectors.
       collecting ??= collectAll().finally(() => {
@@ -196,6 +202,8 @@ interface Registered {
   readonly instrument: Instrument;
   /** Creates at 0 the series that the given label makes known. */
   createKnown(given: GivenLabel): void;
+  /** Removes them, whatever they are by now. */
+  removeKnown(given: GivenLabel): void;
 }
 
 function register(
@@ -216,6 +224,7 @@ function register(
       return {
         instrument: { add: (labels: LabelSet, by?: number) => counter.inc(labels, by) },
         createKnown: (given) => known(given).forEach((labels) => counter.inc(labels, 0)),
+        removeKnown: (given) => known(given).forEach((labels) => counter.remove(labels)),
       };
     }
     case 'gauge': {
@@ -230,6 +239,7 @@ function register(
         createKnown: (given) => {
           if (!('queue' in given)) known(given).forEach((labels) => gauge.inc(labels, 0));
         },
+        removeKnown: (given) => known(given).forEach((labels) => gauge.remove(labels)),
       };
     }
     case 'histogram': {
@@ -242,6 +252,7 @@ function register(
       return {
         instrument: { observe },
         createKnown: (given) => known(given).forEach((labels) => histogram.zero(labels)),
+        removeKnown: (given) => known(given).forEach((labels) => histogram.remove(labels)),
       };
     }
   }

@@ -2,7 +2,7 @@
  * What has become of a job, for a caller that asks, and its end before its time. A call that ends a job is
  * counted, as nobody else sees that end.
  */
-import { type JobId, partsOf } from '@inferry/contracts';
+import type { JobId } from '@inferry/contracts';
 import type { JobQueue, StatisticsTally } from '@inferry/queue';
 
 import type { GatewayTelemetry } from '../telemetry.ts';
@@ -23,7 +23,7 @@ export async function lookUp(
     const { job, outcome } = found.value.record;
     const { class: cls, priority } = job;
     if (outcome !== null) {
-      telemetry.swept(partsOf(cls).model, [{ priority, status: outcome.status }]);
+      telemetry.swept(cls, [{ priority, status: outcome.status }]);
       statistics.lost(cls, outcome.status === 'expired' ? 'rejected' : 'other', 1);
     }
   }
@@ -39,7 +39,7 @@ export async function cancelCounted(
   const found = await queue.cancel(id, detail);
   if (found.ok && found.value.found === 'record' && found.value.endedNow === true) {
     const { class: cls, priority } = found.value.record.job;
-    telemetry.canceled(partsOf(cls).model, priority, by);
+    telemetry.canceled(cls, priority, by);
     statistics.lost(cls, 'canceled', 1);
   }
   return found;

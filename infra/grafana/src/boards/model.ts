@@ -1,5 +1,5 @@
 /** One model or several: how fast, where the time goes, how well it is batched, what it runs on. */
-import { ofModel, ofModelAndPriority, quantile } from '../promql.ts';
+import { ofModel, ofModelAndPriority, ofModelsQueue, quantile } from '../promql.ts';
 import { batches, whereItRuns } from './model-runs.ts';
 import { type BoardSpec, query } from '../spec.ts';
 
@@ -236,6 +236,56 @@ export const model: BoardSpec = {
             query(
               `sum by (kind) (rate(inferry_batch_isolations_total{${ofModel}}[$__rate_interval]))`,
               'divided: {{kind}}',
+            ),
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Versions',
+      panels: [
+        {
+          id: 50,
+          title: 'Traffic by version',
+          tells:
+            'Share of the requests that name no version which each version gets. Gateways agree within a second.',
+          view: 'lines',
+          unit: 'percentunit',
+          width: 8,
+          max: 1,
+          queries: [
+            query(
+              `max by (queue) (inferry_traffic_share_ratio{${ofModelsQueue}}) > 0`,
+              '{{queue}}',
+            ),
+          ],
+        },
+        {
+          id: 51,
+          title: 'Requests by version',
+          tells: 'Requests that have ended, a second, however they ended.',
+          view: 'lines',
+          unit: 'reqps',
+          width: 8,
+          queries: [
+            query(
+              `sum by (queue) (rate(inferry_version_requests_total{${ofModelsQueue}}[$__rate_interval]))`,
+              '{{queue}}',
+            ),
+          ],
+        },
+        {
+          id: 52,
+          title: 'Failures by version',
+          tells:
+            'Share of the requests that the server failed, of those that count. A new version that is worse than the others shows here.',
+          view: 'lines',
+          unit: 'percentunit',
+          width: 8,
+          queries: [
+            query(
+              `sum by (queue) (rate(inferry_version_requests_total{${ofModelsQueue}, outcome=~"failed|expired|rejected"}[$__rate_interval])) / sum by (queue) (rate(inferry_version_requests_total{${ofModelsQueue}, outcome!~"canceled|invalid"}[$__rate_interval]))`,
+              '{{queue}}',
             ),
           ],
         },
