@@ -5,6 +5,7 @@
 import type { ModelManifest, SimulatedSpec, TensorSpec } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { admissionSpec, lingerSpec } from './admission-spec.ts';
+import { ensembleParts } from './ensemble-spec.ts';
 import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import type { OnnxSignature } from './onnx-signature.ts';
@@ -46,6 +47,8 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
   const outputs = tensors('outputs', parts, problems);
   if (config.backend === 'simulated') checkEcho(yaml, inputs, outputs, problems);
   const processor = processorParts(yaml, parts.processor ?? null, problems);
+  const ensemble = ensembleParts(yaml, { inputs, outputs }, problems);
+  const isComposed = processor !== null || ensemble !== null;
   const maxBatchSize = processor === null ? batchSize(yaml, inputs, outputs, problems) : 0;
   const manifest: ModelManifest = {
     name: parts.name,
@@ -55,7 +58,7 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
     file: onnx?.file ?? null,
     fileBytes: onnx?.signature.fileBytes ?? 0,
     maxBatchSize,
-    instances: config.instances,
+    instances: ensemble === null ? config.instances : [],
     inputs,
     outputs,
     preprocess: preprocessSpec(
@@ -67,6 +70,7 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
     postprocess: postprocessSpec(yaml, outputs, parts.labels, problems),
     simulated: simulatedSpec(yaml, problems),
     ...processor,
+    ...ensemble,
     latencyTargetMs: config.latency_target_ms ?? null,
     linger: lingerSpec(yaml),
     admission: admissionSpec(yaml, problems),
@@ -79,7 +83,7 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
       intraOpThreads: config.session.intra_op_threads,
       graphOptimization: config.session.graph_optimization,
     },
-    warmupRows: processor === null ? warmupRows(yaml, maxBatchSize, problems) : [],
+    warmupRows: isComposed ? [] : warmupRows(yaml, maxBatchSize, problems),
     ...(config.response_cache ? { hasResponseCache: true } : {}),
   };
   return problems.length === 0 ? ok(manifest) : err(problems);

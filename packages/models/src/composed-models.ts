@@ -22,13 +22,15 @@ export interface CheckedCompositions {
   readonly problems: readonly { readonly model: string; readonly problem: FileProblem }[];
 }
 
+/** `broken` are names of those among the models that cannot be served for another reason, which was told. */
 export function checkCompositions(
   models: readonly ModelManifest[],
   compositions: Compositions,
   routing: Readonly<Record<string, ModelRouting>>,
+  broken: readonly string[] = [],
 ): CheckedCompositions {
   const problems: { readonly model: string; readonly problem: FileProblem }[] = [];
-  const refused = new Set<string>();
+  const refused = new Set(broken);
   const refuse = (model: string, problem: FileProblem): void => {
     problems.push({ model, problem });
     refused.add(model);

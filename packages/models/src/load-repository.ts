@@ -13,7 +13,9 @@ import {
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import { buildManifest } from './build-manifest.ts';
+import { checkEnsembles, type EnsembleSource } from './check-ensembles.ts';
 import { checkCompositions, type NamedModel } from './composed-models.ts';
+import { ensembleSources, stepsOf } from './ensemble-spec.ts';
 import type { FileProblem } from './file-problem.ts';
 import {
   type Labels,
@@ -66,6 +68,7 @@ export async function loadRepository(directory: string): Promise<Repository> {
   const routing: Record<string, ModelRouting> = {};
   const choices: Record<string, VersionChoice> = {};
   const compositions = new Map<string, readonly NamedModel[]>();
+  const ensembles: EnsembleSource[] = [];
   const repository = { directory, models, problems, warnings, routing, choices };
   const whole = (message: string): RepositoryProblem => ({
     model: null,
@@ -82,6 +85,7 @@ export async function loadRepository(directory: string): Promise<Repository> {
     problems.push(...loaded.problems);
     warnings.push(...loaded.warnings);
     if (loaded.runs !== undefined) compositions.set(name, loaded.runs);
+    ensembles.push(...(loaded.ensembles ?? []));
     if (loaded.chosen === null) continue;
     choices[name] = loaded.chosen.choice;
     const { labels, traffic } = loaded.chosen.routing;
@@ -93,13 +97,15 @@ export async function loadRepository(directory: string): Promise<Repository> {
       whole('holds no model: expected <name>/<version>/model.onnx, as in iris/1/model.onnx'),
     );
   }
-  const checked = checkCompositions(models, compositions, routing);
-  const broken = checked.problems.map(({ model, problem }) => ({
+  const wrong = checkEnsembles(ensembles, models, routing);
+  const broken = wrong.map(({ model }) => model);
+  const checked = checkCompositions(models, compositions, routing, broken);
+  const found = [...wrong, ...checked.problems].map(({ model, problem }) => ({
     model,
     version: null,
     ...problem,
   }));
-  return { ...repository, models: checked.models, problems: [...problems, ...broken] };
+  return { ...repository, models: checked.models, problems: [...problems, ...found] };
 }
 
 interface LoadedModel extends Pick<Repository, 'models' | 'problems' | 'warnings'> {
@@ -107,6 +113,8 @@ interface LoadedModel extends Pick<Repository, 'models' | 'problems' | 'warnings
   readonly chosen: Pick<ChosenVersions, 'choice' | 'routing'> | null;
   /** What a composed model runs; absent for every other, and where it did not come to that. */
   readonly runs?: readonly NamedModel[];
+  /** Those of its versions that are ensembles. */
+  readonly ensembles?: readonly EnsembleSource[];
 }
 
 async function loadModel(directory: string, name: string): Promise<LoadedModel> {
@@ -148,6 +156,7 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
       problems: placed(loaded.problems),
       warnings: placed(loaded.warnings),
       chosen: loaded.chosen,
+      ...ofEnsembles(loaded.ensembles),
     };
   }
   const about = await readAbout(folder, found);
@@ -169,8 +178,29 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     if (loaded.ok) models.push(loaded.value);
     else problems.push(...loaded.error.map(inModel(version)));
   }
-  const runs = about.value.processor === null ? {} : { runs: processorRuns(about.value.yaml) };
-  return { models, problems, warnings: [], chosen: chosen.value, ...runs };
+  const composed = compositionOf(about.value.yaml, models);
+  return { models, problems, warnings: [], chosen: chosen.value, ...composed };
+}
+
+function compositionOf(
+  yaml: ParsedModelYaml,
+  models: readonly ModelManifest[],
+): Pick<LoadedModel, 'runs' | 'ensembles'> {
+  switch (yaml.config.backend) {
+    case 'ensemble':
+      return ofEnsembles(ensembleSources(yaml, models));
+    case 'processor':
+      return { runs: processorRuns(yaml) };
+    default:
+      return {};
+  }
+}
+
+/** All versions have the same steps. */
+function ofEnsembles(
+  ensembles: readonly EnsembleSource[],
+): Pick<LoadedModel, 'runs' | 'ensembles'> {
+  return { runs: ensembles.slice(0, 1).flatMap(stepsOf), ensembles };
 }
 
 function processorRuns({ config, problemAt }: ParsedModelYaml): readonly NamedModel[] {

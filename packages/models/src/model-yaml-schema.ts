@@ -2,7 +2,12 @@
  * The schema of `model.yaml`: every key, its limits and its default. Unknown keys are errors. The
  * published JSON Schema is made from it.
  */
-import { type Datatype, datatypeBytes, defaultLimits } from '@inferry/contracts';
+import {
+  concurrentMaxDefault,
+  type Datatype,
+  datatypeBytes,
+  defaultLimits,
+} from '@inferry/contracts';
 import { z } from 'zod';
 import { postprocess, preprocess } from './pipeline-schemas.ts';
 
@@ -122,12 +127,44 @@ const processor = z.strictObject({
   max_steps: z.int().min(1).max(1_000_000).default(10_000).describe('Steps of one job.'),
 });
 
+const tensorName = z.string().min(1).max(1_024);
+
+const step = z.strictObject({
+  model: z.string().min(1).max(128).describe('A model of this repository, also an ensemble.'),
+  version: z
+    .union([z.string().min(1).max(64), z.int().min(1)])
+    .optional()
+    .describe('A version or a label. Default: what requests without a version get.'),
+  inputs: z
+    .record(tensorName, tensorName)
+    .describe(
+      'By input of the model: the tensor it is given, an input of the ensemble or one that a step gives.',
+    ),
+  outputs: z
+    .record(tensorName, tensorName)
+    .describe('By output of the model that is used: what the ensemble calls it.'),
+});
+
+const ensemble = z.strictObject({
+  steps: z
+    .array(step)
+    .min(1)
+    .max(256)
+    .describe('In any order: each runs as soon as all its inputs are there.'),
+  concurrent: z
+    .int()
+    .min(1)
+    .max(1_024)
+    .default(concurrentMaxDefault)
+    .describe('Jobs under way in one worker; the others wait in the queue.'),
+});
+
 export const modelYamlSchema = z.strictObject({
   backend: z
-    .enum(['onnxruntime', 'simulated', 'processor'])
+    .enum(['onnxruntime', 'simulated', 'ensemble', 'processor'])
     .default('onnxruntime')
     .describe(
-      'simulated and processor need no model.onnx; inputs and outputs must be declared. processor runs processor.ts, .js or .mjs.',
+      'All but onnxruntime need no model.onnx; inputs and outputs must be declared. ensemble runs other models in steps, processor runs processor.ts, .js or .mjs.',
     ),
   max_batch_size: z
     .int()
@@ -164,6 +201,7 @@ export const modelYamlSchema = z.strictObject({
   warmup: warmup.prefault({}),
   session: session.prefault({}),
   simulated: simulated.optional(),
+  ensemble: ensemble.optional(),
   processor: processor.optional(),
 });
 

@@ -72,7 +72,7 @@ queue: null
 `;
     expect(problems(text)).toEqual([
       'm.yaml:1: max_batchsize: is not known; did you mean "max_batch_size"?',
-      'm.yaml:2: backend: expected one of "onnxruntime"|"simulated"|"processor"',
+      'm.yaml:2: backend: expected one of "onnxruntime"|"simulated"|"ensemble"|"processor"',
       'm.yaml:4: instances.0.kind: expected one of "cpu"|"cuda"|"tensorrt"',
       'm.yaml:5: instances.0.count: expected number to be <=64',
       'm.yaml:6: instances.0.counts: is not known; did you mean "count"?',

@@ -292,10 +292,7 @@ export const modelConfigType: MessageType = message({
       refuse('is not served: requests of a sequence would lose the state between them'),
     ),
   ),
-  ensemble_scheduling: eitherOf(
-    'scheduling_choice',
-    one(ensembling, refuse('is not served: ensembles of models are not composed here')),
-  ),
+  ensemble_scheduling: eitherOf('scheduling_choice', one(ensembling)),
   instance_group: many(instanceGroup),
   default_model_filename: one('string'),
   cc_model_filenames: mapOf(

@@ -6,10 +6,12 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ModelManifest } from '@inferry/contracts';
 import type { Result } from '@inferry/runtime';
+import type { EnsembleSource } from '../check-ensembles.ts';
 import type { FileProblem } from '../file-problem.ts';
 import { type ModelFolder, readLabels, readSmallText } from '../model-folder.ts';
-import { readVersionFiles } from '../version-files.ts';
+import { digestOfFiles, readVersionFiles } from '../version-files.ts';
 import { type ChosenVersions, chooseVersions, type ParsedVersionsYaml } from '../versions-yaml.ts';
+import { checkEnsemble, isEnsemble, translateEnsemble } from './ensemble.ts';
 import { Notes } from './notes.ts';
 import { type ReadConfig, readConfig } from './read-config.ts';
 import { modelFilenameOf, translate, type Translated } from './translate.ts';
@@ -27,6 +29,8 @@ export interface LoadedTritonModel {
   /** Null where it did not come to that. */
   readonly chosen: Pick<ChosenVersions, 'choice' | 'routing'> | null;
   readonly models: readonly ModelManifest[];
+  /** Those of them that are ensembles. */
+  readonly ensembles: readonly EnsembleSource[];
   readonly problems: readonly VersionedProblem[];
   readonly warnings: readonly VersionedProblem[];
 }
@@ -46,6 +50,7 @@ export async function loadTritonModel(
   const refused = (problems: readonly FileProblem[], warnings: readonly FileProblem[] = []) => ({
     chosen: null,
     models: [],
+    ensembles: [],
     problems: problems.map(ofAll),
     warnings: warnings.map(ofAll),
   });
@@ -64,6 +69,7 @@ export async function loadTritonModel(
   const problems = [...refusals, ...notes.problems, ...(chosen.ok ? [] : chosen.error)];
   if (problems.length > 0 || !chosen.ok) return refused(problems, warnings);
   const models: ModelManifest[] = [];
+  const ensembles: EnsembleSource[] = [];
   const ownProblems: VersionedProblem[] = [];
   // What is said of the configuration is the same for every version, and is said once.
   const said = new Map<string, VersionedProblem>(
@@ -76,12 +82,13 @@ export async function loadTritonModel(
       continue;
     }
     models.push(loaded.value.manifest);
+    if (loaded.value.source !== undefined) ensembles.push(loaded.value.source);
     for (const warning of loaded.value.warnings) said.set(JSON.stringify(warning), ofAll(warning));
   }
   const byLine = [...said.values()].toSorted(
     (a, b) => (a.problem.line ?? 0) - (b.problem.line ?? 0),
   );
-  return { models, problems: ownProblems, warnings: byLine, chosen: chosen.value };
+  return { models, problems: ownProblems, warnings: byLine, chosen: chosen.value, ensembles };
 }
 
 const platforms: ReadonlySet<string> = new Set(['', 'onnxruntime_onnx']);
@@ -92,6 +99,10 @@ function checkIdentity(config: TritonConfig, folderName: string, notes: Notes): 
   const { backend = '', name = '', platform = '', runtime = '' } = config;
   if (name !== '' && name !== folderName) {
     notes.problem(['name'], `is "${name}"; it must be the name of its folder, "${folderName}"`);
+  }
+  if (isEnsemble(config)) {
+    checkEnsemble(config, notes);
+    return;
   }
   const only = 'is not served: models are run by ONNX Runtime';
   if (!platforms.has(platform)) notes.problem(['platform'], `"${platform}" ${only}`);
@@ -141,7 +152,19 @@ async function loadVersion({
   readonly version: string;
   readonly read: ReadConfig;
   readonly labels: OutputLabels;
-}): Promise<Result<Translated, readonly FileProblem[]>> {
+}): Promise<Result<Translated & { readonly source?: EnsembleSource }, readonly FileProblem[]>> {
+  const configFile = read.problemAt([], '').file;
+  if (isEnsemble(read.config)) {
+    const digest = await digestOfFiles([configFile, ...labels.files], join(folder, version));
+    if (!digest.ok) return digest;
+    return translateEnsemble({
+      name,
+      version,
+      digest: digest.value,
+      read,
+      labels: labels.byOutput,
+    });
+  }
   const given = join(folder, version, modelFilenameOf(read.config));
   // A model with weights of its own may be a folder of that name.
   const isFolder = await stat(given).then(
@@ -149,7 +172,6 @@ async function loadVersion({
     () => false,
   );
   const shownFile = isFolder ? join(given, modelFilenameOf(read.config)) : given;
-  const configFile = read.problemAt([], '').file;
   const files = await readVersionFiles(shownFile, [configFile, ...labels.files]);
   if (!files.ok) return files;
   return translate({

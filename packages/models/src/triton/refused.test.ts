@@ -7,7 +7,11 @@ describe('refused, with the line', () => {
   test.each<[string, string, string]>([
     ['another name', 'name: "other"', 'name: is "other"; it must be the name of its folder, "m"'],
     ['another platform', 'platform: "tensorrt_plan"', 'platform: "tensorrt_plan" is not served'],
-    ['an ensemble', 'platform: "ensemble"', 'platform: "ensemble" is not served'],
+    [
+      'an ensemble without steps',
+      'platform: "ensemble"',
+      'platform: is "ensemble", and there is no ensemble_scheduling',
+    ],
     ['another backend', 'backend: "python"', 'backend: "python" is not served'],
     ['another runtime', 'runtime: "model.py"', 'runtime: "model.py" is not served'],
     [
@@ -34,11 +38,6 @@ describe('refused, with the line', () => {
       'sequence_batching',
       'sequence_batching { max_sequence_idle_microseconds: 5 control_input { name: "S" } }',
       'sequence_batching: is not served',
-    ],
-    [
-      'ensemble_scheduling',
-      'ensemble_scheduling { step { model_name: "a" model_version: -1 } }',
-      'ensemble_scheduling: is not served',
     ],
     [
       'op_library_filename',
@@ -178,10 +177,7 @@ describe('refused, with the line', () => {
       'dynamic_batching',
       'sequence_batching',
     ];
-    const dropped =
-      replaced === 'sequence_batching' || replaced === 'ensemble_scheduling'
-        ? 'dynamic_batching'
-        : replaced;
+    const dropped = replaced === 'sequence_batching' ? 'dynamic_batching' : replaced;
     const config = configOf(more, without.includes(dropped) ? dropped : '');
     const line = config.split('\n').indexOf(more) + 1;
     const { models, problems } = await loadConfig(config);

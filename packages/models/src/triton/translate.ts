@@ -20,6 +20,7 @@ import { instancesOf, sessionOf } from './placement.ts';
 import { type ConfigPath, type ReadConfig, withDefaults } from './read-config.ts';
 import { metricTagsOf } from './metric-tags.ts';
 import { declaredTensors } from './tensors.ts';
+import type { TritonConfig } from './triton-config.ts';
 import { type WarmupFolder, warmupSamples } from './warmup.ts';
 
 export interface TritonVersion {
@@ -158,22 +159,25 @@ function calledAs(
 
 /** The whole ModelConfig as Triton would tell it, after what it fills in. */
 function configDocument(config: CompleteConfig, { name }: TritonVersion): JsonObject {
-  const { instance_group: groups = [], version_policy: policy = {} } = config;
-  const { latest } = policy;
+  const { instance_group: groups = [] } = config;
   return withDefaults({
     ...(config as unknown as JsonObject),
     name,
     platform: 'onnxruntime_onnx',
     backend: 'onnxruntime',
     default_model_filename: modelFilenameOf(config),
-    version_policy:
-      Object.keys(policy).length === 0 || latest !== undefined
-        ? { latest: { num_versions: latest?.num_versions ?? 1 } }
-        : (policy as JsonObject),
+    version_policy: policyDocument(config),
     instance_group: (groups.length === 0 ? [{}] : groups) as unknown as JsonObject[],
     optimization: (config.optimization ?? {}) as JsonObject,
     model_transaction_policy: { decoupled: false },
   });
+}
+
+export function policyDocument({ version_policy: policy = {} }: TritonConfig): JsonObject {
+  const { latest } = policy;
+  return Object.keys(policy).length === 0 || latest !== undefined
+    ? { latest: { num_versions: latest?.num_versions ?? 1 } }
+    : (policy as JsonObject);
 }
 
 export function modelFilenameOf({

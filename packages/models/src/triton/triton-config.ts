@@ -56,6 +56,15 @@ export interface TritonWarmup {
   readonly inputs?: Readonly<Record<string, TritonWarmupInput>>;
 }
 
+interface TritonStep {
+  readonly model_name?: string;
+  readonly model_version?: number;
+  /** By input of the model. */
+  readonly input_map?: Readonly<Record<string, string>>;
+  readonly output_map?: Readonly<Record<string, string>>;
+  readonly model_namespace?: string;
+}
+
 export interface TritonConfig {
   readonly name?: string;
   readonly platform?: string;
@@ -77,6 +86,10 @@ export interface TritonConfig {
     };
   };
   readonly dynamic_batching?: TritonDynamicBatching;
+  readonly ensemble_scheduling?: {
+    readonly step?: readonly TritonStep[];
+    readonly max_inflight_requests?: number;
+  };
   readonly instance_group?: readonly TritonInstanceGroup[];
   readonly default_model_filename?: string;
   readonly parameters?: Readonly<Record<string, { readonly string_value?: string }>>;
