@@ -9,6 +9,7 @@ import { prepareBatch } from '../prepare-batch.ts';
 import type { Preparation } from '../preparation/preparation.ts';
 import type { ReadyItem } from '../ready-item.ts';
 import { countRun } from '../statistics.ts';
+import { JobPartials } from './job-partials.ts';
 import type { Program, ProgramContext, ProgramLost } from './program.ts';
 import { JobSteps, type StepRunnerDeps } from './steps.ts';
 
@@ -62,11 +63,12 @@ export async function serveComposed(
     { claim: job.claim, span: job.span, signal: stop.signal },
     { ...lane, ...lane.steps },
   );
+  const partials = new JobPartials({ claim: job.claim, signal: stop.signal }, lane);
   const startedAtMs = clock.nowMs();
   job.marks.runAtMs = startedAtMs;
   lane.watch.started(startedAtMs - queueClock.toLocalMs(job.claim.claimedAtMs));
   const ran = await Promise.race([
-    runProgram(item, steps, stop.signal, lane),
+    runProgram(item, { steps, partials }, stop.signal, lane),
     // The program may not have noticed yet.
     aborted(stop.signal),
   ]);
@@ -82,7 +84,7 @@ export async function serveComposed(
 /** Not async: what its variables hold, the inputs above all, is not kept while the steps run. */
 function runProgram(
   item: ReadyItem,
-  steps: JobSteps,
+  { partials, steps }: { readonly partials: JobPartials; readonly steps: JobSteps },
   signal: AbortSignal,
   { cls, logger, program }: ComposedContext,
 ): Promise<Ran> {
@@ -91,13 +93,19 @@ function runProgram(
     signal,
     isSuspect: item.job.claim.isSuspect,
     step: (request) => steps.run(request),
-    emit: () => Promise.reject(new Error('parts of an answer cannot be told yet')),
+    emit: (tensors) => partials.tell(tensors),
   };
   return program
     .run('tensors' in taken ? taken.tensors : [], context)
     .catch((cause: unknown): Ran => {
       logger.error({ class: cls, err: cause }, 'the program of a composed model threw');
       return err(failure('internal', 'The worker failed to serve this job.'));
+    })
+    .then(async (ran) => {
+      // Nothing is told of a job that has ended.
+      await partials.idle();
+      const isItsOwn = !ran.ok && !('asSuspect' in ran.error);
+      return isItsOwn && partials.refusal !== undefined ? err(partials.refusal) : ran;
     });
 }
 
