@@ -304,6 +304,15 @@ export const settings = {
     fallback: String(defaultLimits.retentionMsAsync),
     parse: integer(1_000, defaultLimits.retentionMsMax),
   },
+  responseCacheBytes: {
+    env: 'INFERRY_RESPONSE_CACHE_BYTES',
+    flag: 'response-cache-bytes',
+    roles: withGateway,
+    placeholder: 'BYTES',
+    help: 'Memory for answers that are given again to requests with the same input, of models that say response_cache; 0 keeps none.',
+    fallback: String(64 * mebibyte),
+    parse: integer(0, 64 * 1024 * mebibyte),
+  },
   publicBaseUrl: {
     env: 'INFERRY_PUBLIC_BASE_URL',
     flag: 'public-base-url',

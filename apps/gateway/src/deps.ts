@@ -14,6 +14,7 @@ import type { ArrivingBytes } from './http/read-body.ts';
 import type { ControlSettings, ModelControl } from './model-control.ts';
 import type { QueueLooks } from './queue-looks.ts';
 import type { HeldRequests } from './results/held-requests.ts';
+import type { ResponseCache } from './response-cache.ts';
 import type { StreamPlaces } from './streaming/stream-places.ts';
 import type { GatewayTelemetry } from './telemetry.ts';
 
@@ -38,6 +39,8 @@ export interface GatewayDeps {
   readonly compat?: Compat;
   /** Whether models are loaded and unloaded on request; they are not when undefined. */
   readonly modelControl?: ControlSettings;
+  /** For answers of models that are kept; none are when undefined. */
+  readonly cacheBytesMax?: number;
   /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */
   readonly publicBaseUrl?: string;
 }
@@ -52,6 +55,7 @@ export interface GatewayParts extends GatewayDeps {
   readonly load: Load;
   readonly control: ModelControl;
   readonly answerTime: AnswerTime;
+  readonly cache: ResponseCache;
   /** Jobs that this gateway ended, for the statistics of their classes. */
   readonly statistics: StatisticsTally;
 }

@@ -47,6 +47,7 @@ const classesServed: readonly ClassId[] = [classOf('iris', '1'), classOf('digits
 export function testGateway(
   limits: Partial<Limits> = {},
   {
+    cacheBytesMax,
     compat,
     modelControl,
     models = [digits, iris],
@@ -54,6 +55,7 @@ export function testGateway(
     tenants,
     tracing,
   }: {
+    readonly cacheBytesMax?: number;
     readonly compat?: Compat;
     readonly modelControl?: ControlSettings;
     readonly models?: readonly ModelManifest[];
@@ -80,6 +82,7 @@ export function testGateway(
     gatewayId: 'gw',
     version: '9.9.9',
     ...named,
+    ...(cacheBytesMax === undefined ? {} : { cacheBytesMax }),
     ...(compat === undefined ? {} : { compat }),
     ...(modelControl === undefined ? {} : { modelControl }),
     ...(tracing === undefined ? {} : { tracing }),

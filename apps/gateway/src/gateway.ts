@@ -20,6 +20,7 @@ import { type GatewayEnv, problem } from './http/exchange.ts';
 import { closeServer, createNodeServer, listen } from './http/node-server.ts';
 import { ArrivingBytes } from './http/read-body.ts';
 import { type ControlSettings, ModelControl } from './model-control.ts';
+import { ResponseCache } from './response-cache.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { bentoRoutes } from './routes/bento.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -63,6 +64,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const load = { isDraining: false, waitingTotal: 0 };
   const open = new OpenRequests();
   const held = new HeldRequests(deps);
+  const statistics = new StatisticsTally(deps.queue);
   const parts: GatewayParts = {
     ...deps,
     load,
@@ -73,7 +75,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     streams: new StreamPlaces({ ...deps, open }),
     open,
     answerTime: new AnswerTime(),
-    statistics: new StatisticsTally(deps.queue),
+    statistics,
+    cache: new ResponseCache(deps.cacheBytesMax ?? 0, { ...deps, statistics }),
   };
   const app = createApp(parts);
   const background = createBackground(parts);

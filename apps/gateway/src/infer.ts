@@ -64,7 +64,8 @@ export type InferEnd<Request extends InferWork = InferRequest> =
       readonly manifest: ModelManifest;
       readonly request: Asked<Request>;
       readonly output: JobOutput;
-      readonly record: JobRecord;
+      /** Undefined where the output was kept from an earlier request: there is no job. */
+      readonly record: JobRecord | undefined;
     }
   /** `record` where there is a job. */
   | { readonly end: 'failed'; readonly reason: Failure; readonly record: JobRecord | undefined }
@@ -81,6 +82,14 @@ interface Queued<Request extends InferWork> extends Accepted {
   readonly request: Asked<Request>;
   /** Undefined where nobody waits. */
   readonly place: { readonly release: () => void } | undefined;
+  /** Under which its answer is to be kept; undefined where it is not. */
+  readonly cacheKey: string | undefined;
+}
+
+/** A request that is answered without a job. */
+interface Kept<Request extends InferWork> {
+  readonly request: Asked<Request>;
+  readonly output: JobOutput;
 }
 
 /** Resolves when all is known that an answer is made of. Refusals are counted here. */
@@ -97,7 +106,9 @@ export async function infer<Request extends InferWork = InferRequest>(
   // A function of its own: as long as one waits, all that its variables hold is kept.
   const queued = await orBug(enqueue(call, manifest, parts), onBug); // 400 413 415 429 503
   if (!queued.ok) return refuse(call, queued.error, manifest, parts);
-  const { isDeferred, place, record: accepted, request } = queued.value;
+  if ('output' in queued.value)
+    return { end: 'output', manifest, record: undefined, ...queued.value };
+  const { cacheKey, isDeferred, place, record: accepted, request } = queued.value;
   try {
     if (place === undefined || isDeferred) return { end: 'deferred', record: accepted };
     const awaited = await awaitRecord(call, accepted, parts); // 504
@@ -105,6 +116,7 @@ export async function infer<Request extends InferWork = InferRequest>(
     const record = awaited.value;
     noteAnswer(call.exchange, record, parts);
     const output = record.outcome?.output ?? null;
+    if (output !== null && cacheKey !== undefined) parts.cache.keep(manifest, cacheKey, output);
     return output === null
       ? { end: 'failed', reason: outcomeFailure(record.outcome), record }
       : { end: 'output', manifest, request, output, record };
@@ -113,12 +125,12 @@ export async function infer<Request extends InferWork = InferRequest>(
   }
 }
 
-/** Reads the request and queues its job. The place for the wait is taken only where that succeeds. */
+/** Reads the request and queues its job, unless its answer is kept. The place for the wait is taken only where that succeeds. */
 async function enqueue<Request extends InferWork>(
   call: InferCall<Request>,
   manifest: ModelManifest,
   parts: GatewayParts,
-): Promise<Result<Queued<Request>, Failure>> {
+): Promise<Result<Queued<Request> | Kept<Request>, Failure>> {
   const memory = parts.bodyMemory.lend();
   const arrived = await receive(call, manifest, memory, parts);
   if (!arrived.ok) {
@@ -126,7 +138,12 @@ async function enqueue<Request extends InferWork>(
     return arrived;
   }
   const work = workOf(call, manifest, arrived.value, parts);
-  const { input: _input, ...request } = arrived.value.request;
+  const { input, ...request } = arrived.value.request;
+  const kept = parts.cache.look(manifest, input, call.exchange.startedAtMs);
+  if (kept?.output !== undefined) {
+    memory.giveBack();
+    return ok({ request, output: kept.output });
+  }
   const place = parts.held.reserve();
   if (place === undefined && arrived.value.whenLate !== 'defer') {
     memory.giveBack();
@@ -139,7 +156,7 @@ async function enqueue<Request extends InferWork>(
     giveBackAfter(accepted, memory);
     if (!accepted.ok) return accepted;
     isQueued = true;
-    return ok({ ...accepted.value, place, request });
+    return ok({ ...accepted.value, place, request, cacheKey: kept?.key });
   } finally {
     if (!isQueued) place?.release();
   }

@@ -21,3 +21,23 @@ test.each([
   await gateway.close();
   expect(worker.seen.map(({ claim }) => claim.job.queueTimeoutMs)).toEqual([expected]);
 });
+
+test('each priority may have a time of its own', async () => {
+  const queueTimeoutsMs = { high: 200, low: null };
+  const gateway = testGateway(
+    {},
+    { models: [{ ...iris, queueTimeoutMs: 1_500, queueTimeoutsMs }], tenants: new Map([['a', 1]]) },
+  );
+  const worker = startWorker(gateway.queue);
+  for (const priority of ['high', 'normal', 'low']) {
+    await gateway.request('/v1/models/iris/jobs', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Prefer: 'wait=5' },
+      body: JSON.stringify({ input: { length: 1, width: 2 }, priority }),
+    });
+  }
+  await worker.stop();
+  await gateway.close();
+  const told = worker.seen.map(({ claim }) => claim.job.queueTimeoutMs);
+  expect(told).toEqual([200, 1_500, iris.timeoutMs]);
+});

@@ -47,8 +47,10 @@ function modelStatistics(
   model: { readonly name: string; readonly version: string },
   { counters, lastAtMs }: ClassStatistics,
 ): ModelStatistics {
-  const { inferUs, inputUs, outputUs, queueUs, rows = 0, runs = 0, succeeded, wholeUs } = counters;
-  const never = duration(0, 0);
+  const { inferUs, inputUs, outputUs, queueUs, rows = 0, runs = 0, wholeUs } = counters;
+  const { cacheHits = 0, cacheHitUs, cacheMisses, cacheMissUs, succeeded = 0 } = counters;
+  // What was answered from a cache was not computed.
+  const computed = succeeded - cacheHits;
   return {
     ...model,
     last_inference: Math.floor(lastAtMs),
@@ -58,12 +60,11 @@ function modelStatistics(
       success: duration(succeeded, wholeUs),
       fail: lossOf(counters),
       queue: duration(succeeded, queueUs),
-      compute_input: duration(succeeded, inputUs),
-      compute_infer: duration(succeeded, inferUs),
-      compute_output: duration(succeeded, outputUs),
-      // Clients look these up without asking whether they are there.
-      cache_hit: never,
-      cache_miss: never,
+      compute_input: duration(computed, inputUs),
+      compute_infer: duration(computed, inferUs),
+      compute_output: duration(computed, outputUs),
+      cache_hit: duration(cacheHits, cacheHitUs),
+      cache_miss: duration(cacheMisses, cacheMissUs),
     },
     response_stats: {},
     batch_stats: runsByRows(counters).map((run) => ({

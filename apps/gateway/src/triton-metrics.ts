@@ -2,7 +2,7 @@
  * The state of the models under the names that Triton's metrics have, for dashboards and alerts that were made
  * for it. From the queue's statistics: every gateway tells the same.
  */
-import { classOf } from '@inferry/contracts';
+import { classOf, type ModelManifest } from '@inferry/contracts';
 import { type Counters, lossReasons } from '@inferry/queue';
 import type { ForeignFamily, GatewayMetrics } from '@inferry/telemetry';
 
@@ -36,32 +36,47 @@ const counters: readonly (readonly [string, keyof Counters, string])[] = [
   ],
 ];
 
+/** Only of models whose answers are kept, as in Triton. */
+const cacheCounters: typeof counters = [
+  ['nv_cache_num_hits_per_model', 'cacheHits', 'Requests that were answered from a cache.'],
+  ['nv_cache_num_misses_per_model', 'cacheMisses', 'Requests whose answer was not there.'],
+  ['nv_cache_hit_duration_per_model', 'cacheHitUs', 'What finding them took, us.'],
+  ['nv_cache_miss_duration_per_model', 'cacheMissUs', 'What looking and keeping took, us.'],
+];
+
 /** Exports them with each scrape; left out of one while the queue cannot be reached. */
 export function exportTritonMetrics(
   metrics: GatewayMetrics,
   { catalogue, looks, queue }: Pick<GatewayDeps, 'catalogue' | 'looks' | 'queue'>,
 ): void {
   metrics.addForeign(async (): Promise<readonly ForeignFamily[]> => {
-    const models = catalogue
+    const manifests = catalogue
       .list()
-      .flatMap(({ name, versions }) => versions.map(({ version }) => ({ model: name, version })));
-    const classOfModel = ({ model, version }: (typeof models)[number]) => classOf(model, version);
-    const classes = models.map(classOfModel);
+      .flatMap(({ versions }) => versions.map(({ manifest }) => manifest));
+    const classes = manifests.map(({ name, version }) => classOf(name, version));
+    const labelsOf = manifests.map(labelsIn);
     const [told, sights] = await Promise.all([queue.statistics(classes), looks.recent()]);
     const waiting = new Map(sights.map(({ stats }) => [stats.class, stats.waiting]));
     const countersAt = (i: number): Counters => told[i]?.counters ?? {};
+    const all = manifests.map((_, i) => i);
+    const cached = all.filter((i) => manifests[i]?.hasResponseCache === true);
+    const familyOf = (
+      [name, counter, help]: (typeof counters)[number],
+      of: readonly number[],
+    ): ForeignFamily => ({
+      name,
+      help: `${help} ${ofAll}`,
+      type: 'counter',
+      samples: of.map((i) => ({ labels: labelsOf[i] ?? {}, value: countersAt(i)[counter] ?? 0 })),
+    });
     return [
-      ...counters.map(([name, counter, help]): ForeignFamily => ({
-        name,
-        help: `${help} ${ofAll}`,
-        type: 'counter',
-        samples: models.map((labels, i) => ({ labels, value: countersAt(i)[counter] ?? 0 })),
-      })),
+      ...counters.map((one) => familyOf(one, all)),
+      ...(cached.length === 0 ? [] : cacheCounters.map((one) => familyOf(one, cached))),
       {
         name: 'nv_inference_request_failure',
         help: `Requests that were accepted and did not succeed. ${ofAll}`,
         type: 'counter',
-        samples: models.flatMap((labels, i) =>
+        samples: labelsOf.flatMap((labels, i) =>
           lossReasons.map((reason) => ({
             labels: { ...labels, reason: reason.toUpperCase() },
             value: countersAt(i)[`${reason}Jobs`] ?? 0,
@@ -72,11 +87,21 @@ export function exportTritonMetrics(
         name: 'nv_inference_pending_request_count',
         help: `Requests that wait and were not claimed yet. ${ofAll}`,
         type: 'gauge',
-        samples: models.map((labels) => ({
-          labels,
-          value: waiting.get(classOfModel(labels)) ?? 0,
+        samples: classes.map((cls, i) => ({
+          labels: labelsOf[i] ?? {},
+          value: waiting.get(cls) ?? 0,
         })),
       },
     ];
   });
+}
+
+/** Those of the operator have `_` in front, as in Triton, so that they are none of the others. */
+function labelsIn({
+  metricTags = {},
+  name,
+  version,
+}: ModelManifest): Readonly<Record<string, string>> {
+  const tags = Object.entries(metricTags).map(([tag, value]) => [`_${tag}`, value]);
+  return { model: name, version, ...Object.fromEntries(tags) };
 }

@@ -26,6 +26,7 @@ export {
   stateEvent,
 } from './event-stream.ts';
 export { generateResponse, parseGenerate } from './generate.ts';
+export { writeJson } from './json.ts';
 export { jobDocument, remainingMs } from './job-document.ts';
 export { modelConfiguration } from './model-config.ts';
 export { modelDocument } from './model-document.ts';

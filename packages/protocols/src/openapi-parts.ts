@@ -64,6 +64,9 @@ export const headerComponents: OpenApiObject = {
   'X-Overtaken-By': header(
     'Later jobs of its tenant and priority that started before this one: 0 unless a worker was lost.',
   ),
+  'Cache-Status': header(
+    '`inferry; hit` where the answer was kept from an earlier request; there is no job then.',
+  ),
   [jsonLengthHeader]: header('Bytes of the JSON, where data of tensors follows it.'),
   Allow: header('The methods the route takes.'),
   'Accept-Post': header('The media types the route takes.'),
@@ -121,6 +124,8 @@ export const parameterComponents: OpenApiObject = {
 };
 
 export const acceptedHeaders = ['Job-Id', 'Location', 'Preference-Applied', 'Retry-After'];
+/** Of an answer to a held request. */
+export const heldHeaders = ['Job-Id', 'Cache-Status'];
 export const resultHeaders = ['X-Queue-Wait-Ms', 'X-Batch-Size', 'X-Overtaken-By'];
 
 export function parameter(name: string): OpenApiObject {

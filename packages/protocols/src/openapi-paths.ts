@@ -8,6 +8,7 @@ import {
   bodyCodes,
   getOperation as get,
   json,
+  heldHeaders,
   lateAnswer,
   loadCodes,
   modelCodes,
@@ -20,6 +21,7 @@ import {
   success,
 } from './openapi-parts.ts';
 import { repositoryPaths } from './openapi-repository.ts';
+import { eventsContent, eventsPath } from './openapi-streaming.ts';
 import { servingPaths } from './openapi-serving.ts';
 import { type Compat, inferenceSurface, readinessSurface, type Surface } from './surface.ts';
 
@@ -161,7 +163,7 @@ function inferOperation(
       '200': success(
         'The outputs.',
         { [json]: schema('InferResponse'), 'application/octet-stream': {} },
-        ['Job-Id', jsonLengthHeader, ...resultHeaders],
+        [...heldHeaders, jsonLengthHeader, ...resultHeaders],
       ),
       '202': lateAnswer,
       ...problems(v2, [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes]),
@@ -218,6 +220,7 @@ function jobPaths(models: readonly ModelManifest[]): OpenApiObject {
         },
       },
     },
+    '/v1/jobs/{id}/events': eventsPath,
     '/v1/jobs/{id}/cancel': {
       post: {
         tags: ['jobs'],
@@ -251,6 +254,8 @@ function submitOperation(
   return {
     tags: ['jobs'],
     summary,
+    description:
+      'With `Accept: text/event-stream` the answer is the events of the job, as `/v1/jobs/{id}/events` has them; the job goes on when the caller goes away.',
     parameters: [
       ...parameters,
       parameter('prefer'),
@@ -260,7 +265,11 @@ function submitOperation(
     ],
     requestBody: { required: true, content },
     responses: {
-      '200': success('The job has ended; look at `status`.', job, [...headers, ...resultHeaders]),
+      '200': success(
+        'The job has ended; look at `status`. Or its events.',
+        { ...job, ...eventsContent },
+        [...headers, ...resultHeaders],
+      ),
       '202': success('The job is accepted, with its place in line.', job, headers),
       ...problems('v1', [
         ...modelCodes,

@@ -6,6 +6,7 @@ import {
   bodyCodes,
   getOperation,
   json,
+  heldHeaders,
   lateAnswer,
   loadCodes,
   modelCodes,
@@ -106,7 +107,7 @@ function operation(
     parameters: [...parameters, parameter('prefer'), parameter('tenant')],
     requestBody: { required: true, content },
     responses: {
-      '200': success('The answers.', { [json]: answer }, ['Job-Id', ...resultHeaders]),
+      '200': success('The answers.', { [json]: answer }, [...heldHeaders, ...resultHeaders]),
       '202': lateAnswer,
       ...problems('serving', [...modelCodes, ...bodyCodes, ...loadCodes, ...runCodes, ...codes]),
     },

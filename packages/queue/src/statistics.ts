@@ -25,6 +25,12 @@ const jobCounters = [
   'outputUs',
   /** Runs of the model that returned. */
   'runs',
+  /** Requests that were answered with what a gateway had kept, which counts as succeeded, and what finding it took. */
+  'cacheHits',
+  'cacheHitUs',
+  /** Those whose answer could have been kept and was not there; looking, and keeping it then. */
+  'cacheMisses',
+  'cacheMissUs',
 ] as const;
 type Counter = (typeof jobCounters)[number] | `${LossReason}${'Jobs' | 'Us'}`;
 

@@ -91,6 +91,7 @@ export function wireGateway(
     version,
     compat,
     modelControl: controlOf(config),
+    cacheBytesMax: config.responseCacheBytes,
     ...(tracing === undefined ? {} : { tracing }),
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
     ...named,

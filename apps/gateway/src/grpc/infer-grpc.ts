@@ -23,6 +23,7 @@ import { tenantHeader } from '../admission/tenants.ts';
 import type { GatewayParts } from '../deps.ts';
 import type { Exchange } from '../exchange.ts';
 import { infer, type InferCall } from '../infer.ts';
+import { fromCache } from '../http/infer-http.ts';
 import { resultHeaders } from '../results/job-answer.ts';
 import { Arrived } from './arrived.ts';
 import {
@@ -217,7 +218,8 @@ async function inferOnce(
   }
   const { manifest, output, record, request } = ended;
   const message = writeInferResponse(manifest, output, { isFinal, isRaw, request });
-  return { ok: true, answer: { message, trailers: jobTrailers(record) } };
+  const trailers = record === undefined ? { 'cache-status': fromCache } : jobTrailers(record);
+  return { ok: true, answer: { message, trailers } };
 }
 
 function jobTrailers(record: JobRecord): Readonly<Record<string, string>> {

@@ -44,6 +44,9 @@ interface WrittenAnswer {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** RFC 9211: the answer was kept from an earlier request. */
+export const fromCache = 'inferry; hit';
+
 export const openInference: InferCodec<InferRequest> = {
   parse: (body, manifest, { header, ...context }) =>
     parseInferRequest(body, manifest, { ...context, jsonLength: header(jsonLengthHeader) }),
@@ -116,14 +119,15 @@ async function respond<Request extends InferWork>(
   { manifest, output, record, request }: InferEnd<Request> & { readonly end: 'output' },
   codec: InferCodec<Request>,
 ): Promise<Response> {
-  const timing = stageTiming(record);
+  const timing = record === undefined ? undefined : stageTiming(record);
   const written = codec.write(manifest, output, request);
   if (!written.ok) return problem(c, written.error, headersOf(record));
   const { body, headers: coding } = await packed(c, written.value.body);
+  const told = record === undefined ? { 'Cache-Status': fromCache } : headersOf(record);
   return answer(c, {
     status: 200,
     body,
-    headers: { ...headersOf(record), ...written.value.headers, ...coding },
+    headers: { ...told, ...written.value.headers, ...coding },
     ...(timing === undefined ? {} : { timing }),
   });
 }

@@ -228,6 +228,30 @@ export const overview: BoardSpec = {
             ),
           ],
         },
+        {
+          id: 34,
+          title: 'Answers that were kept',
+          tells:
+            'Held requests for models with response_cache, each second: answered with what was kept, or not.',
+          view: 'lines',
+          unit: 'reqps',
+          width: 4,
+          queries: [
+            query(
+              `sum by (result) (rate(inferry_response_cache_requests_total{${ofModel}}[$__rate_interval]))`,
+              '{{result}}',
+            ),
+          ],
+        },
+        {
+          id: 35,
+          title: 'Memory for them',
+          tells: 'What the answers take that gateways keep (INFERRY_RESPONSE_CACHE_BYTES).',
+          view: 'lines',
+          unit: 'bytes',
+          width: 4,
+          queries: [query('sum(inferry_response_cache_bytes)', 'bytes')],
+        },
       ],
     },
     {

@@ -203,6 +203,24 @@ test('streaming: a job tells a part of its answer to a caller that follows it', 
   }
 });
 
+test('repetition: a request with the input of another, for a model whose answers are kept', async () => {
+  const models = await writeSimulatedModel('kept', {}, { response_cache: 'true' });
+  directories.push(models);
+  const gateway = await system.start('gateway', models);
+  await system.start('worker', models, ['--only', 'kept']);
+  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [1] }];
+  const infer = (): Promise<Answer> => postJson(`${gateway.url}/v2/models/kept/infer`, { inputs });
+  const first = await infer();
+  const second = await infer();
+  expect([first, second].map(({ status }) => status)).toEqual([200, 200]);
+  expect(second.body).toEqual(first.body);
+  expect([first, second].map(({ headers }) => headers.get('cache-status'))).toEqual([
+    null,
+    'inferry; hit',
+  ]);
+  await expectToMove('gateway', gateway.metricsUrl, movedBy('repetition', 'gateway'));
+});
+
 test('gpu: a worker on a GPU asks nvidia-smi for it, and tells what it answers', async () => {
   const gpu = await startFakeGpu(await temporaryFolder());
   try {

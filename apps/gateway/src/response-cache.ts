@@ -1,0 +1,132 @@
+/**
+ * Answers of models that allow it, kept in this gateway for held requests with the same input. Bounded in
+ * bytes: what was longest unused goes first. What is kept of a version is found for its digest alone, so that
+ * a changed file or configuration begins anew.
+ */
+import { createHash } from 'node:crypto';
+
+import {
+  classOf,
+  inputPieces,
+  isComposed,
+  type JobInput,
+  type JobOutput,
+  type ModelManifest,
+} from '@inferry/contracts';
+import { writeJson } from '@inferry/protocols';
+import type { StatisticsTally } from '@inferry/queue';
+import type { Clock } from '@inferry/runtime';
+
+import type { GatewayTelemetry } from './telemetry.ts';
+
+/** What an entry takes beside its output: its key, names, shapes, and its place in the map. */
+const entryBytes = 1_024;
+
+interface Entry {
+  readonly output: JobOutput;
+  readonly bytes: number;
+}
+
+interface CacheDeps {
+  readonly clock: Clock;
+  readonly statistics: StatisticsTally;
+  readonly telemetry: GatewayTelemetry;
+}
+
+/** What was found. */
+export interface CacheLook {
+  /** Undefined where nothing is kept for the input. */
+  readonly output: JobOutput | undefined;
+  /** Under which the answer may be kept. */
+  readonly key: string;
+}
+
+export class ResponseCache {
+  readonly #bytesMax: number;
+  readonly #deps: CacheDeps;
+  /** The longest unused first. */
+  readonly #entries = new Map<string, Entry>();
+  #bytes = 0;
+
+  constructor(bytesMax: number, deps: CacheDeps) {
+    this.#bytesMax = bytesMax;
+    this.#deps = deps;
+  }
+
+  /**
+   * Looks for the answer to a request whose headers were read at `startedAtMs`. Undefined where answers of
+   * the model are not kept. Counts; a hit is a request that succeeded.
+   */
+  look(manifest: ModelManifest, input: JobInput, startedAtMs: number): CacheLook | undefined {
+    if (this.#bytesMax === 0 || !isKept(manifest)) return undefined;
+    const { clock, statistics, telemetry } = this.#deps;
+    const { name, version } = manifest;
+    const beganMs = clock.nowMs();
+    const key = keyOf(manifest, input);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+    }
+    const nowMs = clock.nowMs();
+    const lookUs = (nowMs - beganMs) * 1_000;
+    const cls = classOf(name, version);
+    if (entry === undefined) {
+      statistics.count(cls, { cacheMisses: 1, cacheMissUs: lookUs });
+    } else {
+      const wholeUs = (nowMs - startedAtMs) * 1_000;
+      statistics.count(cls, { succeeded: 1, wholeUs, cacheHits: 1, cacheHitUs: lookUs });
+    }
+    telemetry.cacheLooked(name, entry === undefined ? 'miss' : 'hit');
+    return { output: entry?.output, key };
+  }
+
+  /** Keeps a copy of the answer to a request that {@link look} found nothing for; not one that is larger than the cache. */
+  keep({ name, version }: ModelManifest, key: string, output: JobOutput): void {
+    const { clock, statistics, telemetry } = this.#deps;
+    const beganMs = clock.nowMs();
+    const bytes = bytesOf(output) + entryBytes;
+    if (bytes > this.#bytesMax) return;
+    this.#drop(key);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes + bytes <= this.#bytesMax) break;
+      this.#drop(oldest);
+    }
+    this.#entries.set(key, { output: copyOf(output), bytes });
+    this.#bytes += bytes;
+    telemetry.cacheHolds(this.#bytes);
+    const cacheMissUs = (clock.nowMs() - beganMs) * 1_000;
+    statistics.count(classOf(name, version), { cacheMissUs });
+  }
+
+  #drop(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
+  }
+}
+
+/** What a composed model answers depends on the models that it runs, and they may change without it. */
+function isKept(manifest: ModelManifest): boolean {
+  return manifest.hasResponseCache === true && !isComposed(manifest);
+}
+
+/** Of all that an answer depends on: the model, its input, the outputs that are wanted. */
+function keyOf({ digest, name, version }: ModelManifest, input: JobInput): string {
+  const hash = createHash('sha256').update(`${classOf(name, version)}\n${digest}\n`);
+  for (const piece of inputPieces(input)) hash.update(piece);
+  return hash.digest('base64');
+}
+
+function bytesOf(output: JobOutput): number {
+  if (output.form === 'rows') return Buffer.byteLength(writeJson([...output.rows]));
+  return output.tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** Views of a frame would keep all of it. */
+function copyOf(output: JobOutput): JobOutput {
+  if (output.form === 'rows') return output;
+  const tensors = output.tensors.map((tensor) => ({ ...tensor, bytes: tensor.bytes.slice() }));
+  return { form: 'tensors', tensors };
+}
