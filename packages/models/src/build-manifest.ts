@@ -49,6 +49,10 @@ export function buildManifest(parts: ModelParts): Result<ModelManifest, readonly
   const processor = processorParts(yaml, parts.processor ?? null, problems);
   const ensemble = ensembleParts(yaml, { inputs, outputs }, problems);
   const isComposed = processor !== null || ensemble !== null;
+  if (isComposed && config.response_cache) {
+    const message = 'must be false: what it answers may change with the models that it runs';
+    problems.push(yaml.problemAt(['response_cache'], message));
+  }
   const maxBatchSize = processor === null ? batchSize(yaml, inputs, outputs, problems) : 0;
   const manifest: ModelManifest = {
     name: parts.name,

@@ -113,6 +113,7 @@ max_batch_size: 4
 instances: [{kind: cuda}]
 warmup: {rows: [1]}
 session: {intra_op_threads: 2}
+response_cache: true
 `,
     );
     await put('loop/processor.ts', '');
@@ -126,6 +127,7 @@ session: {intra_op_threads: 2}
       `loop/model.yaml:4: warmup: ${unused}`,
       `loop/model.yaml:3: instances: ${unused}`,
       `loop/model.yaml:5: session: ${unused}`,
+      'loop/model.yaml:6: response_cache: must be false: what it answers may change with the models that it runs',
       'plain/model.yaml:2: processor: is for backend: processor only',
     ]);
   });

@@ -54,6 +54,10 @@ export function checkEnsemble(config: TritonConfig, notes: Notes): void {
     if (config[field] === undefined) continue;
     notes.warn([field], 'has no effect: an ensemble has no session');
   }
+  if (config.response_cache?.enable === true) {
+    const message = 'has no effect: what it answers may change with the models of its steps';
+    notes.warn(['response_cache', 'enable'], message);
+  }
   const most = scheduling?.max_inflight_requests ?? 0;
   if (most > concurrentMost) {
     notes.warn([at, 'max_inflight_requests'], `is taken as ${concurrentMost}, the most there is`);
@@ -114,7 +118,6 @@ export function translateEnsemble(
     max_batch_size: rows,
     inputs: tensors(inputs),
     outputs: tensors(outputs),
-    response_cache: config.response_cache?.enable === true,
     ensemble: section(config),
   });
   if (!parsed.success) {

@@ -241,11 +241,13 @@ test.each<readonly [what: string, from: string, to: string, problem: string]>([
 
 test('sections that mean nothing for an ensemble are told', async () => {
   const { manifest, warnings } = await loadPhoto(
-    `${photo}optimization { }\nmodel_warmup { name: "w" }\n`,
+    `${photo}optimization { }\nmodel_warmup { name: "w" }\nresponse_cache { enable: true }\n`,
   );
   expect(manifest).toBeDefined();
   expect(warnings).toEqual([
     'photo/config.pbtxt:22: optimization: has no effect: an ensemble has no session',
     'photo/config.pbtxt:23: model_warmup: has no effect: an ensemble has no session',
+    'photo/config.pbtxt:24: response_cache.enable: has no effect: what it answers may change with the models of its steps',
   ]);
+  expect(manifest?.hasResponseCache).toBeUndefined();
 });
