@@ -4,6 +4,7 @@ export {
   type ProcessExit,
   startProcess,
 } from './app-process.ts';
+export { EventReader, type ReadEvent } from './event-reader.ts';
 export { freePort } from './free-port.ts';
 export { liveResources, registerLive } from './live-resources.ts';
 export {

@@ -1,6 +1,6 @@
 import { classOf, type JobOutput } from '@inferry/contracts';
 import type { Claim } from '@inferry/queue';
-import { waitFor } from '@inferry/testkit';
+import { EventReader, type ReadEvent, waitFor } from '@inferry/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import {
@@ -10,7 +10,6 @@ import {
   type TestGateway,
   testGateway,
 } from '../gateway-fixture.test.ts';
-import { EventReader, type ReadEvent } from './events.fixture.ts';
 
 const cls = classOf('iris', '1');
 const body = '{"input":{"length":1,"width":2}}';

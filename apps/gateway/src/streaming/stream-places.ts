@@ -59,6 +59,11 @@ export class StreamPlaces {
     return failure('queue_full', detail, { retryAfterMs });
   }
 
+  /** Aborts when the server is going. */
+  get draining(): AbortSignal {
+    return this.#drain.signal;
+  }
+
   /** Ends all streams, now and from now on. */
   drain(): void {
     this.#drain.abort();

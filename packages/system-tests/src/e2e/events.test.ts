@@ -1,0 +1,79 @@
+import { EventReader, type ReadEvent } from '@inferry/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { demoModels, ended, postJson, type RunningRole, System } from '../system.ts';
+import { type HandWorker, openHandWorker } from './hand-worker.ts';
+
+const input = { sepal_length: 5, sepal_width: 3, petal_length: 1, petal_width: 0.2 };
+
+let system: System;
+let worker: HandWorker | undefined;
+beforeEach(async () => {
+  system = await System.open();
+});
+afterEach(async () => {
+  await worker?.close();
+  worker = undefined;
+  await system.stop();
+});
+
+async function follow({ url }: RunningRole, id: string, after?: string): Promise<Response> {
+  const headers = after === undefined ? {} : { 'Last-Event-ID': after };
+  return fetch(`${url}/v1/jobs/${id}/events`, { headers });
+}
+
+const outputs = (events: readonly ReadEvent[]): readonly unknown[] =>
+  events.filter(({ event }) => event === 'output').map(({ data }) => data['output']);
+
+describe('events of a job', () => {
+  test('go on at another gateway, from where the one that shut down ended them', async () => {
+    const first = await system.start('gateway', demoModels);
+    const { body } = await postJson(`${first.url}/v1/models/iris/jobs`, { input });
+    const id = String(body['id']);
+    const before = new EventReader(await follow(first, id));
+    worker = await openHandWorker(system.redis.url, 'iris@1');
+    const claim = await worker.claim();
+    for (const [i, word] of ['one', 'two'].entries()) await worker.tell(claim, i + 1, word);
+    const seen = [await before.until('output'), await before.until('output')];
+
+    const stopping = first.process.stop();
+    // Told while nobody reads.
+    await worker.tell(claim, 3, 'three');
+    const rest = await before.all();
+    expect(before.others.at(-1)).toBe('retry: 500');
+    await stopping;
+    const last = [...seen, ...rest].findLast((event) => event.id !== undefined)?.id;
+
+    const second = await system.start('gateway', demoModels);
+    const after = new EventReader(await follow(second, id, last));
+    expect(await after.next()).toMatchObject({ event: 'state', data: { status: 'running' } });
+    await worker.tell(claim, 4, 'four');
+    await worker.settle(claim, 'one two three four');
+    const others = await after.all();
+    expect(outputs([...seen, ...rest, ...others])).toEqual(['one', 'two', 'three', 'four']);
+    expect(others.at(-1)).toMatchObject({
+      event: 'done',
+      id: 'done',
+      data: { status: 'succeeded', output: 'one two three four' },
+    });
+    expect((await follow(second, id, 'done')).status).toBe(204);
+  });
+
+  test('of a submit that asks for them tell how a job of an ordinary model is doing', async () => {
+    const gateway = await system.start('gateway', demoModels);
+    const response = await fetch(`${gateway.url}/v1/models/iris/jobs`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
+      body: JSON.stringify({ input }),
+    });
+    expect(response.status).toBe(200);
+    const reader = new EventReader(response);
+    expect(await reader.next()).toMatchObject({ event: 'state', data: { queue: { ahead: 0 } } });
+    // Nobody serves it yet: its place is told again.
+    expect(await reader.next()).toMatchObject({ event: 'queue', data: { queue: { ahead: 0 } } });
+    await system.start('worker', demoModels, ['--only', 'iris']);
+    const done = await reader.until('done');
+    expect(done.data).toEqual(await ended(gateway.url, String(done.data['id'])));
+    expect(done.data).toMatchObject({ status: 'succeeded', output: { label: 'setosa' } });
+    expect(await reader.next()).toBeUndefined();
+  });
+});
