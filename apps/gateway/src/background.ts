@@ -58,8 +58,9 @@ export function createBackground(parts: GatewayParts): Background {
 async function learn({ queue, catalogue, control }: GatewayParts): Promise<void> {
   const workers = await queue.workers();
   // After the announcements: an order that they tell of is among these.
-  catalogue.replaceAnnounced(workers, await queue.orders());
-  control.look(workers);
+  const orders = await queue.orders();
+  catalogue.replaceAnnounced(workers, orders);
+  control.look(workers, orders);
 }
 
 async function weigh({ load, looks }: GatewayParts): Promise<void> {

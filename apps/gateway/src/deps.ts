@@ -39,6 +39,8 @@ export interface GatewayDeps {
   readonly compat?: Compat;
   /** Whether models are loaded and unloaded on request; they are not when undefined. */
   readonly modelControl?: ControlSettings;
+  /** Reads the local repository again, after an order to load; undefined where it never changes. */
+  readonly rereadModels?: () => Promise<unknown>;
   /** For answers of models that are kept; none are when undefined. */
   readonly cacheBytesMax?: number;
   /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */

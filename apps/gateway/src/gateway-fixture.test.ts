@@ -50,6 +50,7 @@ export function testGateway(
     cacheBytesMax,
     compat,
     modelControl,
+    rereadModels,
     models = [digits, iris],
     random = systemRandom,
     tenants,
@@ -58,6 +59,7 @@ export function testGateway(
     readonly cacheBytesMax?: number;
     readonly compat?: Compat;
     readonly modelControl?: ControlSettings;
+    readonly rereadModels?: () => Promise<unknown>;
     readonly models?: readonly ModelManifest[];
     readonly random?: Random;
     readonly tenants?: ReadonlyMap<string, number>;
@@ -84,6 +86,7 @@ export function testGateway(
     ...named,
     ...(cacheBytesMax === undefined ? {} : { cacheBytesMax }),
     ...(compat === undefined ? {} : { compat }),
+    ...(rereadModels === undefined ? {} : { rereadModels }),
     ...(modelControl === undefined ? {} : { modelControl }),
     ...(tracing === undefined ? {} : { tracing }),
   });

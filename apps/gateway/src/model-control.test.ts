@@ -23,8 +23,11 @@ const ready: ServedModel = {
 };
 
 /** A gateway whose rounds follow each other at once. */
-async function open(modelControl: ControlSettings = allowed): Promise<TestGateway> {
-  const fixture = testGateway({ sweepMs: 5 }, { modelControl });
+async function open(
+  modelControl: ControlSettings = allowed,
+  more: Parameters<typeof testGateway>[1] = {},
+): Promise<TestGateway> {
+  const fixture = testGateway({ sweepMs: 5 }, { modelControl, ...more });
   closing.push(() => fixture.close());
   await fixture.gateway.listen({ host: '127.0.0.1', port: 0 });
   return fixture;
@@ -94,6 +97,33 @@ describe('an order to load', () => {
     const response = await answer;
     expect([response.status, await response.text()]).toEqual([200, '']);
     expect(await gateway.queue.orders()).toMatchObject([{ model: 'iris', want: 'loaded' }]);
+  });
+
+  test('is answered once this gateway has read its own repository too, and others read theirs', async () => {
+    let reads = 0;
+    let goOn = (): void => undefined;
+    const rereadModels = (): Promise<void> => {
+      reads += 1;
+      return new Promise((resolve) => (goOn = resolve));
+    };
+    const gateway = await open(allowed, { rereadModels });
+    await announce(gateway, 'w1');
+    let isAnswered = false;
+    const answer = post(gateway, 'models/iris/load').finally(() => (isAnswered = true));
+    const number = await ordered(gateway);
+    const models = [{ ...ready, manifest: { ...iris, version: '2' } }];
+    await announce(gateway, 'w1', { number, problem: null }, { models });
+    const isKnown = async (): Promise<boolean> =>
+      (await gateway.request('/v2/models/iris/versions/2/ready')).status === 200;
+    await waitFor(isKnown);
+    expect([isAnswered, reads]).toEqual([false, 1]);
+    goOn();
+    expect((await answer).status).toBe(200);
+    // Given by another gateway.
+    await gateway.queue.order({ model: 'digits', want: 'unloaded' });
+    await gateway.queue.order({ model: 'iris', want: 'loaded' });
+    await waitFor(() => reads === 2);
+    goOn();
   });
 
   test('that a worker cannot carry out is answered 400 with its reason', async () => {

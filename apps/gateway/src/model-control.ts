@@ -34,6 +34,8 @@ export interface ControlCall extends Pick<ControlOrder, 'model' | 'want'> {
 
 interface Wait {
   readonly order: ControlOrder;
+  /** This gateway knows what the workers were to load. */
+  isRead: boolean;
   readonly end: (end: Result<void, Failure>) => void;
 }
 
@@ -46,6 +48,8 @@ interface ControlDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly held: HeldRequests;
+  /** Reads the local repository again; undefined where it never changes. */
+  readonly rereadModels?: () => Promise<unknown>;
 }
 
 export class ModelControl {
@@ -54,6 +58,10 @@ export class ModelControl {
   readonly #waits = new Set<Wait>();
   #isDraining = false;
   #workers: readonly WorkerAnnouncement[] = [];
+  /** Of the orders that were seen, the highest; undefined before the first look. */
+  #seen: number | undefined;
+  /** Orders given here that were not seen yet. */
+  readonly #own = new Set<number>();
 
   constructor(deps: ControlDeps, settings: ControlSettings) {
     this.#deps = deps;
@@ -76,6 +84,7 @@ export class ModelControl {
       const { model, requestId: request_id, peer, want } = call;
       const ordered = await queue.order({ model, want });
       if (!ordered.ok) return ordered;
+      this.#own.add(ordered.value.number);
       const told = { request_id, peer, model, want, order: ordered.value.number };
       log.info(told, 'a model was ordered');
       const startedAtMs = this.#deps.clock.nowMs();
@@ -89,13 +98,39 @@ export class ModelControl {
     }
   }
 
-  /** What the workers told last; to be called with each round. */
-  look(workers: readonly WorkerAnnouncement[]): void {
+  /** What the workers told last, and what is ordered; to be called with each round. */
+  look(workers: readonly WorkerAnnouncement[], orders: readonly ControlOrder[]): void {
     this.#workers = workers;
-    for (const { end, order } of this.#waits) {
-      const standing = standingOf(order, workers);
+    this.#follow(orders);
+    this.#endWaits();
+  }
+
+  /** What other gateways had loaded may be in the repository of this one too. */
+  #follow(orders: readonly ControlOrder[]): void {
+    // What was ordered before this gateway began, it has read.
+    const last = this.#seen ?? Infinity;
+    const fresh = orders.filter(
+      ({ number, want }) => number > last && want === 'loaded' && !this.#own.has(number),
+    );
+    const seen = Math.max(this.#seen ?? 0, ...orders.map(({ number }) => number));
+    this.#seen = seen;
+    for (const number of this.#own) if (number <= seen) this.#own.delete(number);
+    if (fresh.length > 0) void this.#reread();
+  }
+
+  #endWaits(): void {
+    for (const { end, isRead, order } of this.#waits) {
+      const standing = isRead ? standingOf(order, this.#workers) : undefined;
       if (standing !== undefined) end(standing);
     }
+  }
+
+  /** Never rejects: what cannot be read stays as it was. */
+  async #reread(): Promise<void> {
+    const { log, rereadModels } = this.#deps;
+    await rereadModels?.().catch((cause: unknown) => {
+      log.error({ err: cause }, 'the model repository cannot be read');
+    });
   }
 
   /** Ends all waits, now and from now on. */
@@ -136,8 +171,13 @@ export class ModelControl {
       });
       // Nobody reads this answer.
       const onGone = (): void => end(err(failure('request_timeout', 'The caller is gone.')));
-      const wait: Wait = { order, end };
+      const wait: Wait = { order, end, isRead: order.want === 'unloaded' };
       this.#waits.add(wait);
+      if (!wait.isRead) {
+        void this.#reread().then(() => {
+          wait.isRead = true;
+        });
+      }
       signal.addEventListener('abort', onGone, { once: true });
       if (signal.aborted) onGone();
       else if (this.#isDraining) end(err(draining()));

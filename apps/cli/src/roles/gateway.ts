@@ -17,8 +17,9 @@ import { layFoundation } from './foundation.ts';
 import { logWarnings, readModels } from './models.ts';
 import { openToCallers } from './ports.ts';
 import { type OpenQueue, watchFitness } from './queue.ts';
-import { type RepositoryWatch, watchRepository } from './repository-watch.ts';
+import type { RepositoryWatch } from './repository-watch.ts';
 import type { RoleDeps, StartRole } from './role.ts';
+import { watchModels } from './watch-models.ts';
 
 /** Listens at once, also while Redis is away and no worker lives: then it says so and recovers by itself. */
 export const startGateway: StartRole = async (config, deps) => {
@@ -30,9 +31,7 @@ export const startGateway: StartRole = async (config, deps) => {
   const metrics = createMetrics('gateway', build, clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('fitness watch', watchFitness(opened.queue, { clock, logger, metrics }));
-  const { modelsDir, modelsPollMs: pollMs } = config;
-  const watched = { modelsDir, only: null, repository: models.value, pollMs, clock, logger };
-  const watch = watchRepository(watched);
+  const watch = watchModels(config, deps, { repository: models.value, only: null, metrics });
   parts.add('repository watch', watch.stop);
   const gateway = wireGateway(config, deps, { ...opened, watch, metrics });
   parts.add('gateway', () => gateway.close());
@@ -66,7 +65,7 @@ export function wireGateway(
     watch,
     metrics,
   }: OpenQueue & {
-    readonly watch: Pick<RepositoryWatch, 'current' | 'events'>;
+    readonly watch: Pick<RepositoryWatch, 'current' | 'events' | 'reread'>;
     readonly metrics: GatewayMetrics;
   },
 ): Gateway {
@@ -91,6 +90,7 @@ export function wireGateway(
     version,
     compat,
     modelControl: controlOf(config),
+    rereadModels: watch.reread,
     cacheBytesMax: config.responseCacheBytes,
     ...(tracing === undefined ? {} : { tracing }),
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
