@@ -11,6 +11,7 @@ import { type Config, type ConfigProblem, nearMisses, parseConfig } from './conf
 import { commandHelp, overview } from './help.ts';
 import {
   keptPortsName,
+  onReread,
   onStopSignals,
   runSupervised,
   startSupervised,
@@ -201,6 +202,7 @@ async function autoscale(invocation: Invocation): Promise<number> {
     logger,
     processId: newId('autoscale', systemClock.nowMs(), systemRandom),
     onStopSignals,
+    onReread,
     startWorker: (onReady) =>
       startSupervised({
         argv: [...process.execArgv, script, 'worker'],
@@ -283,6 +285,7 @@ async function runHere(config: Config, logger: Logger): Promise<number> {
       pid: process.pid,
       hostName: hostname(),
       visibleGpus: process.env['CUDA_VISIBLE_DEVICES'] ?? null,
+      onReread,
       kill,
       abort: () => process.abort(),
       print,

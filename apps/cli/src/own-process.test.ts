@@ -13,13 +13,18 @@ const source = (name: string): string =>
 /** Prints its pid, then does what its argument says; a stop ends it with 0 after a drain of no length. */
 const childScript = `
   import { once } from 'node:events';
-  import { tellReady, watchStop } from ${source('own-process.ts')};
+  import { onReread, tellReady, watchStop } from ${source('own-process.ts')};
   const isLate = process.argv[2] === 'late';
   if (isLate) {
     console.log('child ' + process.pid);
     await once(process, 'disconnect');
   }
   const stop = watchStop();
+  onReread(() => console.log('reads again'));
+  if (process.argv[2] === 'slow') {
+    console.log('child ' + process.pid);
+    await once(process, 'SIGUSR2');
+  }
   if (!isLate) tellReady('1234,5678');
   const { UV_THREADPOOL_SIZE: pool, INFERRY_KEPT_PORTS: ports } = process.env;
   console.log('child ' + process.pid + ' pool ' + pool + ' ports ' + ports);
@@ -129,4 +134,26 @@ test('a second signal ends a child that does not listen', async () => {
   await waitFor(() => lines.includes('stopped by SIGINT'), { what: 'the first signal' });
   parent.kill('SIGINT');
   expect(await exit).toBe(137);
+});
+
+test('SIGHUP is the wish to read files again, and stops nobody', async () => {
+  const { parent, lines, exit, child } = start();
+  await child(0);
+  await waitFor(() => {
+    parent.kill('SIGHUP');
+    return lines.includes('reads again');
+  });
+  parent.kill('SIGTERM');
+  expect(await exit).toBe(0);
+  expect(lines.at(-1)).toBe('stopped by SIGTERM');
+});
+
+test('a child that is not ready yet is told to read again once it is', async () => {
+  const { parent, lines, exit, child } = start('slow');
+  const { pid } = await child(0);
+  parent.kill('SIGHUP');
+  process.kill(pid, 'SIGUSR2');
+  await waitFor(() => lines.includes('reads again'), { what: 'the wish that was kept' });
+  parent.kill('SIGTERM');
+  expect(await exit).toBe(0);
 });

@@ -2,8 +2,9 @@
  * This process and its child as the operating system sees them: starting itself again under
  * supervision, signals, and noticing that the parent is gone.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { isatty } from 'node:tty';
 import type { Clock } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { Environment } from './config.ts';
@@ -16,7 +17,11 @@ export const keptPortsName = 'INFERRY_KEPT_PORTS';
 
 /** libuv's own default; fewer than this would slow down what runs on it. */
 const poolThreadsMin = 4;
-const stopSignals: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+/** A terminal that closes takes its processes with it; SIGHUP from anybody else is the wish to read files again. */
+const hasTerminal = isatty(0);
+const stopSignals: readonly StopSignal[] = hasTerminal
+  ? ['SIGTERM', 'SIGINT', 'SIGHUP']
+  : ['SIGTERM', 'SIGINT'];
 
 /** What the child tells its supervisor once it is ready. */
 interface ReadyMessage {
@@ -38,17 +43,32 @@ export interface SupervisedOptions {
 /** Runs `argv` under supervision until it ends for good; resolves with the exit code for this process. */
 export async function runSupervised(options: SupervisedOptions): Promise<number> {
   const supervisor = startSupervised(options);
-  const forget = onStopSignals((signal) => supervisor.stop(signal));
+  const forget = [
+    onStopSignals((signal) => supervisor.stop(signal)),
+    onReread(() => supervisor.reread()),
+  ];
   const code = await supervisor.ended;
-  forget();
+  for (const listening of forget) listening();
   return code;
 }
 
+/** A child that is kept alive. */
+export interface Supervised extends Supervisor {
+  /** Tells the child to read files again; one that is not ready yet is told once it is. */
+  reread(): void;
+}
+
 /** Starts `argv` in a child of this process and keeps it alive. */
-export function startSupervised(options: SupervisedOptions): Supervisor {
+export function startSupervised(options: SupervisedOptions): Supervised {
   const { argv, env } = options;
   let keptPorts = '';
-  return supervise({
+  let ready: ChildProcess | null = null;
+  let isRereadDue = false;
+  const reread = (): void => {
+    isRereadDue = ready === null;
+    ready?.kill('SIGHUP');
+  };
+  const supervisor = supervise({
     clock: options.clock,
     logger: options.logger,
     stopMsMax: options.stopMsMax,
@@ -68,11 +88,17 @@ export function startSupervised(options: SupervisedOptions): Supervisor {
       child.on('message', (message: unknown) => {
         if (!isReadyMessage(message)) return;
         keptPorts = message.ports;
+        ready = child;
+        if (isRereadDue) reread();
         options.onReady?.();
+      });
+      child.once('exit', () => {
+        ready = null;
       });
       return childOf(child);
     },
   });
+  return { ...supervisor, reread };
 }
 
 /** Calls back for every stop signal; returns the function that stops listening. */
@@ -81,6 +107,13 @@ export function onStopSignals(listener: (signal: StopSignal) => void): () => voi
   return () => {
     for (const signal of stopSignals) process.off(signal, listener);
   };
+}
+
+/** Calls back for every wish that files be read again; returns the function that stops listening. */
+export function onReread(listener: () => void): () => void {
+  if (hasTerminal) return () => undefined;
+  process.on('SIGHUP', listener);
+  return () => void process.off('SIGHUP', listener);
 }
 
 export interface StopRequest {
@@ -94,6 +127,8 @@ export interface StopRequest {
  */
 export function watchStop(): StopRequest {
   let signals = 0;
+  // Until somebody listens it means nothing, and must not end the process.
+  onReread(() => undefined);
   const requested = new Promise<string>((resolve) => {
     onStopSignals((signal) => {
       signals += 1;

@@ -124,6 +124,14 @@ describe('a stop', () => {
     expect(starts()).toBe(1);
   });
 
+  test('by a terminal that closes is told to a child without one in another way', async () => {
+    const { supervisor, signals, end } = fixture();
+    supervisor.stop('SIGHUP');
+    expect(signals).toEqual(['SIGTERM']);
+    end({ code: null, signal: 'SIGTERM' });
+    expect(await supervisor.ended).toBe(0);
+  });
+
   test('never leads to a restart, however the child ends', async () => {
     const { clock, supervisor, end, starts } = fixture();
     supervisor.stop('SIGINT');

@@ -42,7 +42,7 @@ export interface SupervisorDeps {
 }
 
 export interface Supervisor {
-  /** Forwards a stop signal. From then on the child is not restarted; the second one ends it soon. */
+  /** Forwards a stop signal, SIGHUP as SIGTERM. From then on the child is not restarted; the second one ends it soon. */
   stop(signal: StopSignal): void;
   /** The exit code of the whole. */
   readonly ended: Promise<number>;
@@ -93,7 +93,8 @@ export function supervise(deps: SupervisorDeps): Supervisor {
     cancelTimer();
     if (child === undefined) return finish(0);
     const stopped = child;
-    stopped.kill(signal);
+    // To a process without a terminal, which the child is, a hang-up is no wish to stop.
+    stopped.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
     const graceMs = stopSignals === 1 ? deps.stopMsMax : secondSignalGraceMs;
     cancelTimer = clock.after(graceMs, () => stopped.kill('SIGKILL'));
   };
@@ -112,7 +113,7 @@ function nothing(): void {}
 function exitCodeOf(end: ChildEnd, stopSignals: number): number {
   if (end.signal === null) return end.code ?? 1;
   if (stopSignals > 1) return 128 + constants.signals[end.signal];
-  return ['SIGTERM', 'SIGINT', 'SIGHUP'].includes(end.signal) ? 0 : 1;
+  return ['SIGTERM', 'SIGINT'].includes(end.signal) ? 0 : 1;
 }
 
 /** A node child process as a {@link Child}. */

@@ -16,6 +16,8 @@ export interface RoleDeps {
   readonly visibleGpus: string | null;
   /** Resolves when this process is asked to stop; absent where it cannot be. */
   readonly stopping?: Promise<unknown>;
+  /** Calls back when files are to be read again, and returns what stops that; absent where nobody can say so. */
+  readonly onReread?: (listener: () => void) => () => void;
   /** Ends this process at once, whatever it is doing. */
   readonly kill: () => void;
   /** Ends this process the way a crash in native code does: what a simulated model may be told to do. */

@@ -12,9 +12,10 @@ import { logWarnings, readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
 import { openToCallers } from './ports.ts';
 import { watchFitness } from './queue.ts';
-import { watchRepository } from './repository-watch.ts';
 import type { RoleDeps, StartRole } from './role.ts';
+import { watchModels } from './watch-models.ts';
 import { buildInfo, wireWorker, workerReadiness } from './worker.ts';
+import { WorkerModels } from './worker-models.ts';
 
 /** The gateway answers waiting requests first; the rest of the time to drain is the worker's. */
 const gatewayDrainShare = 0.25;
@@ -31,11 +32,11 @@ export const startServe: StartRole = async (config, deps) => {
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('GPU metrics', watchGpu(config, deps, metrics));
   parts.add('fitness watch', watchFitness(opened.queue, { ...deps, metrics }));
-  const { clock, logger } = deps;
-  const { modelsDir, modelsPollMs: pollMs, only } = config;
-  const watch = watchRepository({ modelsDir, only, repository, pollMs, clock, logger });
+  const { only } = config;
+  const watch = watchModels(config, deps, { repository, only, metrics });
   parts.add('repository watch', watch.stop);
-  const shared = { ...opened, repository, watch, metrics };
+  const served = await WorkerModels.open({ ...deps, ...opened, watch, only });
+  const shared = { ...opened, wanted: served.wanted(), watch, metrics };
   const drainMs = config.limits.drainMs * (1 - gatewayDrainShare);
   const worker = wireWorker(config, deps, { ...shared, limits: { ...config.limits, drainMs } });
   const gateway = wireGateway(config, deps, shared);
@@ -52,6 +53,7 @@ export const startServe: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
+  parts.add('changes of models', served.follow(worker));
   const called = await openToCallers(gateway, config, deps.logger);
   parts.add('gateway', () => gateway.close());
   if (!called.ok) {
@@ -59,7 +61,7 @@ export const startServe: StartRole = async (config, deps) => {
     return called;
   }
   const ports = { ...called.value, metricsPort: metricsPort.value };
-  const { host } = config;
+  const { host, modelsDir } = config;
   const isQueueInMemory = config.redisUrl === null;
   deps.print(greeting({ ...ports, host, modelsDir, models: repository.models, isQueueInMemory }));
   return ok({ ...ports, drain: () => drain(config, deps, { gateway, worker, parts }) });

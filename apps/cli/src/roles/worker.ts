@@ -1,10 +1,15 @@
 /** The inference side alone, on the queue in Redis; one process a device. */
 import { availableParallelism } from 'node:os';
 import type { Limits } from '@inferry/contracts';
-import type { Repository } from '@inferry/models';
 import { err, ok, sleep } from '@inferry/runtime';
 import { createMetrics, type WorkerMetrics } from '@inferry/telemetry';
-import { availableProviders, createBackend, createWorker, type Worker } from '@inferry/worker';
+import {
+  availableProviders,
+  createBackend,
+  createWorker,
+  type WantedModels,
+  type Worker,
+} from '@inferry/worker';
 import type { Config } from '../config.ts';
 import { layFoundation, type Readiness } from './foundation.ts';
 import { watchGpu } from './gpu.ts';
@@ -12,6 +17,8 @@ import { hardwareName } from './hardware.ts';
 import { logWarnings, readModels } from './models.ts';
 import type { OpenQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
+import { watchModels } from './watch-models.ts';
+import { WorkerModels } from './worker-models.ts';
 import { createWorkerTelemetry } from './worker-telemetry.ts';
 
 /** Ready once every model is warm. The port for operators answers before: loading may take minutes. */
@@ -22,8 +29,12 @@ export const startWorker: StartRole = async (config, deps) => {
   const metrics = createMetrics('worker', buildInfo(deps), deps.clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('GPU metrics', watchGpu(config, deps, metrics));
-  const { limits } = config;
-  const worker = wireWorker(config, deps, { ...opened, repository: models.value, metrics, limits });
+  const { limits, only } = config;
+  const watch = watchModels(config, deps, { repository: models.value, only, metrics });
+  parts.add('repository watch', watch.stop);
+  const served = await WorkerModels.open({ ...deps, ...opened, watch, only });
+  const wanted = served.wanted();
+  const worker = wireWorker(config, deps, { ...opened, wanted, metrics, limits });
   const metricsPort = await openOperatorsPort(() => workerReadiness(worker));
   if (!metricsPort.ok) {
     await parts.close();
@@ -36,6 +47,7 @@ export const startWorker: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
+  parts.add('changes of models', served.follow(worker));
   return ok({
     httpPort: null,
     grpcPort: null,
@@ -86,11 +98,12 @@ export function wireWorker(
     queue,
     processId,
     payloadReaderOptions,
-    repository,
+    wanted,
     metrics,
     limits,
   }: OpenQueue & {
-    readonly repository: Repository;
+    /** What it starts with. */
+    readonly wanted: WantedModels;
     readonly metrics: WorkerMetrics;
     readonly limits: Limits;
   },
@@ -99,7 +112,8 @@ export function wireWorker(
     queue,
     payloadReaderOptions,
     backend: createBackend({ clock, abort }),
-    manifests: repository.models,
+    manifests: wanted.manifests,
+    routing: wanted.routing,
     device,
     hardware: hardwareName(device),
     cores: availableParallelism(),

@@ -15,6 +15,8 @@ export interface AutoscaleDeps extends Omit<AutoscalerDeps, 'queue'> {
   readonly processId: string;
   /** Calls back for every stop signal; returns the function that stops listening. */
   readonly onStopSignals: (listener: (signal: StopSignal) => void) => () => void;
+  /** Calls back when files are to be read again; returns the function that stops listening. */
+  readonly onReread: (listener: () => void) => () => void;
 }
 
 /** A queue that answers within this time is waited for, so that a start beside a live Redis is a quiet one. */
@@ -43,9 +45,12 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
   await firstConnection(queue, clock, firstConnectMsMax);
   const classes = served.map(({ name, version }) => classOf(name, version));
   const autoscaler = new Autoscaler(options, { ...deps, queue }, classes);
-  const forget = deps.onStopSignals((signal) => autoscaler.stop(signal));
+  const forget = [
+    deps.onStopSignals((signal) => autoscaler.stop(signal)),
+    deps.onReread(() => autoscaler.reread()),
+  ];
   const code = await autoscaler.run();
-  forget();
+  for (const listening of forget) listening();
   await queue.close();
   return code;
 }

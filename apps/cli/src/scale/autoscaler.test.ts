@@ -60,7 +60,7 @@ async function fixture(given: Partial<AutoscaleOptions['policy']> = {}) {
             await clock.advance(0);
           },
         });
-        return { stop: (signal) => void signals.push(signal), ended };
+        return { stop: (signal) => void signals.push(signal), reread: silent, ended };
       },
     },
     [slow],

@@ -6,7 +6,8 @@ import type { ClassId } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import { type Clock, err, every, ok } from '@inferry/runtime';
 import type { LogFields, Logger } from '@inferry/telemetry';
-import { type StopSignal, type Supervisor, unusableExitCode } from '../supervisor.ts';
+import type { Supervised } from '../own-process.ts';
+import { type StopSignal, unusableExitCode } from '../supervisor.ts';
 import { type Advice, adviceFor } from './advice.ts';
 import { DemandMeter, type Measured } from './demand-meter.ts';
 import type { AutoscaleOptions } from './options.ts';
@@ -18,7 +19,7 @@ export interface AutoscalerDeps {
   readonly logger: Logger;
   readonly queue: Pick<JobQueue, 'stats'>;
   /** Starts a worker under supervision; calls back each time that it has become ready. */
-  readonly startWorker: (onReady: () => void) => Supervisor;
+  readonly startWorker: (onReady: () => void) => Supervised;
 }
 
 const lookEveryMs = 1_000;
@@ -78,6 +79,11 @@ export class Autoscaler {
   stop(signal: StopSignal): void {
     this.#deps.logger.info({ reason: signal, workers: this.#pool.workers }, 'draining all workers');
     this.#end(0, signal);
+  }
+
+  /** Tells every worker to read its files again. */
+  reread(): void {
+    this.#pool.reread();
   }
 
   #end(code: number, signal: StopSignal): void {

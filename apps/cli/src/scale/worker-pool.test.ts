@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Supervisor } from '../supervisor.ts';
+import type { Supervised } from '../own-process.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 function fixture() {
@@ -11,7 +11,11 @@ function fixture() {
       const ended = new Promise<number>((resolve) => (end = resolve));
       const signals: string[] = [];
       workers.push({ signals, end });
-      const supervisor: Supervisor = { stop: (signal) => void signals.push(signal), ended };
+      const supervisor: Supervised = {
+        stop: (signal) => void signals.push(signal),
+        reread: () => void signals.push('reread'),
+        ended,
+      };
       return supervisor;
     },
     onReady: () => undefined,
@@ -27,6 +31,13 @@ test('the youngest are drained first, and each is told once', () => {
   pool.resize(1);
   expect(workers.map(({ signals }) => signals)).toEqual([[], ['SIGTERM'], ['SIGTERM']]);
   expect([pool.workers, pool.draining]).toEqual([1, 2]);
+});
+
+test('every worker is told to read its files again', () => {
+  const { pool, workers } = fixture();
+  pool.resize(2);
+  pool.reread();
+  expect(workers.map(({ signals }) => signals)).toEqual([['reread'], ['reread']]);
 });
 
 test('those that drain are not taken back: others are started', async () => {

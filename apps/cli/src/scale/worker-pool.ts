@@ -2,11 +2,12 @@
  * The worker processes of this machine: each is started and kept alive as `inferry worker` would be, by a
  * supervisor in this process. The youngest are drained first: the others have learned more.
  */
-import type { StopSignal, Supervisor } from '../supervisor.ts';
+import type { Supervised } from '../own-process.ts';
+import type { StopSignal } from '../supervisor.ts';
 
 export interface WorkerPoolOptions {
   /** Starts a worker under supervision; calls back each time that it has become ready. */
-  readonly start: (onReady: () => void) => Supervisor;
+  readonly start: (onReady: () => void) => Supervised;
   /** A worker became ready. */
   readonly onReady: () => void;
   /** A worker has ended for good, with this exit code, and nobody had asked it to. */
@@ -14,7 +15,7 @@ export interface WorkerPoolOptions {
 }
 
 interface Member {
-  readonly supervisor: Supervisor;
+  readonly supervisor: Supervised;
   isDraining: boolean;
 }
 
@@ -54,6 +55,11 @@ export class WorkerPool {
     for (const member of this.#members) {
       if (!isFirst || !member.isDraining) drain(member, signal);
     }
+  }
+
+  /** Tells every worker to read its files again. */
+  reread(): void {
+    for (const { supervisor } of this.#members) supervisor.reread();
   }
 
   /** Resolves when every process has ended: with 0, or the largest exit code of those that drained. */
