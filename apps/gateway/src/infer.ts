@@ -5,6 +5,7 @@
  * protocols is in {@link InferCall}, and in what its two ends make of an {@link InferEnd}.
  */
 import {
+  emitsPartials,
   type Failure,
   failure,
   isTerminal,
@@ -27,6 +28,7 @@ import type { Exchange } from './exchange.ts';
 import { giveBackAfter, type LentMemory } from './http/body-memory.ts';
 import { noteAnswer, noteOutcome } from './results/job-answer.ts';
 import { cancelCounted, lookUp } from './results/look-up.ts';
+import { type Telling, tellPartials } from './streaming/tell-partials.ts';
 import { orBug } from './telemetry.ts';
 
 /** Past the deadline, so that the queue, on its own clock, has passed it too. */
@@ -51,6 +53,11 @@ export interface InferCall<Request extends InferWork = InferRequest> {
   readonly signal: AbortSignal;
   /** The request, checked against the model; large pieces of it in `memory`. */
   readonly read: (manifest: ModelManifest, memory: LentMemory) => Promise<Result<Request, Failure>>;
+  /** Takes what the job tells before its end, one after the other. Absent where the answer alone is wanted. */
+  readonly onPartial?: (
+    output: JobOutput,
+    of: { readonly manifest: ModelManifest; readonly request: Asked<Request> },
+  ) => Promise<void>;
   /** Calls back once the answer was handed to the socket; never where the caller went away. */
   readonly onSent: (callback: () => void) => void;
 }
@@ -111,7 +118,9 @@ export async function infer<Request extends InferWork = InferRequest>(
   const { cacheKey, isDeferred, place, record: accepted, request } = queued.value;
   try {
     if (place === undefined || isDeferred) return { end: 'deferred', record: accepted };
+    const telling = tellTo(call, queued.value, manifest, parts);
     const awaited = await awaitRecord(call, accepted, parts); // 504
+    await telling?.finish(awaited.ok);
     if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: accepted };
     const record = awaited.value;
     noteAnswer(call.exchange, record, parts);
@@ -123,6 +132,18 @@ export async function infer<Request extends InferWork = InferRequest>(
   } finally {
     place?.release();
   }
+}
+
+/** Undefined where there is nothing to tell, or nobody to be told. */
+function tellTo<Request extends InferWork>(
+  { onPartial, signal }: InferCall<Request>,
+  { record, request }: Queued<Request>,
+  manifest: ModelManifest,
+  parts: GatewayParts,
+): Telling | undefined {
+  if (onPartial === undefined || !emitsPartials(manifest)) return undefined;
+  const tell = (output: JobOutput): Promise<void> => onPartial(output, { manifest, request });
+  return tellPartials(record.job, { signal, tell }, parts);
 }
 
 /** Reads the request and queues its job, unless its answer is kept. The place for the wait is taken only where that succeeds. */

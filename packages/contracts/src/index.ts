@@ -58,6 +58,7 @@ export type { JsonObject, JsonValue } from './json.ts';
 export {
   type AdmissionSpec,
   concurrentMaxDefault,
+  emitsPartials,
   type EnsembleSpec,
   type EnsembleStep,
   fullInputs,

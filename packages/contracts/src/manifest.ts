@@ -195,6 +195,11 @@ export function queueTimeoutOf(
   return (own === undefined ? queueTimeoutMs : own) ?? Infinity;
 }
 
+/** Its jobs may tell parts of their answers before they end. */
+export function emitsPartials({ backend }: ModelManifest): boolean {
+  return backend === 'processor';
+}
+
 /** Its jobs run no session: they are made of jobs of other models. */
 export function isComposed({ backend }: ModelManifest): boolean {
   return backend === 'ensemble' || backend === 'processor';

@@ -21,7 +21,7 @@ import {
   success,
 } from './openapi-parts.ts';
 import { repositoryPaths } from './openapi-repository.ts';
-import { eventsContent, eventsPath } from './openapi-streaming.ts';
+import { eventsContent, eventsPath, generatePaths } from './openapi-streaming.ts';
 import { servingPaths } from './openapi-serving.ts';
 import { type Compat, inferenceSurface, readinessSurface, type Surface } from './surface.ts';
 
@@ -137,6 +137,7 @@ function inferencePaths(models: readonly ModelManifest[], compat: Compat): OpenA
     );
     paths[`${base}/stats`] = statisticsOf(parameters, modelCodes);
     paths[`${base}/infer`] = { post: inferOperation(models, parameters, v2) };
+    Object.assign(paths, generatePaths(base, parameters, v2));
   }
   return paths;
 }

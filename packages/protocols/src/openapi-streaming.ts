@@ -87,13 +87,12 @@ export function generatePaths(
     summary: string,
     description: string,
     content: Readonly<Record<string, OpenApiObject>>,
-    more: readonly OpenApiObject[],
   ): OpenApiObject => ({
     post: {
       tags: ['inference'],
       summary,
       description,
-      parameters: [...parameters, ...more, parameter('tenant')],
+      parameters: [...parameters, parameter('tenant')],
       requestBody: { required: true, content: { [json]: { schema: generateBody } } },
       responses: {
         '200': success('The outputs.', content, [...heldHeaders, ...resultHeaders]),
@@ -106,13 +105,11 @@ export function generatePaths(
       'Infer by the names of inputs, and wait for the answer',
       "Triton's generate extension. The job is canceled when the caller goes away.",
       { [json]: generateAnswer },
-      [],
     ),
     [`${base}/generate_stream`]: operation(
       'The same, with what the job tells before its end',
       'Each event has an answer as that of generate: the parts that a model tells, then the whole. Where the job fails after that, the last event has the member `error`. A job that was started anew tells its parts anew.',
       { [eventStreamType]: { type: 'string' } },
-      [],
     ),
   };
 }

@@ -4,6 +4,7 @@ import { modelConfiguration, readinessSurface, serverMetadata } from '@inferry/p
 import type { GatewayParts } from '../deps.ts';
 import { answerJson, type GatewayContext, problem } from '../http/exchange.ts';
 import { inferOverHttp, openInference } from '../http/infer-http.ts';
+import { generateCodec, generateStream } from '../streaming/generate-stream.ts';
 import { metadataOf, readyModel } from '../model-state.ts';
 import { statisticsOf } from '../statistics.ts';
 import { pathParameter, type Route } from './routes.ts';
@@ -31,6 +32,16 @@ export function inferenceRoutes(parts: GatewayParts): readonly Route[] {
         method: 'POST',
         path: `${path}/infer`,
         answer: (c) => inferOverHttp(c, modelOf(c), openInference, parts),
+      },
+      {
+        method: 'POST',
+        path: `${path}/generate`,
+        answer: (c) => inferOverHttp(c, modelOf(c), generateCodec, parts),
+      },
+      {
+        method: 'POST',
+        path: `${path}/generate_stream`,
+        answer: (c) => generateStream(c, modelOf(c), parts),
       },
     ],
   );
