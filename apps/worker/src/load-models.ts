@@ -1,5 +1,11 @@
 /** Loads and warms the models of this worker's device. */
-import { type ClassId, classOf, type ModelManifest, type ProviderKind } from '@inferry/contracts';
+import {
+  type ClassId,
+  classOf,
+  isComposed,
+  type ModelManifest,
+  type ProviderKind,
+} from '@inferry/contracts';
 import type {
   Device,
   InferenceBackend,
@@ -42,6 +48,8 @@ export interface PlannedModel {
   readonly devices: readonly Device[];
 }
 
+const nowhere: Device = { kind: 'cpu', index: 0 };
+
 /** The models with their devices, and those that have no instances for this one. */
 export function planModels(
   manifests: readonly ModelManifest[],
@@ -49,12 +57,15 @@ export function planModels(
 ): { readonly planned: readonly PlannedModel[]; readonly skipped: readonly ClassId[] } {
   const kinds: readonly ProviderKind[] = device.kind === 'cpu' ? ['cpu'] : ['cuda', 'tensorrt'];
   const planned = manifests.map((manifest) => {
+    const cls = classOf(manifest.name, manifest.version);
+    // It runs nothing here, and so on any device.
+    if (isComposed(manifest)) return { cls, manifest, devices: [nowhere] };
     const devices = manifest.instances
       .filter(({ gpus, kind }) => kinds.includes(kind) && (gpus?.includes(device.index) ?? true))
       .flatMap(({ kind, count }) =>
         Array.from({ length: count }, () => ({ kind, index: device.index })),
       );
-    return { cls: classOf(manifest.name, manifest.version), manifest, devices };
+    return { cls, manifest, devices };
   });
   return {
     planned: planned.filter(({ devices }) => devices.length > 0),

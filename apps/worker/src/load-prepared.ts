@@ -1,6 +1,9 @@
 /** Loads a model with all that serving it takes: its sessions, what prepares for it, and whether that works. */
+import { isComposed } from '@inferry/contracts';
 import { checkTexts, openPreparer } from '@inferry/pipelines';
 import { err, invariant, ok, type Result } from '@inferry/runtime';
+import type { PreparedProgram } from './composed/composed-class.ts';
+import { openProgram } from './composed/open-program.ts';
 import type { ServingDeps } from './deps.ts';
 import { type LoadedModel, loadModel, type PlannedModel } from './load-models.ts';
 import { measurePreparation, preparationModule } from './preparation/in-compute.ts';
@@ -10,12 +13,25 @@ import { openChunkDeps } from './preparation/prepare-chunk.ts';
 import type { Preparation, SharedPreparation } from './preparation/preparation.ts';
 import type { PreparedModel } from './session-class.ts';
 
+/** A model that can be served: its sessions, or its program. */
+export type Prepared = PreparedModel | PreparedProgram;
+
+/** Of one that nobody was given; what it serves is closed with its class. */
+export async function closePrepared(prepared: Prepared): Promise<void> {
+  await prepared.preparation?.close();
+  const { instances, program } = { instances: [], program: null, ...prepared };
+  await program?.close();
+  await Promise.all(instances.map((instance) => instance.close()));
+}
+
 export class ModelLoader {
   readonly #deps: ServingDeps;
   /** What decodes JPEG here; null before {@link open}. */
   #jpegDecoder: string | null = null;
   /** Opened for the first model that is not prepared in its compute threads. */
   #preparation: Promise<SharedPreparation> | null = null;
+  /** Opened for the first composed model. */
+  #inline: Promise<SharedPreparation> | null = null;
 
   constructor(deps: ServingDeps) {
     this.#deps = deps;
@@ -34,6 +50,13 @@ export class ModelLoader {
 
   /** The error says why it cannot be served; nothing stays open then. `isAlone`: nothing runs beside it. */
   async load(
+    planned: PlannedModel,
+    how: { readonly isAlone: boolean },
+  ): Promise<Result<Prepared, string>> {
+    return isComposed(planned.manifest) ? this.#openProgram(planned) : this.#load(planned, how);
+  }
+
+  async #load(
     planned: PlannedModel,
     how: { readonly isAlone: boolean },
   ): Promise<Result<PreparedModel, string>> {
@@ -63,8 +86,29 @@ export class ModelLoader {
 
   /** Only when nothing is prepared any more. */
   async close(): Promise<void> {
-    const opened = await this.#preparation?.catch(() => null);
-    await opened?.close();
+    for (const opening of [this.#preparation, this.#inline]) {
+      const opened = await opening?.catch(() => null);
+      await opened?.close();
+    }
+  }
+
+  async #openProgram({ cls, manifest }: PlannedModel): Promise<Result<PreparedProgram, string>> {
+    const program = await openProgram(manifest, this.#deps);
+    if (!program.ok) {
+      this.#deps.telemetry.modelLoadFailed(manifest.name);
+      return program;
+    }
+    // They take tensors as they are: no thread is needed to make them.
+    this.#inline ??= this.#openInline();
+    const preparation = (await this.#inline).open(cls, manifest);
+    this.#deps.logger.info({ class: cls }, 'loaded');
+    return ok({ cls, manifest, program: program.value, preparation });
+  }
+
+  async #openInline(): Promise<SharedPreparation> {
+    const { clock, jpegDecoder, payloadReaderOptions } = this.#deps;
+    const data = { manifests: new Map(), payloadReaderOptions, jpegDecoder };
+    return createInlinePreparation(await openChunkDeps(data, clock));
   }
 
   /** A tokenizer that cannot be used is found before anybody sends a text. */
@@ -94,7 +138,7 @@ export class ModelLoader {
     const { clock, jpegDecoder, limits, logger, onStuck, payloadReaderOptions } = this.#deps;
     const { preparationThreads: threads } = this.#deps;
     const data = { manifests: new Map(), payloadReaderOptions, jpegDecoder };
-    if (threads === 0) return createInlinePreparation(await openChunkDeps(data, clock));
+    if (threads === 0) return this.#openInline();
     return startPreparationPool({
       ...data,
       threads,

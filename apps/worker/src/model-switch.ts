@@ -18,10 +18,10 @@ import type { Logger } from '@inferry/telemetry';
 import { announced } from './announce.ts';
 import type { WorkerDevice } from './deps.ts';
 import { deviceName, type PlannedModel, planModels } from './load-models.ts';
-import type { ModelLoader } from './load-prepared.ts';
+import { closePrepared, type ModelLoader, type Prepared } from './load-prepared.ts';
 import { Retirement } from './retirement.ts';
 import type { Serving } from './serving.ts';
-import { type PreparedModel, rowsMaxOf } from './session-class.ts';
+import { rowsMaxOf } from './session-class.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
 
 /** What a worker is to serve. */
@@ -108,10 +108,10 @@ export class ModelSwitch {
       const detail = `No model has instances for ${deviceName(device)}.`;
       return err(failure('model_unavailable', detail));
     }
-    this.#routing = wanted.routing;
+    this.#take(wanted);
     for (const model of planned) this.#loading(model);
     void this.#deps.onChange();
-    const loaded: PreparedModel[] = [];
+    const loaded: Prepared[] = [];
     const problems: string[] = [];
     for (const model of planned) {
       const result = await loader.load(model, { isAlone: true });
@@ -124,7 +124,7 @@ export class ModelSwitch {
       }
     }
     if (problems.length > 0) {
-      await Promise.all(loaded.map(close));
+      await Promise.all(loaded.map(closePrepared));
       const extras = { errors: problems };
       return err(failure('model_unavailable', problems.join('\n'), { extras }));
     }
@@ -169,7 +169,7 @@ export class ModelSwitch {
   async #apply(wanted: WantedModels): Promise<ApplyReport> {
     const planned = this.#isEnding ? [] : this.#plan(wanted);
     if (this.#isEnding) return [];
-    this.#routing = wanted.routing;
+    this.#take(wanted);
     const names = new Set([...this.#versions.values()].map(({ planned }) => planned.manifest.name));
     for (const { manifest } of planned) names.add(manifest.name);
     // Told first: no gateway takes a version for the default while others have not begun to load it.
@@ -198,6 +198,11 @@ export class ModelSwitch {
     }
     await this.#deps.onChange();
     return report;
+  }
+
+  #take(wanted: WantedModels): void {
+    this.#routing = wanted.routing;
+    this.#deps.serving.replaceLocal(wanted);
   }
 
   #plan({ manifests }: WantedModels): readonly PlannedModel[] {
@@ -244,7 +249,7 @@ export class ModelSwitch {
     const loaded = this.#isEnding
       ? err(endingReason)
       : await loader.load(model, { isAlone: false });
-    if (loaded.ok && this.#isEnding) await close(loaded.value);
+    if (loaded.ok && this.#isEnding) await closePrepared(loaded.value);
     if (!loaded.ok || this.#isEnding) {
       const reason = loaded.ok ? endingReason : loaded.error;
       this.#refused.set(model.cls, { text: JSON.stringify(model.manifest), reason });
@@ -316,7 +321,8 @@ export class ModelSwitch {
     this.#set(cls, { planned, state: 'loading', provider, device, loadMs: 0 });
   }
 
-  #ready(planned: PlannedModel, { instances, loadMs }: PreparedModel): void {
+  #ready(planned: PlannedModel, prepared: Prepared): void {
+    const { instances, loadMs } = 'program' in prepared ? { instances: [], loadMs: 0 } : prepared;
     const [first] = instances;
     const provider = first?.provider ?? 'cpu';
     const device = first === undefined ? 'cpu' : deviceName(first.device);
@@ -341,9 +347,4 @@ export class ModelSwitch {
 
 function nameOf({ manifest }: PlannedModel): string {
   return manifest.name;
-}
-
-async function close({ instances, preparation }: PreparedModel): Promise<void> {
-  await preparation?.close();
-  await Promise.all(instances.map((instance) => instance.close()));
 }

@@ -2,6 +2,7 @@
 import type { ClassId, ModelManifest } from '@inferry/contracts';
 import type { StatisticsTally } from '@inferry/queue';
 import type { ServingDeps } from './deps.ts';
+import type { StepModels } from './composed/step-models.ts';
 import type { DeviceShare } from './device-share.ts';
 import type { ExclusiveGate } from './exclusive.ts';
 import type { IdleTime } from './idle-time.ts';
@@ -54,6 +55,8 @@ export interface SharedParts {
   readonly idleTime: IdleTime;
   readonly gate: ExclusiveGate;
   readonly wake: Wake;
+  /** What steps of composed models may name. */
+  readonly stepModels: StepModels;
   /** Aborted when claims are about to be given back: no more retries. */
   readonly halt: AbortSignal;
 }

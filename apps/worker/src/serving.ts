@@ -3,8 +3,11 @@
  * ones there are is decided in model-switch.ts; what serving one takes is a ServedClass.
  */
 import { setMaxListeners } from 'node:events';
-import type { ClassId } from '@inferry/contracts';
+import { type ClassId, isComposed } from '@inferry/contracts';
 import { StatisticsTally } from '@inferry/queue';
+import { ComposedClass } from './composed/composed-class.ts';
+import { heightsOf } from './composed/heights.ts';
+import { type LocalModels, StepModels } from './composed/step-models.ts';
 import type { ServingDeps } from './deps.ts';
 import { capacityOf, DeviceShare } from './device-share.ts';
 import { ExclusiveGate } from './exclusive.ts';
@@ -14,7 +17,8 @@ import { Offers } from './offers.ts';
 import { type PeriodicOptions, startPeriodic } from './periodic.ts';
 import { QueueClock } from './queue-clock.ts';
 import type { ServedClass, SharedParts } from './served-class.ts';
-import { type PreparedModel, SessionClass } from './session-class.ts';
+import type { Prepared } from './load-prepared.ts';
+import { SessionClass } from './session-class.ts';
 import { Settler } from './settle.ts';
 import { StoredProfiles } from './stored-profiles.ts';
 import { sweepClasses, sweepDelayMs } from './sweeper.ts';
@@ -26,6 +30,8 @@ export const renewalsPerLease = 3;
 /** What was learned is saved this often, when it has changed. */
 const saveMs = 30_000;
 const watchMs = 1_000;
+/** What composed models may run is looked at as often as gateways look at theirs. */
+const modelsMs = 500;
 /** What is counted is added to the statistics of all workers this often: a worker that is killed loses so much. */
 const countMs = 1_000;
 
@@ -39,6 +45,7 @@ export class Serving {
   /** Sessions of each class, as the device is shared. */
   readonly #slots = new Map<ClassId, number>();
   #isStopping = false;
+  #stopping: Promise<void> = Promise.resolve();
   #stopTasks: (() => Promise<void>)[] = [];
 
   constructor(deps: ServingDeps) {
@@ -69,12 +76,18 @@ export class Serving {
       idleTime: new IdleTime(clock),
       gate: new ExclusiveGate(),
       wake: new Wake(deps),
+      stepModels: new StepModels(deps),
       halt,
     };
   }
 
+  /** What its repository holds, of which steps may name something. */
+  replaceLocal(models: LocalModels): void {
+    this.#shared.stepModels.replaceLocal(models);
+  }
+
   /** Adds classes that are not served yet, and tells the queue of them. They claim once they are started. */
-  async add(models: readonly PreparedModel[]): Promise<void> {
+  async add(models: readonly Prepared[]): Promise<void> {
     const added = await this.#open(models);
     for (const served of added) {
       this.#classes.set(served.cls, served);
@@ -98,7 +111,7 @@ export class Serving {
    * The class is served by this from now on. What it was before finishes its batches and is closed then; at most
    * one such is waited for before another comes.
    */
-  async replace(model: PreparedModel): Promise<void> {
+  async replace(model: Prepared): Promise<void> {
     const [served] = await this.#open([model]);
     const before = this.#classes.get(model.cls);
     if (served === undefined || before === undefined) return;
@@ -137,21 +150,26 @@ export class Serving {
     return true;
   }
 
-  /** Resolves when nothing is left of what was replaced. */
+  /** Resolves when nothing is left of what was replaced; but for ensembles, which hold nothing and may take long. */
   async replaced(): Promise<void> {
-    await Promise.all(this.#leaving.values());
+    const awaited = [...this.#leaving].filter(([{ manifest }]) => manifest.backend !== 'ensemble');
+    await Promise.all(awaited.map(([, leaving]) => leaving));
   }
 
-  /** Claims nothing more, and says so. */
+  /**
+   * Claims nothing more, and says so. What composed models run is claimed until none of their jobs is under way: no
+   * other worker may be there to take it.
+   */
   stopClaiming(): void {
     this.#isStopping = true;
     // First, so that nobody is promised what this worker would have done.
     void within(this.#deps.clock, farewellMs, this.#shared.offers.withdraw());
-    for (const served of this.#classes.values()) served.stopClaiming();
+    this.#stopping = this.#stopInOrder();
   }
 
   /** Resolves when every claimed batch was settled or given back. */
   async idle(): Promise<void> {
+    await this.#stopping;
     await Promise.all(this.#every().map((served) => served.idle()));
   }
 
@@ -172,6 +190,7 @@ export class Serving {
 
   /** Returns every job that has no outcome yet; what a run still brings for them is dropped. */
   async giveBackAll(): Promise<void> {
+    for (const served of this.#every()) served.stopClaiming();
     const { leases, settler } = this.#shared;
     const going = [...leases.held()].map(async ([cls, held]) => {
       const open = [...held].filter((job) => job.isOpen);
@@ -208,6 +227,14 @@ export class Serving {
       () => sweepClasses(queue, [...this.#classes.keys()], telemetry, statistics),
     );
     this.#repeat(
+      'look at models',
+      () => modelsMs,
+      async () => {
+        const isAsked = [...this.#classes.values()].some(({ manifest }) => isComposed(manifest));
+        if (isAsked) await this.#shared.stepModels.refresh();
+      },
+    );
+    this.#repeat(
       'watch promises',
       () => watchMs,
       async () => {
@@ -234,13 +261,24 @@ export class Serving {
     this.#stopTasks.push(startPeriodic({ name, clock, logger, delayMs, task }));
   }
 
-  async #open(models: readonly PreparedModel[]): Promise<readonly ServedClass[]> {
-    for (const { cls, instances } of models) this.#slots.set(cls, instances.length);
+  async #open(models: readonly Prepared[]): Promise<readonly ServedClass[]> {
+    const loaded = models.flatMap((model) => ('program' in model ? [] : [model]));
+    for (const { cls, instances } of loaded) this.#slots.set(cls, instances.length);
     this.#resize();
-    const stored = await this.#shared.profiles.load(models);
-    return models.map(
-      (model) => new SessionClass(model, stored.get(model.cls) ?? null, this.#shared),
+    const [stored] = await Promise.all([
+      this.#shared.profiles.load(loaded),
+      loaded.length === models.length ? undefined : this.#lookAtModels(),
+    ]);
+    return models.map((model) =>
+      'program' in model
+        ? new ComposedClass(model, this.#shared)
+        : new SessionClass(model, stored.get(model.cls) ?? null, this.#shared),
     );
+  }
+
+  /** While the queue is away, the models of this worker's own repository are known. */
+  async #lookAtModels(): Promise<void> {
+    await within(this.#deps.clock, farewellMs, this.#shared.stepModels.refresh());
   }
 
   async #finish(served: ServedClass): Promise<void> {
@@ -248,6 +286,17 @@ export class Serving {
     served.leave();
     await served.close();
     this.#leaving.delete(served);
+  }
+
+  async #stopInOrder(): Promise<void> {
+    const all = this.#every();
+    const heights = heightsOf(all.map(({ manifest }) => manifest));
+    const heightOf = ({ manifest }: ServedClass): number => heights.get(manifest.name) ?? 0;
+    for (let height = Math.max(0, ...heights.values()); height >= 0; height -= 1) {
+      const own = all.filter((served) => heightOf(served) === height);
+      for (const served of own) served.stopClaiming();
+      if (height > 0) await Promise.all(own.map((served) => served.idle()));
+    }
   }
 
   #every(): readonly ServedClass[] {

@@ -26,7 +26,7 @@ export class ComposedLane {
   readonly #context: ComposedContext;
   readonly #wake: Wake;
   readonly #places: number;
-  readonly #stop = new AbortController();
+  #stop = new AbortController();
   /** When the jobs under way were started, on the local clock. */
   readonly #jobs = new Map<Promise<void>, number>();
   readonly #latency = new LatencyModel();
@@ -40,11 +40,9 @@ export class ComposedLane {
     this.#places = context.manifest.concurrentMax ?? concurrentMaxDefault;
   }
 
-  get context(): ComposedContext {
-    return this.#context;
-  }
-
+  /** Claims from now on, also after it was stopped and has {@link stopped}. */
   start(): void {
+    this.#stop = new AbortController();
     this.#loop = this.#claimUntilStopped();
   }
 
@@ -52,6 +50,11 @@ export class ComposedLane {
   stopClaiming(): void {
     this.#stop.abort();
     this.#placeFree();
+  }
+
+  /** Resolves when no claim is under way. */
+  stopped(): Promise<void> {
+    return this.#loop;
   }
 
   /** Resolves when the loop has ended and every claimed job was settled, given back or lost. */
