@@ -7,7 +7,7 @@ import type {
   ServerDuplexStream,
   ServerUnaryCall,
 } from '@grpc/grpc-js';
-import { failure, type JobRecord } from '@inferry/contracts';
+import { emitsPartials, failure, type JobRecord } from '@inferry/contracts';
 import {
   bindWireRequest,
   readInferRequest,
@@ -51,10 +51,7 @@ export function inferUnary(parts: GatewayParts): handleUnaryCall<Message, Uint8A
     const run = async (exchange: Exchange): Promise<CallEnd> => {
       const wire = readInferRequest(call.request.take());
       return wire.ok
-        ? inferOnce(
-            { call, gone, exchange, ...partsOf(wire.value), isFinal: false, onSent: sent.add },
-            parts,
-          )
+        ? inferOnce({ call, gone, exchange, ...partsOf(wire.value), onSent: sent.add }, parts)
         : { ok: false, reason: wire.error };
     };
     void answerCall(call, parts, run, (ended, exchange) => {
@@ -138,8 +135,14 @@ async function answerInStream(
     if (!read.ok) return { ok: false, reason: read.error };
     const { id, model } = read.value;
     told = { id, model };
-    const { isFinal, wire } = takeFinalFlag(read.value);
-    return inferOnce({ call, gone, exchange, ...partsOf(wire), isFinal, onSent: sent.add }, parts);
+    const { wantsFinal, wire } = takeFinalFlag(read.value);
+    const stream = { wantsFinal, tell };
+    return inferOnce({ call, gone, exchange, ...partsOf(wire), stream, onSent: sent.add }, parts);
+  };
+  // As fast as its caller reads, and behind the answers to the requests in front.
+  const tell = async (part: Uint8Array): Promise<void> => {
+    await before;
+    if (!call.cancelled && !call.write(writeStreamAnswer(part))) await drained(call);
   };
   let answer: Uint8Array = new Uint8Array();
   let isOk = false;
@@ -176,7 +179,13 @@ interface OneRequest {
   /** Its tensors are raw. */
   readonly isRaw: boolean;
   readonly wire: Arrived<WireInferRequest>;
-  readonly isFinal: boolean;
+  /** Undefined where there is one answer. */
+  readonly stream?: {
+    /** Asks to be told which answer is the last. */
+    readonly wantsFinal: boolean;
+    /** Takes an answer that is a part of the whole. */
+    readonly tell: (part: Uint8Array) => Promise<void>;
+  };
   readonly onSent: InferCall['onSent'];
 }
 
@@ -187,7 +196,7 @@ function partsOf(wire: WireInferRequest): Pick<OneRequest, 'model' | 'isRaw' | '
 }
 
 async function inferOnce(
-  { call, exchange, gone, isFinal, isRaw, model, onSent, wire }: OneRequest,
+  { call, exchange, gone, isRaw, model, onSent, stream, wire }: OneRequest,
   parts: GatewayParts,
 ): Promise<CallEnd> {
   const hasPriorities = parts.tenants !== undefined;
@@ -204,6 +213,12 @@ async function inferOnce(
       read: (manifest) =>
         Promise.resolve(bindWireRequest(wire.take(), manifest, { hasPriorities })),
       onSent,
+      ...(stream === undefined
+        ? {}
+        : {
+            onPartial: (output, { manifest, request }) =>
+              stream.tell(writeInferResponse(manifest, output, { isFinal: false, isRaw, request })),
+          }),
     },
     parts,
   );
@@ -217,6 +232,8 @@ async function inferOnce(
     };
   }
   const { manifest, output, record, request } = ended;
+  const saysFinal = stream !== undefined && (stream.wantsFinal || emitsPartials(manifest));
+  const isFinal = saysFinal ? true : undefined;
   const message = writeInferResponse(manifest, output, { isFinal, isRaw, request });
   const trailers = record === undefined ? { 'cache-status': fromCache } : jobTrailers(record);
   return { ok: true, answer: { message, trailers } };

@@ -80,12 +80,12 @@ export function writeInferResponse(
   output: JobOutput,
   {
     isRaw,
-    isFinal = false,
+    isFinal,
     request,
   }: {
     readonly isRaw: boolean;
-    /** Says that no more answers to this request follow, as callers of streams may ask. */
-    readonly isFinal?: boolean;
+    /** Says whether more answers to this request follow; undefined says nothing of it. */
+    readonly isFinal?: boolean | undefined;
     readonly request: Pick<InferRequest, 'answer' | 'id'>;
   },
 ): Uint8Array {
@@ -94,9 +94,9 @@ export function writeInferResponse(
   const writer = protobuf.Writer.create();
   writer.uint32(tag(1)).string(manifest.name).uint32(tag(2)).string(manifest.version);
   if (request.id !== undefined) writer.uint32(tag(3)).string(request.id);
-  if (isFinal) {
+  if (isFinal !== undefined) {
     writer.uint32(tag(4)).fork().uint32(tag(1)).string('triton_final_response');
-    writer.uint32(tag(2)).fork().uint32(tag(1, 0)).bool(true).ldelim().ldelim();
+    writer.uint32(tag(2)).fork().uint32(tag(1, 0)).bool(isFinal).ldelim().ldelim();
   }
   for (const tensor of tensors) writeOutput(writer, tensor, allRaw);
   if (allRaw) for (const { bytes } of tensors) writer.uint32(tag(6)).bytes(bytes);
@@ -135,13 +135,13 @@ export function writeStreamError(
   return writer.ldelim().finish();
 }
 
-/** The parameter by which a caller of a stream asks for {@link writeInferResponse}'s `isFinal`, taken out. */
+/** The parameter by which a caller of a stream asks to be told of its last answer ({@link writeInferResponse}), taken out. */
 export function takeFinalFlag(wire: WireInferRequest): {
   readonly wire: WireInferRequest;
-  readonly isFinal: boolean;
+  readonly wantsFinal: boolean;
 } {
   const { triton_enable_empty_final_response: flag, ...parameters } = wire.parameters;
   return flag === undefined
-    ? { wire, isFinal: false }
-    : { wire: { ...wire, parameters }, isFinal: flag === true };
+    ? { wire, wantsFinal: false }
+    : { wire: { ...wire, parameters }, wantsFinal: flag === true };
 }
