@@ -4,7 +4,7 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { z } from 'zod';
 
 import { parseJson } from './json.ts';
-import { invalidInput, pointerTo, schemaRefusal } from './refusals.ts';
+import { pointerTo, refusal, schemaRefusal } from './refusals.ts';
 
 type Want = ControlOrder['want'];
 
@@ -40,11 +40,14 @@ export function parseControl(body: Uint8Array, want: Want): Result<void, Failure
 export function checkControl(request: unknown, want: Want): Result<void, Failure> {
   const schema = want === 'loaded' ? loadRequestSchema : unloadRequestSchema;
   const given = z.object({ parameters: z.record(z.string(), z.unknown()) }).safeParse(request);
-  const own = given.success ? Object.keys(given.data.parameters).find(isOwnModel) : undefined;
-  if (want === 'loaded' && own !== undefined) {
-    const pointer = pointerTo('#/parameters', own);
-    const detail = `${pointer} is not supported: a model is loaded as its folder in the repository has it.`;
-    return err(invalidInput(pointer, 'not_supported', detail));
+  const own = given.success ? Object.keys(given.data.parameters).filter(isOwnModel) : [];
+  if (want === 'loaded' && own.length > 0) {
+    const problems = own.map((name) => {
+      const pointer = pointerTo('#/parameters', name);
+      const detail = `${pointer} is not supported: a model is loaded as its folder in the repository has it.`;
+      return { pointer, code: 'not_supported', detail };
+    });
+    return err(refusal('invalid_input', problems));
   }
   const parsed = schema.safeParse(request);
   return parsed.success ? ok(undefined) : err(schemaRefusal(parsed.error, '#'));
