@@ -23,6 +23,7 @@ export default defineConfig({
           include: ['{packages,apps}/*/src/**/*.test.ts', '{bench,infra/grafana}/src/**/*.test.ts'],
           exclude: [
             '**/*.redis.test.ts',
+            '**/*.s3.test.ts',
             '**/*.python.test.ts',
             'packages/system-tests/**',
             '**/node_modules/**',
@@ -37,6 +38,16 @@ export default defineConfig({
           include: ['{packages,apps}/*/src/**/*.redis.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 's3',
+          include: ['apps/cli/src/**/*.s3.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 90_000,
+          env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
         },
       },
       {

@@ -1,6 +1,6 @@
 /**
  * What `npm test` runs: everything that must hold before a change is taken. Formatting, lint with the
- * layer rules, types, dead code, then the three test projects. Every stage runs, so that one call shows
+ * layer rules, types, dead code, then the four test projects. Every stage runs, so that one call shows
  * all that is wrong. A test that is skipped or left to do fails its stage, and so does a stage without
  * tests. The last line is always `N passed, N failed`; the exit status is 0 only when nothing failed.
  */
@@ -11,12 +11,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensurePrometheus } from './ensure-prometheus.mjs';
 import { ensureRedis } from './ensure-redis.mjs';
+import { ensureS3Server } from './ensure-s3-server.mjs';
 import { ensureTurboJpeg } from './ensure-turbojpeg.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Longest time of one tool; far above what it needs, and all together within what CI allows. */
 const toolMsMax = 90_000;
-const testMsMax = { unit: 180_000, redis: 120_000, system: 420_000 };
+const testMsMax = { unit: 180_000, redis: 120_000, s3: 90_000, system: 420_000 };
 const reports = mkdtempSync(join(tmpdir(), 'inferry-test-'));
 
 const counts = { passed: 0, failed: 0 };
@@ -28,6 +29,9 @@ await stage('redis', () => {
 });
 await stage('libjpeg-turbo', () => {
   console.log(`libjpeg-turbo ${ensureTurboJpeg()}`);
+});
+await stage('s3 server', () => {
+  console.log(ensureS3Server());
 });
 await stage('prometheus', () => {
   for (const [name, { version }] of Object.entries(ensurePrometheus())) {

@@ -54,6 +54,8 @@ async function main(): Promise<number> {
       return modelsDoctor(parsed.value);
     case 'models pull':
       return pull(parsed.value);
+    case 'models push':
+      return push(parsed.value);
     case 'models list':
     case 'models show':
     case 'models rm':
@@ -102,7 +104,7 @@ async function modelsDoctor({ operands, flags }: Invocation): Promise<number> {
 
 async function manageModels(name: ManagingCommand, invocation: Invocation): Promise<number> {
   const { manageModels } = await import('./repository/commands.ts');
-  const told = await manageModels(name, invocation);
+  const told = await manageModels(name, invocation, environmentForS3());
   return told.ok ? tell(told.value) : refuse(told.error, name);
 }
 
@@ -112,7 +114,28 @@ async function pull(invocation: Invocation): Promise<number> {
   if (!options.ok) return refuse(options.error.join('\ninferry: '), 'models pull');
   const { pullModel } = await import('./pull/pull.ts');
   const progress = progressLine(process.stderr);
-  return pullModel(options.value, { clock: systemClock, print, complain, progress });
+  const env = environmentForS3();
+  return pullModel(options.value, { clock: systemClock, env, print, complain, progress });
+}
+
+async function push(invocation: Invocation): Promise<number> {
+  const { parsePushOptions } = await import('./push/options.ts');
+  const options = parsePushOptions(invocation);
+  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'models push');
+  const { pushModel } = await import('./push/push.ts');
+  const progress = progressLine(process.stderr);
+  const env = environmentForS3();
+  const stop = new AbortController();
+  // Once: a second signal ends the process as it ends any other.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const deps = { clock: systemClock, env, stop: stop.signal, print, complain, progress };
+  return pushModel(options.value, deps);
+}
+
+/** Without the warning of Amazon's client, on every start, that its next release needs a newer Node.js. */
+function environmentForS3(): NodeJS.ProcessEnv {
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+  return process.env;
 }
 
 async function optimize(invocation: Invocation): Promise<number> {

@@ -2,6 +2,7 @@
 import type { Command } from './commands.ts';
 import { optimizeFlags } from './optimize/flags.ts';
 import { pullFlags } from './pull/flags.ts';
+import { pushFlags } from './push/flags.ts';
 
 const modelsFlag = { flag: 'models', placeholder: 'DIR', help: 'The repository. Default: models.' };
 const gatewayFlag = {
@@ -31,9 +32,11 @@ export const modelCommands = [
     operands: ['SOURCE'],
     summary: 'Fetches a model into a repository, checked, and all of it or nothing.',
     details: [
-      'SOURCE is a URL (https or http) or a path: one .onnx file, an archive (.tar, .tar.gz, .tgz) or, as a path,',
-      'a directory. A URL that breaks off is gone on with, also by the next call. The model must be one that',
-      'would be served, and lands beside the others by a rename; the digest of a model is not its SHA-256 here.',
+      'SOURCE is a URL (https, http or s3) or a path: one .onnx file, an archive (.tar, .tar.gz, .tgz) or, in S3 and',
+      'as a path, a folder. s3://bucket/folder/MODEL[/VERSION] is what "models push" put there, checked against the',
+      'SHA-256 of every file, or what others did, checked by what S3 tells of it; which, is printed. A download that',
+      'breaks off is gone on with, also by the next call. The model must be one that would be served, and lands',
+      'beside the others by a rename; the digest of a model is not its SHA-256 here. Labels and traffic stay behind.',
       'Gateways and workers that run take it up within seconds. Exits with 1 when nothing has changed.',
     ],
     role: null,
@@ -42,20 +45,45 @@ export const modelCommands = [
       'inferry models pull https://models.example/resnet50.tar.gz --sha256 9f86d0...0a08',
       'inferry models pull /mnt/export/resnet50.onnx --version 2 --models /srv/models',
       'inferry models pull file:///srv/triton-models --name densenet --replace --json',
+      'inferry models pull s3://models/production/resnet50/3',
+    ],
+  },
+  {
+    name: 'models push',
+    operands: ['MODEL', 'TARGET'],
+    summary: 'Puts a model, or a version of it, into another repository, in S3 or a directory.',
+    details: [
+      'MODEL is a name, for all of its versions, or name@version; it must be one that would be served. TARGET is',
+      's3://bucket/folder or a directory, where the model becomes a folder. A version is seen there when all of it',
+      'has arrived; one that is there with other content stays, without --force. Labels and traffic stay behind.',
+      'S3 is reached as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_PROFILE and',
+      'AWS_ENDPOINT_URL say, or with the role of the container.',
+    ],
+    role: null,
+    options: pushFlags,
+    examples: [
+      'inferry models push resnet50@3 s3://models/production',
+      'AWS_ENDPOINT_URL=http://minio:9000 inferry models push digits s3://models --force',
+      'inferry models push digits /mnt/models --models models --json',
     ],
   },
   {
     name: 'models list',
-    operands: [],
+    operands: ['[REPOSITORY]'],
     summary: 'Lists the versions that a repository serves.',
     details: [
+      'REPOSITORY is a directory or s3://bucket/folder; --models takes either as well.',
       'For each its name, version, what describes it (model.yaml, config.pbtxt or nothing), the bytes in its',
       'folder, its digest, its labels and its share of the traffic. What is not served is told on stderr, and',
       'then the command exits with 2.',
     ],
     role: null,
     options: [modelsFlag, jsonFlag],
-    examples: ['inferry models list', 'inferry models list --models /srv/models --json'],
+    examples: [
+      'inferry models list',
+      'inferry models list --models /srv/models --json',
+      'inferry models list s3://models/production',
+    ],
   },
   {
     name: 'models show',

@@ -15,5 +15,6 @@ export {
 } from './redis-server.ts';
 export { repositoryFiles, type RepositoryFile } from './repository-files.ts';
 export { repositoryPath } from './repository-path.ts';
+export { type S3Server, startS3Server } from './s3-server.ts';
 export { waitFor, type WaitForOptions } from './wait-for.ts';
 export { testManifest } from './test-manifest.ts';

@@ -11,15 +11,28 @@ import { type Clock, err, ok, type Result, sleep } from '@inferry/runtime';
 import type { ByteSource, OpenedBytes } from './byte-source.ts';
 import { lockFile } from './lock-file.ts';
 
-export interface Download {
+export interface PartToFetch {
   readonly source: ByteSource;
   /** Lower case hex; null: not checked. */
   readonly sha256: string | null;
   /** Where unfinished files lie; made when it is not there. */
   readonly folder: string;
-  /** Where the whole file goes, on the same file system; its folder is made. */
-  readonly into: string;
   readonly bytesMax: number;
+}
+
+export interface Download extends PartToFetch {
+  /** Where the whole file goes, on the same file system. */
+  readonly into: string;
+}
+
+/** A whole file that still lies among the unfinished ones, where another process finds it when this one ends. */
+export interface FetchedPart {
+  readonly file: string;
+  readonly sha256: string;
+  readonly bytes: number;
+  /** Moves it, on the same file system; the folder it goes into is made. */
+  readonly take: (into: string) => Promise<void>;
+  readonly discard: () => Promise<void>;
 }
 
 export interface DownloadDeps {
@@ -51,16 +64,37 @@ type Tried =
 export async function download(
   wanted: Download,
   deps: DownloadDeps,
-): Promise<Result<{ readonly sha256: string; readonly bytes: number }, string>> {
-  const { source } = wanted;
-  await mkdir(wanted.folder, { recursive: true });
-  const key = createHash('sha256').update(source.id).digest('hex').slice(0, 32);
-  const partial = {
-    file: join(wanted.folder, `${key}.partial`),
-    aboutFile: join(wanted.folder, `${key}.json`),
-  };
-  const lock = await lockFile(join(wanted.folder, `${key}.lock`), 'is fetching the same URL');
+): Promise<Result<Pick<FetchedPart, 'bytes' | 'sha256'>, string>> {
+  const lock = await lockDownload(wanted.folder, wanted.source.id);
   if (!lock.ok) return lock;
+  try {
+    const part = await fetchPart(wanted, deps);
+    if (!part.ok) return part;
+    await part.value.take(wanted.into);
+    return part;
+  } finally {
+    await lock.value();
+  }
+}
+
+/** Whoever fetches something has it alone; the value lets others have it again. */
+export async function lockDownload(
+  folder: string,
+  id: string,
+): Promise<Result<() => Promise<void>, string>> {
+  await mkdir(folder, { recursive: true });
+  return lockFile(join(folder, `${keyOf(id)}.lock`), 'is fetching the same URL');
+}
+
+/** As {@link download}, for who has the lock; the file is not moved yet. */
+export async function fetchPart(
+  wanted: PartToFetch,
+  deps: DownloadDeps,
+): Promise<Result<FetchedPart, string>> {
+  const { folder, source } = wanted;
+  await mkdir(folder, { recursive: true });
+  const key = keyOf(source.id);
+  const partial = { file: join(folder, `${key}.partial`), aboutFile: join(folder, `${key}.json`) };
   try {
     const fetched = await fetchWhole(wanted, partial, deps);
     if (!fetched.ok) return fetched;
@@ -71,14 +105,19 @@ export async function download(
         `${source.shown}: the SHA-256 is ${sha256}, not the ${wanted.sha256} that was asked for; nothing is kept`,
       );
     }
-    const bytes = await sizeOf(partial.file);
-    await mkdir(dirname(wanted.into), { recursive: true });
-    await rename(partial.file, wanted.into);
-    await discard(partial);
-    return ok({ sha256, bytes });
+    return ok({
+      file: partial.file,
+      sha256,
+      bytes: await sizeOf(partial.file),
+      take: async (into) => {
+        await mkdir(dirname(into), { recursive: true });
+        await rename(partial.file, into);
+        await discard(partial);
+      },
+      discard: () => discard(partial),
+    });
   } finally {
     deps.progress('');
-    await lock.value();
   }
 }
 
@@ -92,7 +131,7 @@ export async function sha256Of(file: string): Promise<string> {
 }
 
 async function fetchWhole(
-  wanted: Download,
+  wanted: PartToFetch,
   partial: Partial,
   deps: DownloadDeps,
 ): Promise<Result<void, string>> {
@@ -116,7 +155,7 @@ async function fetchWhole(
   }
 }
 
-async function tryOnce(wanted: Download, partial: Partial, deps: DownloadDeps): Promise<Tried> {
+async function tryOnce(wanted: PartToFetch, partial: Partial, deps: DownloadDeps): Promise<Tried> {
   const { source } = wanted;
   const have = await sizeOf(partial.file);
   const known = await readKnown(partial.aboutFile);
@@ -142,7 +181,7 @@ async function tryOnce(wanted: Download, partial: Partial, deps: DownloadDeps): 
 
 async function receive(
   opened: OpenedBytes,
-  { bytesMax, source }: Download,
+  { bytesMax, source }: PartToFetch,
   partial: Partial,
   deps: DownloadDeps,
 ): Promise<Tried> {
@@ -174,6 +213,10 @@ async function receive(
   } finally {
     await file.close();
   }
+}
+
+function keyOf(id: string): string {
+  return createHash('sha256').update(id).digest('hex').slice(0, 32);
 }
 
 async function readKnown(aboutFile: string): Promise<Known> {

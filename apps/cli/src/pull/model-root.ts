@@ -1,7 +1,15 @@
 /** Where in a folder the model lies: sources wrap it in folders, or hold the files of one version alone. */
 import { basename, join } from 'node:path';
 import { err, ok, type Result } from '@inferry/runtime';
-import { visible } from '../repository/folders.ts';
+
+/** What lies in a folder and is not hidden, by name. */
+export interface Listed {
+  readonly files: readonly string[];
+  readonly folders: readonly string[];
+}
+
+/** Tells what is in a folder, on a disk or elsewhere. */
+type Look = (folder: string) => Promise<Listed>;
 
 export type ModelRoot =
   | {
@@ -25,11 +33,12 @@ const configs = ['model.yaml', 'config.pbtxt'];
 export async function findModelRoot(
   folder: string,
   name: string | null,
+  look: Look,
 ): Promise<Result<ModelRoot, string>> {
   let at = folder;
   for (let depth = 0; depth <= wrappersMax; depth += 1) {
-    const { files, folders } = await visible(at);
-    if (files.some((file) => configs.includes(file)) || (await holdsVersion(at, folders))) {
+    const { files, folders } = await look(at);
+    if (files.some((file) => configs.includes(file)) || (await holdsVersion(at, folders, look))) {
       return ok({ kind: 'model', folder: at });
     }
     const models = files.filter((file) => file.endsWith('.onnx'));
@@ -52,14 +61,18 @@ export async function findModelRoot(
 }
 
 /** A folder called by a number that holds a model.onnx: anything else may as well be a wrapper. */
-async function holdsVersion(folder: string, folders: readonly string[]): Promise<boolean> {
+async function holdsVersion(
+  folder: string,
+  folders: readonly string[],
+  look: Look,
+): Promise<boolean> {
   for (const name of folders.filter((one) => /^[1-9]\d*$/u.test(basename(one)))) {
-    if ((await visible(join(folder, name))).files.includes('model.onnx')) return true;
+    if ((await look(join(folder, name))).files.includes('model.onnx')) return true;
   }
   return false;
 }
 
-function listed(names: readonly string[]): string {
+export function listed(names: readonly string[]): string {
   const more = names.length - namesShownMax;
   return `${names.slice(0, namesShownMax).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -19,6 +19,9 @@ test('a path needs nothing else', () => {
     bytesMax: 16 * 1024 ** 3,
     asJson: false,
   });
+  expect(parsed('s3://bucket/models/iris/')).toMatchObject({
+    source: { kind: 's3', location: { bucket: 'bucket', key: 'models/iris' } },
+  });
   expect(parsed('file:///srv/a%20b')).toMatchObject({ source: { path: '/srv/a b' } });
 });
 
@@ -39,7 +42,18 @@ test('a URL needs a digest, or the word that it goes without', () => {
 test.each([
   ['', {}, 'SOURCE must be a URL or a path, not empty'],
   ['https://', {}, 'SOURCE must be a valid URL, not "https://"'],
-  ['s3://bucket/m', {}, 'SOURCE must be an https, http or file URL, or a path, not "s3:"'],
+  ['ftp://a.example/m', {}, 'SOURCE must be an https, http, s3 or file URL, or a path, not "ftp:"'],
+  [
+    's3://host:9000/bucket/m',
+    {},
+    'SOURCE must look like s3://bucket/folder; the address of the server goes into AWS_ENDPOINT_URL',
+  ],
+  ['s3://bucket/a/../b', {}, 'SOURCE the path "a/../b" is not taken'],
+  [
+    's3://bucket/m',
+    { 'insecure-no-digest': '' },
+    '--insecure-no-digest is for URLs that begin with http: S3 tells checksums itself',
+  ],
   ['file://host/m', {}, 'SOURCE must be file:///path, without a host, not "file://host/m"'],
   ['https://u:p@a.example/m.onnx', {}, 'SOURCE must be a URL without user and password'],
   [

@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { isModelName, isModelVersion } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
+import { isS3, parseS3Location, type S3Location } from '../sources/s3-location.ts';
 
 /** `tar`: an archive, compressed with gzip or not. `onnx`: one model file. */
 export type FileForm = 'tar' | 'onnx';
 
 type Source =
   | { readonly kind: 'url'; readonly url: URL; readonly form: FileForm }
+  | { readonly kind: 's3'; readonly location: S3Location }
   | { readonly kind: 'path'; readonly path: string };
 
 export interface PullOptions {
@@ -56,6 +58,11 @@ export function parsePullOptions({
   if (sha256 !== null && isUnchecked) {
     problems.push('--sha256 and --insecure-no-digest contradict each other: give one of them');
   }
+  if (isUnchecked && source.ok && source.value.kind === 's3') {
+    problems.push(
+      '--insecure-no-digest is for URLs that begin with http: S3 tells checksums itself',
+    );
+  }
   if (source.ok && source.value.kind === 'url' && sha256 === null && !isUnchecked) {
     problems.push(
       '--sha256 must be given for a URL, or --insecure-no-digest to take whatever it answers',
@@ -99,6 +106,12 @@ export function shownUrl({ origin, pathname }: URL): string {
 function sourceOf(text: string): Result<Source, string> {
   if (text === '') return err('SOURCE must be a URL or a path, not empty');
   if (!/^[a-z][a-z0-9+.-]*:\/\//iu.test(text)) return ok({ kind: 'path', path: text });
+  if (isS3(text)) {
+    const location = parseS3Location(text);
+    return location.ok
+      ? ok({ kind: 's3', location: location.value })
+      : err(`SOURCE ${location.error}`);
+  }
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined) return err(`SOURCE must be a valid URL, not "${text}"`);
   if (url.protocol === 'file:') {
@@ -109,7 +122,7 @@ function sourceOf(text: string): Result<Source, string> {
     }
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    return err(`SOURCE must be an https, http or file URL, or a path, not "${url.protocol}"`);
+    return err(`SOURCE must be an https, http, s3 or file URL, or a path, not "${url.protocol}"`);
   }
   // Arguments are seen by every user of the machine, in the list of processes.
   if (url.username !== '' || url.password !== '') {

@@ -28,7 +28,12 @@ export class PullPlace {
   }
 
   /** Pauses between tries take no time. Flags by name, empty for those without a value. */
-  async pull(source: string, flags: Record<string, string>, idleMs = 5_000): Promise<Pulled> {
+  async pull(
+    source: string,
+    flags: Record<string, string>,
+    idleMs = 5_000,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Pulled> {
     let out = '';
     let told = '';
     const parsed = parsePullOptions({
@@ -38,6 +43,7 @@ export class PullPlace {
     if (!parsed.ok) return { code: 2, out, told: parsed.error.join('\n') };
     const code = await pullModel(parsed.value, {
       clock: { nowMs: () => systemClock.nowMs(), after: (_, fire) => systemClock.after(0, fire) },
+      env,
       print: (text) => void (out += text),
       complain: (text) => void (told += text),
       progress: () => undefined,

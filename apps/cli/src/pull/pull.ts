@@ -6,13 +6,18 @@ import { err, ok, type Result } from '@inferry/runtime';
 import { download, type DownloadDeps, sha256Of } from './download.ts';
 import { httpSource } from './http-source.ts';
 import { land } from './land.ts';
-import { findModelRoot } from './model-root.ts';
+import { findModelRoot, type ModelRoot } from './model-root.ts';
+import { s3Text } from '../sources/s3-location.ts';
 import { type FileForm, formOf, nameFrom, type PullOptions, shownUrl } from './options.ts';
+import { type Checked, checkedText, uncheckedText } from './checked.ts';
 import { type Staged, stageModel } from './stage.ts';
+import { visible } from '../repository/folders.ts';
 import { copyFolder, unpackTar } from './unpack.ts';
 
 export interface PullDeps extends DownloadDeps {
   readonly print: (text: string) => void;
+  /** For what S3 is reached with. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Longest time without a byte, ms. Default: 30 s. */
   readonly idleMs?: number;
 }
@@ -30,6 +35,18 @@ interface Fetched {
   readonly suggestion: string;
   /** Of the file; null for a folder. */
   readonly sha256: string | null;
+  /** That the source names; null: it names none. */
+  readonly version?: string | null;
+  /** What the folder is; unless it is still to be found out. */
+  readonly root?: ModelRoot;
+  /** Paths of files that came from S3, by what they were checked with. */
+  readonly checked?: Checked;
+}
+
+interface Pulled {
+  readonly staged: Staged;
+  readonly sha256: string | null;
+  readonly checked: Checked;
 }
 
 /** The exit code: 0 when the model is there, 1 when nothing has changed. */
@@ -47,9 +64,11 @@ export async function pullModel(options: PullOptions, deps: PullDeps): Promise<0
     stage = await mkdtemp(join(own, 'stage-'));
     const pulled = await pullInto(stage, own, options, deps);
     if (!pulled.ok) return failed(pulled.error);
-    const { sha256, staged } = pulled.value;
+    const { checked, staged } = pulled.value;
     for (const warning of staged.warnings) deps.complain(`inferry: warning: ${warning}\n`);
-    deps.print(options.asJson ? document(staged, sha256, options) : text(staged, sha256, options));
+    const warning = uncheckedText(checked);
+    if (warning !== null) deps.complain(`inferry: warning: ${warning}\n`);
+    deps.print(options.asJson ? document(pulled.value, options) : text(pulled.value, options));
     return 0;
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause && 'syscall' in cause)) throw cause;
@@ -66,11 +85,15 @@ async function pullInto(
   own: string,
   options: PullOptions,
   deps: PullDeps,
-): Promise<Result<{ readonly staged: Staged; readonly sha256: string | null }, string>> {
+): Promise<Result<Pulled, string>> {
   const fetched = await fetchSource(stage, own, options, deps);
   if (!fetched.ok) return fetched;
   const shown = shownSource(options);
-  const root = await findModelRoot(fetched.value.folder, options.name);
+  const { checked = new Map(), sha256 } = fetched.value;
+  const root =
+    fetched.value.root === undefined
+      ? await findModelRoot(fetched.value.folder, options.name, visible)
+      : ok(fetched.value.root);
   if (!root.ok) return err(`${shown} ${root.error}`);
   const found = root.value.folder;
   const isTop = found === fetched.value.folder;
@@ -81,30 +104,55 @@ async function pullInto(
   }
   const folder = join(stage, 'repository');
   await mkdir(folder);
-  const { isReplacing, modelsDir, version } = options;
+  const { isReplacing, modelsDir } = options;
+  const version = options.version ?? fetched.value.version ?? null;
   const staging = { root: root.value, name, version, modelsDir, folder, isReplacing };
   const staged = await stageModel(staging);
   if (!staged.ok) return staged;
   const aside = join(stage, 'replaced');
   await mkdir(aside);
   await land(staged.value, modelsDir, aside);
-  return ok({ staged: staged.value, sha256: fetched.value.sha256 });
+  return ok({ staged: staged.value, sha256, checked });
 }
 
 async function fetchSource(
   stage: string,
   own: string,
-  { bytesMax, sha256, source }: PullOptions,
+  options: PullOptions,
   deps: PullDeps,
 ): Promise<Result<Fetched, string>> {
+  const { bytesMax, sha256, source } = options;
   const folder = join(stage, 'fetched');
   await mkdir(folder);
   const bounds = { bytesMax, entriesMax, depthMax };
   const file = join(stage, 'file');
+  const partial = join(own, 'partial');
+  if (source.kind === 's3') {
+    const { location } = source;
+    const { name, version } = options;
+    const filesMax = entriesMax;
+    const wanted = { location, name, version, sha256, folder, partial, bytesMax, filesMax };
+    const { pullFromS3 } = await import('../sources/pull-from-s3.ts');
+    const fetched = await pullFromS3(wanted, { ...deps, idleMs: deps.idleMs ?? idleMsDefault });
+    if (!fetched.ok) return fetched;
+    const { checked, file: one, isModel, suggestion, version: named } = fetched.value;
+    if (one !== null) {
+      const opened = await openFile({ file: one.path, form: one.form, folder, bounds });
+      if (!opened.ok) return err(`${s3Text(location)} ${opened.error}`);
+    }
+    const root = isModel ? ({ root: { kind: 'model', folder } } as const) : {};
+    return ok({
+      folder,
+      suggestion,
+      sha256: one?.sha256 ?? null,
+      version: named,
+      checked,
+      ...root,
+    });
+  }
   if (source.kind === 'url') {
     const isChecked = sha256 !== null;
     const bytes = httpSource({ url: source.url, isChecked, idleMs: deps.idleMs ?? idleMsDefault });
-    const partial = join(own, 'partial');
     const wanted = { source: bytes, sha256, folder: partial, into: file, bytesMax };
     const loaded = await download(wanted, deps);
     if (!loaded.ok) return loaded;
@@ -169,24 +217,24 @@ async function removeLeftovers(own: string, { clock }: PullDeps): Promise<void> 
 }
 
 function shownSource({ source }: PullOptions): string {
+  if (source.kind === 's3') return s3Text(source.location);
   return source.kind === 'url' ? shownUrl(source.url) : source.path;
 }
 
-function text(
-  { name, versions }: Staged,
-  sha256: string | null,
-  { modelsDir }: PullOptions,
-): string {
+function text({ checked, sha256, staged }: Pulled, { modelsDir }: PullOptions): string {
+  const { name, versions } = staged;
   const lines = versions.map((version) => `${join(modelsDir, name, version)}\n`).join('');
-  return `${lines}${sha256 === null ? '' : `sha256 ${sha256}\n`}`;
+  return `${lines}${sha256 === null ? '' : `sha256 ${sha256}\n`}${checkedText(checked)}`;
 }
 
-function document(staged: Staged, sha256: string | null, options: PullOptions): string {
+function document({ checked, sha256, staged }: Pulled, options: PullOptions): string {
   const { manifests, name, versions, warnings } = staged;
   const shown = versions.map((version) => {
     const served = manifests.find((manifest) => manifest.version === version);
     return { version, digest: served?.digest ?? null, file_bytes: served?.fileBytes ?? null };
   });
   const source = shownSource(options);
-  return `${JSON.stringify({ name, source, sha256, versions: shown, warnings }, null, 2)}\n`;
+  const files = checked.size === 0 ? {} : { checked: Object.fromEntries(checked) };
+  const told = { name, source, sha256, versions: shown, ...files, warnings };
+  return `${JSON.stringify(told, null, 2)}\n`;
 }

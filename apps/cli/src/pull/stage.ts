@@ -8,7 +8,7 @@ import type { ModelManifest } from '@inferry/contracts';
 import { loadRepository, problemText } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import { sha256Of } from './download.ts';
-import { isThere, versionFolders, visible } from '../repository/folders.ts';
+import { isThere, routingFile, versionFolders, visible } from '../repository/folders.ts';
 import type { ModelRoot } from './model-root.ts';
 
 export interface Staged {
@@ -91,6 +91,8 @@ async function arrange(
     return ok([own]);
   }
   await rename(root.folder, folder);
+  // Which versions have a label or traffic is for the repository to say that they come into.
+  await rm(join(folder, routingFile), { force: true });
   const versions = await versionFolders(folder);
   if (version === null) return ok(versions);
   if (!versions.includes(version)) {

@@ -26,6 +26,9 @@ export async function versionFolders(folder: string): Promise<readonly string[]>
   return found;
 }
 
+/** Labels and shares of traffic: they belong to the repository, and not to a version that is brought there. */
+export const routingFile = 'versions.yaml';
+
 export async function isThere(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }

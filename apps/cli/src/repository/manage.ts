@@ -15,6 +15,7 @@ import { type ModelReference, parseModelReference } from '../model-reference.ts'
 import { fileOf, type Report, servedBlock } from '../models-doctor.ts';
 import { changeVersions, type VersionsState } from './change-versions.ts';
 import { type Extent, extentOf, formOf, versionFolders } from './folders.ts';
+import { table } from './table.ts';
 import { labelsOf, shareOf, whyServed } from './why-served.ts';
 
 const titles = ['MODEL', 'VERSION', 'FORM', 'BYTES', 'DIGEST', 'LABELS', 'TRAFFIC'];
@@ -22,8 +23,8 @@ const titles = ['MODEL', 'VERSION', 'FORM', 'BYTES', 'DIGEST', 'LABELS', 'TRAFFI
 type Words = Pick<Invocation, 'flags' | 'operands'>;
 
 /** One row for each version; the exit code is 2 when something there is not served. */
-export async function listModels({ flags }: Words): Promise<Report> {
-  const directory = directoryOf(flags);
+export async function listModels({ flags, operands }: Words): Promise<Report> {
+  const directory = operands[0] ?? directoryOf(flags);
   const repository = await loadRepository(directory);
   const { choices, models, problems, routing } = repository;
   const rows = await Promise.all(models.map((manifest) => rowOf(manifest, directory)));
@@ -233,11 +234,4 @@ function extentText({ bytes, files }: Extent): string {
 
 function json(document: object): string {
   return `${JSON.stringify(document, null, 2)}\n`;
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ');
-  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }
