@@ -1,6 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { EventReader, type ReadEvent } from '@inferry/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { demoModels, ended, postJson, type RunningRole, System } from '../system.ts';
+import { writeTalkingModel } from '../talking-model.ts';
 import { type HandWorker, openHandWorker } from './hand-worker.ts';
 
 const input = { sepal_length: 5, sepal_width: 3, petal_length: 1, petal_width: 0.2 };
@@ -76,4 +78,42 @@ describe('events of a job', () => {
     expect(done.data).toMatchObject({ status: 'succeeded', output: { label: 'setosa' } });
     expect(await reader.next()).toBeUndefined();
   });
+});
+
+test('a processor tells parts of its answer, over the job API and over generate_stream', async () => {
+  const models = await writeTalkingModel(5);
+  try {
+    const [gateway] = await Promise.all([
+      system.start('gateway', models),
+      system.start('worker', models),
+    ]);
+    const post = async (path: string, body: unknown): Promise<readonly ReadEvent[]> => {
+      const response = await fetch(`${gateway.url}${path}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
+        body: JSON.stringify(body),
+      });
+      expect(response.status).toBe(200);
+      return new EventReader(response).all();
+    };
+    const told = await post('/v2/models/counter/generate_stream', { until: 3 });
+    expect(told.map(({ data }) => data['numbers'])).toEqual([1, 2, 3, [1, 2, 3]]);
+
+    const tensor = { name: 'until', shape: [1], datatype: 'INT64', data: [2] };
+    const events = await post('/v1/models/counter/jobs', { input: { inputs: [tensor] } });
+    const numbers = (data: readonly number[]) => ({
+      outputs: [{ name: 'numbers', datatype: 'INT64', shape: [data.length], data }],
+    });
+    expect(outputs(events)).toEqual([numbers([1]), numbers([2])]);
+    expect(events.at(-1)).toMatchObject({
+      event: 'done',
+      data: { status: 'succeeded', output: numbers([1, 2]) },
+    });
+
+    const many = await post('/v2/models/counter/generate_stream', { until: 600 });
+    expect(many).toHaveLength(513);
+    expect(many.at(-1)?.data['error']).toContain('512 partial outputs');
+  } finally {
+    await rm(models, { recursive: true });
+  }
 });
