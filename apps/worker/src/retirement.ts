@@ -7,8 +7,8 @@ import type { ClassStats } from '@inferry/queue';
 
 export class Retirement {
   readonly #graceMs: number;
-  /** Since when nothing speaks against it. */
-  readonly #sinceMs = new Map<ClassId, number>();
+  /** Since when nothing speaks against it, and the rows that had been accepted by then. */
+  readonly #quiet = new Map<ClassId, { readonly sinceMs: number; readonly rows: number }>();
 
   /** `graceMs`: for so long nothing may speak against it. Gateways learn of a change within it. */
   constructor(graceMs: number) {
@@ -19,26 +19,29 @@ export class Retirement {
   over(
     classes: readonly ClassId[],
     workers: readonly WorkerAnnouncement[],
-    stats: readonly Pick<ClassStats, 'active' | 'waiting'>[],
+    stats: readonly Pick<ClassStats, 'active' | 'arrivedRows' | 'waiting'>[],
     nowMs: number,
   ): readonly ClassId[] {
     const wanted = wantedClasses(workers);
-    for (const cls of this.#sinceMs.keys()) if (!classes.includes(cls)) this.#sinceMs.delete(cls);
+    for (const cls of this.#quiet.keys()) if (!classes.includes(cls)) this.#quiet.delete(cls);
     return classes.filter((cls, i) => {
-      const { active, waiting } = stats[i] ?? { active: 1, waiting: 1 };
-      if (wanted.has(cls) || active + waiting > 0) {
-        this.#sinceMs.delete(cls);
+      const told = stats[i];
+      if (told === undefined || wanted.has(cls) || told.active + told.waiting > 0) {
+        this.#quiet.delete(cls);
         return false;
       }
-      const sinceMs = this.#sinceMs.get(cls) ?? nowMs;
-      this.#sinceMs.set(cls, sinceMs);
-      return nowMs - sinceMs >= this.#graceMs;
+      const rows = told.arrivedRows;
+      const known = this.#quiet.get(cls);
+      // What came between two looks, and is done, shows that somebody still sends.
+      const quiet = known?.rows === rows ? known : { sinceMs: nowMs, rows };
+      this.#quiet.set(cls, quiet);
+      return nowMs - quiet.sinceMs >= this.#graceMs;
     });
   }
 
   /** Nobody knows how things stand. */
   reset(): void {
-    this.#sinceMs.clear();
+    this.#quiet.clear();
   }
 }
 
