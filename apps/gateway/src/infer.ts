@@ -5,6 +5,7 @@
  * protocols is in {@link InferCall}, and in what its two ends make of an {@link InferEnd}.
  */
 import {
+  attemptsMaxOf,
   emitsPartials,
   type Failure,
   failure,
@@ -252,7 +253,7 @@ function workOf(
     deadlineMs,
     queueTimeoutMs: deadlineMs,
     executionTimeoutMs: manifest.executionTimeoutMs,
-    attemptsMax: limits.attemptsMax,
+    attemptsMax: attemptsMaxOf(manifest, limits),
     retentionMs: limits.retentionMsHeld,
     metadata: {},
   };

@@ -57,6 +57,7 @@ export {
 export type { JsonObject, JsonValue } from './json.ts';
 export {
   type AdmissionSpec,
+  attemptsMaxOf,
   concurrentMaxDefault,
   emitsPartials,
   type EnsembleSpec,

@@ -47,6 +47,11 @@ export const defaultLimits = {
   deadlineMsDefault: 3_600_000,
   executionTimeoutMsDefault: 60_000,
   attemptsMax: 3,
+  /**
+   * Starts of a job of an ensemble, which runs nothing itself that could take a worker with it: what does is one of
+   * its steps, of which each has {@link attemptsMax} in all.
+   */
+  ensembleAttemptsMax: 12,
   retentionMsHeld: 60_000,
   retentionMsAsync: 24 * 3_600_000,
   retentionMsMax: 7 * 24 * 3_600_000,

@@ -4,6 +4,7 @@
  */
 import type { Priority } from './job.ts';
 import type { JsonObject } from './json.ts';
+import type { Limits } from './limits.ts';
 import type { PostprocessSpec, PreprocessSpec } from './pipeline-spec.ts';
 import type { Datatype, TensorSpec } from './tensor.ts';
 
@@ -198,6 +199,14 @@ export function queueTimeoutOf(
 /** Its jobs may tell parts of their answers before they end. */
 export function emitsPartials({ backend }: ModelManifest): boolean {
   return backend === 'processor';
+}
+
+/** How often a job of the model may start at most, when workers are lost under it. */
+export function attemptsMaxOf(
+  { backend }: Pick<ModelManifest, 'backend'>,
+  { attemptsMax, ensembleAttemptsMax }: Pick<Limits, 'attemptsMax' | 'ensembleAttemptsMax'>,
+): number {
+  return backend === 'ensemble' ? ensembleAttemptsMax : attemptsMax;
 }
 
 /** Its jobs run no session: they are made of jobs of other models. */

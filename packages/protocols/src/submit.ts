@@ -3,6 +3,7 @@
  * means). In this order, because `POST /v1/jobs` names its model inside the body.
  */
 import {
+  attemptsMaxOf,
   type Failure,
   failure,
   type JobInput,
@@ -186,7 +187,7 @@ function bindSubmit(
   if (!times.ok) return times;
   const metadata = checkMetadata(given.metadata ?? {}, limits);
   if (!metadata.ok) return metadata;
-  const attempts = withinMax('max_attempts', given.max_attempts, limits.attemptsMax);
+  const attempts = withinMax('max_attempts', given.max_attempts, attemptsMaxOf(manifest, limits));
   if (!attempts.ok) return attempts;
   const retention = withinMax('retention_ms', given.retention_ms, limits.retentionMsMax);
   if (!retention.ok) return retention;
@@ -197,7 +198,7 @@ function bindSubmit(
     ...times.value,
     manifest,
     priority: given.priority ?? 'normal',
-    attemptsMax: attempts.value ?? limits.attemptsMax,
+    attemptsMax: attempts.value ?? attemptsMaxOf(manifest, limits),
     retentionMs: retention.value,
     metadata: metadata.value,
   });

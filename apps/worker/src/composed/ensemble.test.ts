@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { defaultLimits, type EnsembleStep, type Tensor } from '@inferry/contracts';
+import { defaultLimits, type EnsembleStep, newJobId, type Tensor } from '@inferry/contracts';
 import type { Claim } from '@inferry/queue';
 import { ok, seededRandom, VirtualClock } from '@inferry/runtime';
 import { expect, test } from 'vitest';
@@ -87,7 +87,8 @@ test('a tensor is let go when the last step that takes it was sent', async () =>
     },
     outcome: () => new Promise((resolve) => answers.push(resolve)),
   } as unknown as StepRunnerDeps['queue'];
-  const claim = { job: { metadata: {}, priority: 'normal' }, deadlineAtMs: clock.nowMs() + 1e6 };
+  const job = { id: newJobId(1, seededRandom(2)), metadata: {}, priority: 'normal' };
+  const claim = { job, deadlineAtMs: clock.nowMs() + 1e6 };
   const steps = new JobSteps(
     { claim: claim as unknown as Claim, span: undefined, signal },
     {

@@ -33,6 +33,7 @@ class EnsembleRun {
   #waiting: readonly (readonly [number: number, step: EnsembleStep])[];
   #running = 0;
   #end: (outcome: Outcome) => void = () => undefined;
+  #break: (cause: unknown) => void = () => undefined;
 
   constructor(manifest: ModelManifest, inputs: readonly Tensor[], context: ProgramContext) {
     const { ensemble, outputs } = manifest;
@@ -49,8 +50,9 @@ class EnsembleRun {
 
   /** Resolves with the first failure, without waiting for the other steps: who gave the context cancels them. */
   run(): Promise<Outcome> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#end = resolve;
+      this.#break = reject;
       this.#goOn();
     });
   }
@@ -59,15 +61,19 @@ class EnsembleRun {
     const ready = this.#waiting.filter(([, step]) => this.#isReady(step));
     this.#waiting = this.#waiting.filter((waiting) => !ready.includes(waiting));
     this.#running += ready.length;
-    for (const [number, step] of ready) void this.#ended(number, step, this.#send(step));
+    for (const [number, step] of ready) {
+      this.#ended(number, step, this.#send(number, step)).catch(this.#break);
+    }
     if (this.#running === 0) this.#end(this.#answer());
   }
 
   /** Not async: what its variables hold is not kept while the step runs. */
-  #send(step: EnsembleStep): Promise<Outcome> {
+  #send(number: number, step: EnsembleStep): Promise<Outcome> {
     const { model, outputs, version } = step;
     const tensors = this.#take(step);
-    return this.#context.step({ model, version, tensors, outputs: Object.keys(outputs) });
+    // Models give the same for the same, so that a job which begins anew sends the same steps.
+    const key = `${this.#manifest.digest} ${number}`;
+    return this.#context.step({ model, version, tensors, outputs: Object.keys(outputs), key });
   }
 
   async #ended(

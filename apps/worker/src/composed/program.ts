@@ -14,6 +14,11 @@ export interface StepRequest {
   readonly tensors: readonly Tensor[];
   /** Names of the outputs wanted; all when absent. */
   readonly outputs?: readonly string[];
+  /**
+   * Tells the step from the others of its job, where the job would send it again, and the same, if it began anew:
+   * what became of it before its worker was lost is found again then. Absent: it runs again.
+   */
+  readonly key?: string;
 }
 
 export interface ProgramContext {

@@ -3,8 +3,11 @@
  * tenant and the priority of its parent and what is left of its time; it is held, and its outcome comes to this
  * process. A parent that nobody wants any more takes its steps along.
  */
+import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import {
+  attemptsMaxOf,
+  type ClassId,
   classOf,
   type Failure,
   failure,
@@ -19,7 +22,7 @@ import {
   queueTimeoutOf,
   type Tensor,
 } from '@inferry/contracts';
-import type { Claim, JobQueue } from '@inferry/queue';
+import type { Claim, Enqueued, JobQueue } from '@inferry/queue';
 import { type Clock, err, ok, type Random, type Result, sleep } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
 import type { JobSpan, SendSpan } from '@inferry/telemetry';
@@ -59,13 +62,31 @@ const passingCodes: ReadonlySet<string> = new Set([
 const firstRetryMs = 100;
 const lastRetryMs = 2_000;
 
+/** A step that was canceled is sent under another id so often: each time a worker had given its job back. */
+const turnsMax = 8;
+/** Of an id: `job_` and the time. */
+const timeChars = 14;
+
+interface Step {
+  readonly manifest: ModelManifest;
+  readonly payload: readonly Uint8Array[];
+  readonly rows: number;
+  readonly key: string | undefined;
+}
+
+interface Sent {
+  readonly id: JobId;
+  /** Where its outcome is known already. */
+  readonly record?: JobRecord | undefined;
+}
+
 /** The steps of one job. */
 export class JobSteps {
   readonly #parent: StepParent;
   readonly #deps: StepRunnerDeps;
   readonly #depth: number;
   /** A step names the same version as the one before it, also when another became the default meanwhile. */
-  readonly #resolved = new Map<string, Result<ModelManifest, Failure>>();
+  readonly #pinned = new Map<string, string>();
   readonly #running = new Set<Promise<unknown>>();
 
   constructor(parent: StepParent, deps: StepRunnerDeps) {
@@ -102,35 +123,37 @@ export class JobSteps {
     const { outputs } = request;
     const wanted = outputs === undefined ? {} : { outputs };
     const payload = inputPieces({ form: 'tensors', tensors, ...wanted });
-    const { clock, random } = this.#deps;
-    const id = newJobId(clock.nowMs(), random);
-    return this.#outcome(id, manifest, this.#send(id, payload, manifest, rows.value));
+    const step = { manifest, payload, rows: rows.value, key: request.key };
+    return this.#outcome(manifest, this.#send(step));
   }
 
   async #outcome(
-    id: JobId,
     manifest: ModelManifest,
-    sending: Promise<Result<void, Failure>>,
+    sending: Promise<Result<Sent, Failure>>,
   ): Promise<Result<readonly Tensor[], Failure>> {
     const sent = await sending;
     if (!sent.ok) return err(about(manifest, sent.error));
+    const { queue } = this.#deps;
     const { signal } = this.#parent;
-    const record = await this.#deps.queue.outcome(id, signal);
+    const { id } = sent.value;
+    const record = sent.value.record ?? (await queue.outcome(id, signal));
     if (record !== undefined) {
       const outputs = outputsOf(record);
       return outputs.ok ? outputs : err(about(manifest, outputs.error));
     }
     // What the queue does not hear of ends by its deadline.
-    if (signal.aborted) await this.#deps.queue.cancel(id, 'The job it was a step of has ended.');
+    if (signal.aborted) await queue.cancel(id, 'The job it was a step of has ended.');
     return err(about(manifest, failure('queue_unavailable', 'The outcome did not arrive.')));
   }
 
+  /** The version that the last such step had, as long as it may be asked for: one that is retiring may be gone soon. */
   #resolve({ model, version }: StepRequest): Result<ModelManifest, Failure> {
+    const { resolve } = this.#deps;
     const key = `${model}@${version ?? ''}`;
-    const known = this.#resolved.get(key);
-    if (known !== undefined) return known;
-    const resolved = this.#deps.resolve(model, version);
-    this.#resolved.set(key, resolved);
+    const pinned = this.#pinned.get(key);
+    const again = pinned === undefined ? undefined : resolve(model, pinned);
+    const resolved = again?.ok === true ? again : resolve(model, version);
+    if (resolved.ok) this.#pinned.set(key, resolved.value.version);
     return resolved;
   }
 
@@ -146,16 +169,29 @@ export class JobSteps {
     return err(failure('input_rejected', detail));
   }
 
+  /** A step that was sent before, by another worker, is found again unless it was canceled meanwhile. */
+  async #send(step: Step): Promise<Result<Sent, Failure>> {
+    const { clock, queue, random } = this.#deps;
+    const { claim, signal } = this.#parent;
+    for (let turn = 0; turn < turnsMax; turn += 1) {
+      const id =
+        step.key === undefined
+          ? newJobId(clock.nowMs(), random)
+          : sameId(claim.job.id, `${classOfStep(step)} ${step.key} ${turn}`);
+      const enqueued = await this.#enqueue(id, step);
+      if (!enqueued.ok) return enqueued;
+      if (!enqueued.value.isDuplicate) return ok({ id });
+      const record = await queue.outcome(id, signal);
+      if (record?.status !== 'canceled' || signal.aborted) return ok({ id, record });
+    }
+    return err(failure('internal', 'The step was canceled again and again.'));
+  }
+
   /** Tries on while the queue is away or full, as long as the parent has time. */
-  async #send(
-    id: JobId,
-    payload: readonly Uint8Array[],
-    manifest: ModelManifest,
-    rows: number,
-  ): Promise<Result<void, Failure>> {
+  async #enqueue(id: JobId, step: Step): Promise<Result<Enqueued, Failure>> {
     const { clock, queue } = this.#deps;
     const { claim, signal } = this.#parent;
-    const payloadBytes = payload.reduce((sum, piece) => sum + piece.length, 0);
+    const { payload } = step;
     const terms = {
       depthMax: Number.MAX_SAFE_INTEGER,
       bytesMax: Number.MAX_SAFE_INTEGER,
@@ -166,42 +202,28 @@ export class JobSteps {
     for (let retryMs = firstRetryMs; ; retryMs = Math.min(lastRetryMs, retryMs * 2)) {
       const leftMs = this.#leftMs();
       if (signal.aborted || leftMs <= 0) return err(noTimeLeft());
-      const span = this.#span(id, manifest, rows, payloadBytes);
-      const job = this.#envelope(id, manifest, { rows, payloadBytes, leftMs, span });
+      const span = this.#span(id, step);
+      const job = this.#envelope(id, step, leftMs, span);
       const enqueued = await queue.enqueue(job, payload, terms);
       span?.end(clock.nowMs(), enqueued.ok ? null : enqueued.error.code);
-      if (enqueued.ok) return ok(undefined);
-      if (!passingCodes.has(enqueued.error.code)) return enqueued;
+      if (enqueued.ok || !passingCodes.has(enqueued.error.code)) return enqueued;
       await sleep(clock, Math.min(retryMs, leftMs), signal);
     }
   }
 
-  #envelope(
-    id: JobId,
-    manifest: ModelManifest,
-    {
-      leftMs,
-      payloadBytes,
-      rows,
-      span,
-    }: {
-      readonly leftMs: number;
-      readonly payloadBytes: number;
-      readonly rows: number;
-      readonly span: SendSpan | undefined;
-    },
-  ): JobEnvelope {
+  #envelope(id: JobId, step: Step, leftMs: number, span: SendSpan | undefined): JobEnvelope {
     const { gatewayId, limits } = this.#deps;
+    const { manifest, payload, rows } = step;
     const { priority, requestId, tenant, tenantWeight, trace } = this.#parent.claim.job;
     const context = span?.context ?? trace;
     return {
       v: 1,
       id,
-      class: classOf(manifest.name, manifest.version),
+      class: classOfStep(step),
       tenant,
       priority,
       rows,
-      payloadBytes,
+      payloadBytes: bytesOf(payload),
       mode: 'held',
       gateway: gatewayId,
       requestId,
@@ -209,7 +231,7 @@ export class JobSteps {
       deadlineMs: leftMs,
       queueTimeoutMs: Math.min(leftMs, queueTimeoutOf(manifest, priority)),
       executionTimeoutMs: manifest.executionTimeoutMs,
-      attemptsMax: limits.attemptsMax,
+      attemptsMax: attemptsMaxOf(manifest, limits),
       retentionMs: limits.retentionMsHeld,
       metadata: { [depthKey]: String(this.#depth) },
       ...(tenantWeight === undefined ? {} : { tenantWeight }),
@@ -217,23 +239,41 @@ export class JobSteps {
     };
   }
 
-  #span(
-    id: string,
-    { name, version }: ModelManifest,
-    rows: number,
-    payloadBytes: number,
-  ): SendSpan | undefined {
+  #span(id: JobId, step: Step): SendSpan | undefined {
     const { claim, span } = this.#parent;
-    const { priority } = claim.job;
-    const startedAtMs = this.#deps.clock.nowMs();
-    const cls = classOf(name, version);
-    return span?.send({ id, class: cls, model: name, priority, rows, payloadBytes, startedAtMs });
+    return span?.send({
+      id,
+      class: classOfStep(step),
+      model: step.manifest.name,
+      priority: claim.job.priority,
+      rows: step.rows,
+      payloadBytes: bytesOf(step.payload),
+      startedAtMs: this.#deps.clock.nowMs(),
+    });
   }
 
   #leftMs(): number {
     const { clock, queueClock } = this.#deps;
     return Math.floor(this.#parent.claim.deadlineAtMs - queueClock.toQueueMs(clock.nowMs()));
   }
+}
+
+/** The same for the same step of the same job: with the time of the job's id, and no chance. */
+function sameId(parent: JobId, key: string): JobId {
+  const digest = createHash('sha256').update(`${parent} ${key}`).digest();
+  const random = {
+    unit: () => 0,
+    bytes: (count: number) => new Uint8Array(digest.subarray(0, count)),
+  };
+  return `${parent.slice(0, timeChars)}${newJobId(0, random).slice(timeChars)}` as JobId;
+}
+
+function classOfStep({ manifest }: Step): ClassId {
+  return classOf(manifest.name, manifest.version);
+}
+
+function bytesOf(payload: readonly Uint8Array[]): number {
+  return payload.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /** Levels of composed models above the steps of this job. */
