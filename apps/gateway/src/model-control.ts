@@ -125,6 +125,11 @@ export class ModelControl {
     }
   }
 
+  async #readFor(wait: Wait): Promise<void> {
+    await this.#reread();
+    wait.isRead = true;
+  }
+
   /** Never rejects: what cannot be read stays as it was. */
   async #reread(): Promise<void> {
     const { log, rereadModels } = this.#deps;
@@ -173,11 +178,7 @@ export class ModelControl {
       const onGone = (): void => end(err(failure('request_timeout', 'The caller is gone.')));
       const wait: Wait = { order, end, isRead: order.want === 'unloaded' };
       this.#waits.add(wait);
-      if (!wait.isRead) {
-        void this.#reread().then(() => {
-          wait.isRead = true;
-        });
-      }
+      if (!wait.isRead) void this.#readFor(wait);
       signal.addEventListener('abort', onGone, { once: true });
       if (signal.aborted) onGone();
       else if (this.#isDraining) end(err(draining()));
