@@ -2,7 +2,7 @@
  * Writes a model repository with a captioning model of BLIP's published shapes, random weights and no meaning, and
  * the processor that runs it token by token:
  *
- *     node docs/examples/captions/make-models.mjs FOLDER [--hidden 4096]
+ *     node docs/examples/captions/make-models.mjs FOLDER [--hidden 8192]
  *
  * FOLDER/blip is a model of a Triton repository, as it would lie there. Needs nothing but Node.
  */
@@ -18,12 +18,12 @@ const width = 32;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { hidden: { type: 'string', default: '4096' } },
+  options: { hidden: { type: 'string', default: '8192' } },
 });
 const [folder, ...others] = positionals;
 const hidden = Number(values.hidden);
 if (folder === undefined || others.length > 0 || !Number.isInteger(hidden) || hidden < 1) {
-  console.error('usage: make-models.mjs FOLDER [--hidden 4096]');
+  console.error('usage: make-models.mjs FOLDER [--hidden 8192]');
   process.exit(2);
 }
 await cp(new URL('models/', import.meta.url), folder, { recursive: true });
