@@ -23,14 +23,15 @@ export function testOrders(
     expect(await other.orders()).toEqual(given.slice(1));
   });
 
-  test('orders are kept for a bounded number of models: the oldest is forgotten first', async () => {
+  test('orders are kept for a bounded number of models: the oldest is forgotten first, of those to load', async () => {
     const { queue, other } = queues();
+    await queue.order({ model: 'gone', want: 'unloaded' });
     const names = Array.from({ length: orderedModelsMax + 2 }, (_, i) => `m${i}`);
     for (const model of names) await queue.order({ model, want: 'loaded' });
     // Given again, m2 is the newest.
     await queue.order({ model: 'm2', want: 'unloaded' });
     await queue.order({ model: 'new', want: 'loaded' });
     const kept = (await other.orders()).map(({ model }) => model);
-    expect(kept).toEqual([...names.slice(4), 'm2', 'new']);
+    expect(kept).toEqual(['gone', ...names.slice(5), 'm2', 'new']);
   });
 }

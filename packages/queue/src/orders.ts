@@ -3,7 +3,7 @@ import type { ControlOrder } from '@inferry/contracts';
 import type { Result } from '@inferry/runtime';
 import type { Unavailable } from './port.ts';
 
-/** Models whose last order is kept; beyond it the oldest order is forgotten. */
+/** Models whose last order is kept; beyond it the oldest is forgotten, those to load before those to unload. */
 export const orderedModelsMax = 1_000;
 
 export interface OrderStore {

@@ -22,12 +22,14 @@ local text = string.format('%.0f', number)
 C('HSET', K, '${numberField}', text, ARGV[1], text .. ' ' .. string.format('%.0f', nowMs) .. ' ' .. ARGV[2])
 if C('HLEN', K) > tonumber(ARGV[3]) + 1 then
   local fields = C('HGETALL', K)
-  local oldest, least = nil, nil
+  local oldest, least = {}, {}
   for i = 1, #fields, 2 do
-    local value = tonumber(string.match(fields[i + 1], '^%d+'))
-    if fields[i] ~= '${numberField}' and (not least or value < least) then oldest, least = fields[i], value end
+    local value, want = string.match(fields[i + 1], '^(%d+) %d+ (%a+)')
+    if want and fields[i] ~= ARGV[1] and (not least[want] or tonumber(value) < least[want]) then
+      oldest[want], least[want] = fields[i], tonumber(value)
+    end
   end
-  C('HDEL', K, oldest)
+  C('HDEL', K, oldest.loaded or oldest.unloaded)
 end
 return {text, string.format('%.0f', nowMs)}
 `;

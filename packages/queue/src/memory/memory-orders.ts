@@ -24,8 +24,9 @@ export class MemoryOrders implements OrderStore {
     this.#orders.delete(model);
     this.#orders.set(model, order);
     if (this.#orders.size > orderedModelsMax) {
-      const [oldest] = this.#orders.keys();
-      if (oldest !== undefined) this.#orders.delete(oldest);
+      const before = [...this.#orders.values()].slice(0, -1);
+      const oldest = before.find((one) => one.want === 'loaded') ?? before[0];
+      if (oldest !== undefined) this.#orders.delete(oldest.model);
     }
     return Promise.resolve(ok(order));
   }
