@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
+import { writeTalkingModel } from '../talking-model.ts';
 import { fixtureModels, type RunningRole, System } from '../system.ts';
 
 const run = promisify(execFile);
@@ -28,6 +29,7 @@ beforeAll(async () => {
     // Of each client its own, so that nothing is counted but what it sent.
     await writeSimulatedModel('counted_http', { run_ms: 5, fail_on: 666 }),
     await writeSimulatedModel('counted_grpc', { run_ms: 5, fail_on: 666 }),
+    await writeTalkingModel(5),
     await writeSimulatedModel('switched_http', {}),
     await writeSimulatedModel('switched_grpc', {}),
   ]);

@@ -407,6 +407,32 @@ def _():
         client.stop_stream()
 
 
+@check("grpc: a stream has an answer for each part that a processor tells, and the whole as the last")
+def _():
+    done = queue.Queue()
+    with grpcclient.InferenceServerClient(grpc_address) as client:
+        client.start_stream(lambda result, error: done.put((result, error)))
+        until = grpcclient.InferInput("until", [1], "INT64")
+        until.set_data_from_numpy(np.array([4], np.int64))
+        client.async_stream_infer("counter", [until], request_id="told", enable_empty_final_response=True)
+        told = []
+        while not told or not told[-1][1]:
+            result, error = done.get(timeout=20)
+            assert error is None, error
+            response = result.get_response()
+            assert response.id == "told", response.id
+            told.append((result.as_numpy("numbers").tolist(), response.parameters["triton_final_response"].bool_param))
+        assert told == [([1], False), ([2], False), ([3], False), ([4], False), ([1, 2, 3, 4], True)], told
+        client.stop_stream()
+
+
+@check("grpc: a call with one answer gets the whole of what a processor makes")
+def _():
+    until = grpcclient.InferInput("until", [1], "INT64")
+    until.set_data_from_numpy(np.array([2], np.int64))
+    same(grpc.infer("counter", [until]).as_numpy("numbers"), np.array([1, 2]))
+
+
 @check("grpc: compressed messages are read")
 def _():
     array = np.tile(np.array([b"abc" * 2000], np.object_), (4, 2))

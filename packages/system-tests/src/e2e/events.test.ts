@@ -29,7 +29,8 @@ const outputs = (events: readonly ReadEvent[]): readonly unknown[] =>
 describe('events of a job', () => {
   test('go on at another gateway, from where the one that shut down ended them', async () => {
     const first = await system.start('gateway', demoModels);
-    const { body } = await postJson(`${first.url}/v1/models/iris/jobs`, { input });
+    const { body, status } = await postJson(`${first.url}/v1/models/iris/jobs`, { input });
+    expect(status, JSON.stringify(body)).toBe(202);
     const id = String(body['id']);
     const before = new EventReader(await follow(first, id));
     worker = await openHandWorker(system.redis.url, 'iris@1');

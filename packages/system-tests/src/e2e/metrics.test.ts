@@ -188,7 +188,8 @@ test('streaming: a job tells a part of its answer to a caller that follows it', 
   const gateway = await system.start('gateway', demoModels);
   const before = await scrape(gateway.metricsUrl);
   const input = { sepal_length: 5, sepal_width: 3, petal_length: 1, petal_width: 0.2 };
-  const { body } = await postJson(`${gateway.url}/v1/models/iris/jobs`, { input });
+  const { body, status } = await postJson(`${gateway.url}/v1/models/iris/jobs`, { input });
+  expect(status, JSON.stringify(body)).toBe(202);
   const worker = await openHandWorker(system.redis.url, 'iris@1');
   try {
     const stop = new AbortController();
@@ -351,6 +352,32 @@ test('load_failure: a model with an operator that does not exist', async () => {
   worker.kill('SIGTERM');
   expect((await worker.exit).code).toBe(0);
   expect(worker.lines.join('\n')).toContain('broken@1');
+});
+
+test('model_change: a version comes, another has other content, and the files of a model break', async () => {
+  const models = await slowModels();
+  const following = await System.open({}, { INFERRY_MODELS_POLL_MS: '100' });
+  try {
+    const [gateway, worker] = await Promise.all([
+      following.start('gateway', models),
+      following.start('worker', models),
+    ]);
+    const reloads = (result: string): Promise<number> =>
+      metricSum([worker], 'inferry_model_reloads_total', { model: 'slow', result });
+    await mkdir(join(models, 'slow/2'));
+    await waitFor(async () => (await reloads('loaded')) === 1, { what: 'a new version' });
+    const yaml = join(models, 'slow/model.yaml');
+    const text = await readFile(yaml, 'utf8');
+    await writeFile(yaml, `${text}timeout_ms: 50000\n`);
+    await waitFor(async () => (await reloads('replaced')) === 2, { what: 'other content' });
+    await writeFile(yaml, 'max_batch_size: many\n');
+    await Promise.all([
+      expectToMove('gateway', gateway.metricsUrl, movedBy('model_change', 'gateway')),
+      expectToMove('worker', worker.metricsUrl, movedBy('model_change', 'worker')),
+    ]);
+  } finally {
+    await following.stop();
+  }
 });
 
 test('forced_exit: a job is still running when the time to drain is over', async () => {
