@@ -1,11 +1,13 @@
 /** `inferry autoscale`: worker processes on this machine, as many as the queue needs. */
 import { availableParallelism } from 'node:os';
-import { classOf, type ModelManifest } from '@inferry/contracts';
+import { type ClassId, classOf, type ModelManifest } from '@inferry/contracts';
+import type { Repository } from '@inferry/models';
 import { createBullmqQueue } from '@inferry/queue';
 import { invariant } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import { isServable, readModels } from '../roles/models.ts';
 import { firstConnection } from '../roles/queue.ts';
+import { watchRepository } from '../roles/repository-watch.ts';
 import { type StopSignal, unusableExitCode } from '../supervisor.ts';
 import { Autoscaler, type AutoscalerDeps } from './autoscaler.ts';
 import type { AutoscaleOptions } from './options.ts';
@@ -31,8 +33,7 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
     for (const problem of models.error) logger.fatal({}, problem);
     return unusableExitCode;
   }
-  // Workers of a device leave the models of others alone: their backlog is nothing to these.
-  const served = models.value.models.filter((model) => isServable(model, worker.device));
+  const served = servedBy(worker, models.value);
   if (served.length === 0) {
     logger.fatal({}, `No model has instances for ${worker.device.kind}:${worker.device.index}.`);
     return unusableExitCode;
@@ -43,16 +44,35 @@ export async function autoscale(options: AutoscaleOptions, deps: AutoscaleDeps):
   invariant(url !== null, 'a worker has a Redis');
   const queue = createBullmqQueue({ url, prefix, clock, processId });
   await firstConnection(queue, clock, firstConnectMsMax);
-  const classes = served.map(({ name, version }) => classOf(name, version));
-  const autoscaler = new Autoscaler(options, { ...deps, queue }, classes);
+  const autoscaler = new Autoscaler(options, { ...deps, queue }, classesOf(served));
+  const { modelsDir, modelsPollMs: pollMs, only } = worker;
+  const repository = models.value;
+  const watch = watchRepository({ modelsDir, only, repository, pollMs, clock, logger });
   const forget = [
+    watch.stop,
+    watch.events.on('changed', (changed) => autoscaler.serve(classesOf(servedBy(worker, changed)))),
     deps.onStopSignals((signal) => autoscaler.stop(signal)),
-    deps.onReread(() => autoscaler.reread()),
+    deps.onReread(() => {
+      autoscaler.reread();
+      void watch.reread();
+    }),
   ];
   const code = await autoscaler.run();
   for (const listening of forget) listening();
   await queue.close();
   return code;
+}
+
+/** Workers of a device leave the models of others alone: their backlog is nothing to these. */
+function servedBy(
+  { device }: AutoscaleOptions['worker'],
+  { models }: Pick<Repository, 'models'>,
+): readonly ModelManifest[] {
+  return models.filter((model) => isServable(model, device));
+}
+
+function classesOf(models: readonly ModelManifest[]): readonly ClassId[] {
+  return models.map(({ name, version }) => classOf(name, version));
 }
 
 /** Workers beyond the cores wait for each other, where the models compute on them. */

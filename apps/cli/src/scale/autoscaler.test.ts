@@ -24,12 +24,22 @@ async function fixture(given: Partial<AutoscaleOptions['policy']> = {}) {
     fatal: log,
     child: () => logger,
   };
-  const queue = { waiting: 0, arrived: 0, isAway: false };
-  const stats = (): Promise<readonly ClassStats[]> => {
+  const queue = {
+    waiting: 0,
+    arrived: 0,
+    isAway: false,
+    of: slow,
+    looked: [] as readonly ClassId[],
+  };
+  const stats = (classes: readonly ClassId[]): Promise<readonly ClassStats[]> => {
     if (queue.isAway) return Promise.reject(new Error('no Redis'));
-    const rows = { waitingRows: queue.waiting, arrivedRows: queue.arrived, rowWorkMs: 1_000 };
-    const one = { class: slow, waiting: queue.waiting, active: 0, ...rows } as ClassStats;
-    return Promise.resolve([one]);
+    queue.looked = classes;
+    const told = classes.map((cls) => {
+      const waiting = cls === queue.of ? queue.waiting : 0;
+      const rows = { waitingRows: waiting, arrivedRows: queue.arrived, rowWorkMs: 1_000 };
+      return { class: cls, waiting, active: 0, ...rows } as ClassStats;
+    });
+    return Promise.resolve(told);
   };
   const workers: {
     readonly signals: StopSignal[];
@@ -97,6 +107,19 @@ test('a job that waits wakes a worker within a second, and each step is told wit
     for_backlog: 4,
     for_load: 0,
   });
+});
+
+test('what waits for a new version wakes a worker, and what waits for an old one until it is gone', async () => {
+  const { autoscaler, clock, queue, workers } = await fixture();
+  const next = 'slow@2' as ClassId;
+  queue.waiting = 1;
+  autoscaler.serve([next]);
+  await clock.advance(2_000);
+  expect([queue.looked, workers.length]).toEqual([[slow, next], 1]);
+  queue.of = next;
+  queue.waiting = 60;
+  await clock.advance(2_000);
+  expect([queue.looked, workers.length]).toEqual([[next], 2]);
 });
 
 test('while the queue is away the number stays, which is told once', async () => {

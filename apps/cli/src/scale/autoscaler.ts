@@ -32,7 +32,9 @@ type Options = Omit<AutoscaleOptions, 'worker'>;
 export class Autoscaler {
   readonly #options: Options;
   readonly #deps: AutoscalerDeps;
-  readonly #classes: readonly ClassId[];
+  /** Those that are served, and those that were, while jobs are left in them. */
+  #classes: ReadonlySet<ClassId>;
+  #served: ReadonlySet<ClassId>;
   readonly #pool: WorkerPool;
   readonly #meter: DemandMeter;
   readonly #decider: ScaleDecider;
@@ -47,7 +49,8 @@ export class Autoscaler {
   constructor(options: Options, deps: AutoscalerDeps, classes: readonly ClassId[]) {
     this.#options = options;
     this.#deps = deps;
-    this.#classes = classes;
+    this.#served = new Set(classes);
+    this.#classes = this.#served;
     this.#meter = new DemandMeter(options.windowMs);
     this.#decider = new ScaleDecider({ ...options, ...options.policy }, deps.clock.nowMs());
     this.#pool = new WorkerPool({
@@ -60,7 +63,7 @@ export class Autoscaler {
   async run(): Promise<number> {
     const { clock, logger } = this.#deps;
     const { policy, stabilizationMs, cooldownMs } = this.#options;
-    const fields = { queues: this.#classes, min: policy.min, max: policy.max };
+    const fields = { queues: [...this.#classes], min: policy.min, max: policy.max };
     const times = { stabilization_ms: stabilizationMs, cooldown_ms: cooldownMs };
     logger.info({ ...fields, ...times }, 'autoscaling');
     const finished = new Promise<number>((resolve) => {
@@ -81,6 +84,13 @@ export class Autoscaler {
     this.#end(0, signal);
   }
 
+  /** What the workers serve from now on. */
+  serve(classes: readonly ClassId[]): void {
+    this.#served = new Set(classes);
+    this.#classes = new Set([...this.#classes, ...classes]);
+    this.#deps.logger.info({ queues: classes }, 'autoscaling for other models');
+  }
+
   /** Tells every worker to read its files again. */
   reread(): void {
     this.#pool.reread();
@@ -95,10 +105,15 @@ export class Autoscaler {
 
   async #look(): Promise<void> {
     const { clock, queue } = this.#deps;
-    const told = await queue.stats(this.#classes).then(ok, (cause: unknown) => err(cause));
+    const told = await queue.stats([...this.#classes]).then(ok, (cause: unknown) => err(cause));
     if (this.#isStopping) return;
     if (!told.ok) return this.#missed(told.error);
     this.#noteBack();
+    const isLeft = new Set(
+      told.value.filter(({ active, waiting }) => active + waiting > 0).map((one) => one.class),
+    );
+    const classes = [...this.#classes].filter((cls) => this.#served.has(cls) || isLeft.has(cls));
+    this.#classes = new Set(classes);
     this.#act(this.#meter.measure({ atMs: clock.nowMs(), queues: told.value }));
   }
 

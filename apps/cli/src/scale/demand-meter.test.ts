@@ -26,6 +26,19 @@ test('the load is what arrived in the window, and before it is full in what ther
   expect(load(30, 5_600)).toBe(0);
 });
 
+test('what a queue had seen before it was looked at is no load; what comes then is', () => {
+  const meter = new DemandMeter(10_000);
+  const other = { ...idle, class: 'iris@2' as ClassId };
+  meter.measure(at(0));
+  const load = (second: number, arrivedRows: number) => {
+    const queues = [{ ...idle }, { ...other, arrivedRows }];
+    const measured = meter.measure({ atMs: second * 1_000, queues });
+    return [measured.isActive, measured.queues[1]?.loadWorkers];
+  };
+  expect(load(2, 9_000)).toEqual([false, 0]);
+  expect(load(10, 9_100)).toEqual([true, 0.2]);
+});
+
 test('a burst in the first seconds is not taken for a load that stays', () => {
   const meter = new DemandMeter(60_000);
   meter.measure(at(0));

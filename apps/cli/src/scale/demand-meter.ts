@@ -43,7 +43,7 @@ export class DemandMeter {
     const spanMs = Math.max(reading.atMs - first.atMs, Math.min(this.#windowMs, spanMsMin));
     const queues = reading.queues.map((queue) => {
       const rowSeconds = (queue.rowWorkMs ?? defaultLimits.rowWorkMsPrior) / 1_000;
-      const rows = arrivedSince(first, queue);
+      const rows = arrivedSince(this.#readings, queue);
       return {
         queue: queue.class,
         backlogSeconds: queue.waitingRows * rowSeconds,
@@ -54,7 +54,7 @@ export class DemandMeter {
       (queue) =>
         queue.waiting > 0 ||
         queue.active > 0 ||
-        (last !== undefined && arrivedSince(last, queue) > 0),
+        (last !== undefined && arrivedSince([last], queue) > 0),
     );
     return { queues, isActive };
   }
@@ -65,9 +65,12 @@ export class DemandMeter {
  * Redis: what was counted before must not look as if it came at once.
  */
 function arrivedSince(
-  before: Reading,
+  before: readonly Reading[],
   { class: cls, arrivedRows }: Reading['queues'][number],
 ): number {
-  const then = before.queues.find((queue) => queue.class === cls)?.arrivedRows ?? 0;
+  // What came before a queue was looked at did not come now.
+  const then =
+    before.flatMap(({ queues }) => queues).find((queue) => queue.class === cls)?.arrivedRows ??
+    arrivedRows;
   return arrivedRows >= then ? arrivedRows - then : Math.min(arrivedRows, then - arrivedRows);
 }
