@@ -21,7 +21,7 @@ import {
 } from './own-process.ts';
 import type { Report } from './models-doctor.ts';
 import type { ManagingCommand } from './repository/commands.ts';
-import type { StartRole } from './roles/role.ts';
+import { startOf } from './roles/start-of.ts';
 import { drainGraceMs, runRole } from './run-role.ts';
 import { parseOptimizeOptions } from './optimize/options.ts';
 import { progressLine } from './progress-line.ts';
@@ -53,9 +53,8 @@ async function main(): Promise<number> {
     case 'models doctor':
       return modelsDoctor(parsed.value);
     case 'models pull':
-      return pull(parsed.value);
     case 'models push':
-      return push(parsed.value);
+      return transfer(command.name, parsed.value);
     case 'models list':
     case 'models show':
     case 'models rm':
@@ -108,28 +107,17 @@ async function manageModels(name: ManagingCommand, invocation: Invocation): Prom
   return told.ok ? tell(told.value) : refuse(told.error, name);
 }
 
-async function pull(invocation: Invocation): Promise<number> {
-  const { parsePullOptions } = await import('./pull/options.ts');
-  const options = parsePullOptions(invocation);
-  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'models pull');
-  const { pullModel } = await import('./pull/pull.ts');
+async function transfer(
+  name: 'models pull' | 'models push',
+  invocation: Invocation,
+): Promise<number> {
+  const { transferModel } = await import('./transfer.ts');
   const progress = progressLine(process.stderr);
-  const env = environmentForS3();
-  return pullModel(options.value, { clock: systemClock, env, print, complain, progress });
-}
-
-async function push(invocation: Invocation): Promise<number> {
-  const { parsePushOptions } = await import('./push/options.ts');
-  const options = parsePushOptions(invocation);
-  if (!options.ok) return refuse(options.error.join('\ninferry: '), 'models push');
-  const { pushModel } = await import('./push/push.ts');
-  const progress = progressLine(process.stderr);
-  const env = environmentForS3();
-  const stop = new AbortController();
-  // Once: a second signal ends the process as it ends any other.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  const deps = { clock: systemClock, env, stop: stop.signal, print, complain, progress };
-  return pushModel(options.value, deps);
+  const common = { clock: systemClock, env: environmentForS3(), print, complain, progress };
+  // A pull that is ended goes on where it was; a push has something to take back.
+  const deps = name === 'models push' ? { ...common, stop: interruption() } : common;
+  const done = await transferModel(name, invocation, deps);
+  return done.ok ? done.value : refuse(done.error, name);
 }
 
 /** Without the warning of Amazon's client, on every start, that its next release needs a newer Node.js. */
@@ -174,9 +162,6 @@ async function benchModel(invocation: Invocation): Promise<number> {
   const { bench, connectionsFor } = await import('./bench/bench.ts');
   const { openHttp } = await import('./bench/http.ts');
   const http = openHttp({ clock: systemClock, connections: connectionsFor(options.value) });
-  const stop = new AbortController();
-  // Once: a second signal ends the process as it ends any other.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const code = await bench(options.value, {
     clock: systemClock,
     http,
@@ -184,7 +169,7 @@ async function benchModel(invocation: Invocation): Promise<number> {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1_000;
     },
-    stop: stop.signal,
+    stop: interruption(),
     print,
     complain,
     progress: progressLine(process.stderr),
@@ -318,21 +303,16 @@ async function runHere(config: Config, logger: Logger): Promise<number> {
   });
 }
 
+/** Once: a second signal ends the process as it ends any other. */
+function interruption(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+}
+
 /** Nothing is closed, and nothing can keep it from happening. */
 function kill(): void {
   process.kill(process.pid, 'SIGKILL');
-}
-
-/** Loaded one by one: a gateway starts where the native code of workers is not installed. */
-async function startOf(role: Role): Promise<StartRole> {
-  switch (role) {
-    case 'serve':
-      return (await import('./roles/serve.ts')).startServe;
-    case 'gateway':
-      return (await import('./roles/gateway.ts')).startGateway;
-    case 'worker':
-      return (await import('./roles/worker.ts')).startWorker;
-  }
 }
 
 /** Where a port is to be picked, the one that an earlier life of this child had. */
