@@ -12,11 +12,7 @@ import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
-import { AnswerTime } from './admission/answer-time.ts';
 import { createBackground } from './background.ts';
-import { OpenRequests } from './exchange.ts';
-import { BodyMemory } from './http/body-memory.ts';
-import { ArrivingBytes } from './http/read-body.ts';
 import { claimRequest } from './gateway-fixture.test.ts';
 import { HeldRequests } from './results/held-requests.ts';
 import { ModelControl } from './model-control.ts';
@@ -54,10 +50,6 @@ function setUp() {
     load: { isDraining: false, waitingTotal: 0 },
     held,
     control: new ModelControl({ ...base, held }, { isAllowed: false, waitMs: 0 }),
-    answerTime: new AnswerTime(),
-    arriving: new ArrivingBytes(),
-    bodyMemory: new BodyMemory(),
-    open: new OpenRequests(),
     statistics: new StatisticsTally(queue),
   };
   return { ...parts, metrics, lines, background: createBackground(parts) };

@@ -7,6 +7,20 @@ import { every, sleep } from '@inferry/runtime';
 
 import type { GatewayParts } from './deps.ts';
 
+type BackgroundParts = Pick<
+  GatewayParts,
+  | 'catalogue'
+  | 'clock'
+  | 'control'
+  | 'limits'
+  | 'load'
+  | 'log'
+  | 'looks'
+  | 'queue'
+  | 'statistics'
+  | 'telemetry'
+>;
+
 export interface Background {
   /** One round, now. Never rejects: what cannot be done is logged and tried again in the next round. */
   readonly round: () => Promise<void>;
@@ -18,7 +32,7 @@ export interface Background {
 /** A queue that answers nothing must not keep the rounds from going on. */
 const stepMsMax = 2_000;
 
-export function createBackground(parts: GatewayParts): Background {
+export function createBackground(parts: BackgroundParts): Background {
   let stopTicking: (() => void) | undefined;
   let isQueueLost = false;
   const round = async (): Promise<void> => {
@@ -55,7 +69,7 @@ export function createBackground(parts: GatewayParts): Background {
   };
 }
 
-async function learn({ queue, catalogue, control }: GatewayParts): Promise<void> {
+async function learn({ queue, catalogue, control }: BackgroundParts): Promise<void> {
   const workers = await queue.workers();
   // After the announcements: an order that they tell of is among these.
   const orders = await queue.orders();
@@ -63,12 +77,12 @@ async function learn({ queue, catalogue, control }: GatewayParts): Promise<void>
   control.look(workers, orders);
 }
 
-async function weigh({ load, looks }: GatewayParts): Promise<void> {
+async function weigh({ load, looks }: BackgroundParts): Promise<void> {
   const sights = await looks.look();
   load.waitingTotal = sights.reduce((sum, { stats }) => sum + stats.waiting, 0);
 }
 
-async function sweepAll(parts: GatewayParts): Promise<void> {
+async function sweepAll(parts: BackgroundParts): Promise<void> {
   const { looks, queue, statistics, telemetry, log } = parts;
   for (const [cls, { name: model }] of looks.classes) {
     const { returned, failed, expired } = await queue.sweep(cls);
@@ -82,7 +96,7 @@ async function sweepAll(parts: GatewayParts): Promise<void> {
   }
 }
 
-async function withinMs({ clock }: GatewayParts, step: Promise<void>): Promise<void> {
+async function withinMs({ clock }: BackgroundParts, step: Promise<void>): Promise<void> {
   const stop = new AbortController();
   const late = sleep(clock, stepMsMax, stop.signal).then(() => 'late');
   try {
