@@ -61,6 +61,20 @@ test('a processor is told with what it runs', async () => {
 `);
 });
 
+test('an ensemble is told with its steps, and what each takes and gives', async () => {
+  const report = await examineModels(repositoryPath('docs/examples/ensemble/models'), false);
+  expect(report).toMatchObject({ remarks: '', exitCode: 0 });
+  expect(report.data).toContain(`photo 1
+  file       none, an ensemble of models, as config.pbtxt says
+  takes      PHOTO UINT8[-1,8,8]
+  gives      LIGHT FP32[-1,4] with 4 labels, SCALED FP32[-1,64]
+  runs       scale, light: each step joins a batch of its model
+  step 1     scale: PIXELS is PHOTO; gives IMAGE as SCALED
+  step 2     light: IMAGE is SCALED; gives SIDES as LIGHT
+  at a time  at most 64 jobs in a worker
+`);
+});
+
 test('what is not served is told with file, line and reason, and the command fails', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'inferry-doctor-'));
   await mkdir(join(directory, 'talk', '1'), { recursive: true });

@@ -2,6 +2,7 @@
 import { join, relative, resolve } from 'node:path';
 import {
   concurrentMaxDefault,
+  type EnsembleStep,
   type InstanceGroup,
   isComposed,
   type ModelManifest,
@@ -175,8 +176,17 @@ function composedFacts(manifest: ModelManifest): readonly Line[] {
       : `; ${counted(processor.stepsMax, 'step')} a job, ${executionTimeoutMs} ms between two`;
   return [
     ['runs', `${(processor?.runs ?? steps).join(', ')}: each step joins a batch of its model`],
+    ...(ensemble?.steps ?? []).map((step, i): Line => [`step ${i + 1}`, stepText(step)]),
     ['at a time', `at most ${counted(concurrentMax, 'job')} in a worker${own}`],
   ];
+}
+
+/** `scale: PIXELS is PHOTO; gives IMAGE as SCALED`. */
+function stepText({ inputs, model, outputs, version }: EnsembleStep): string {
+  const taken = Object.entries(inputs).map(([name, tensor]) => `${name} is ${tensor}`);
+  const given = Object.entries(outputs).map(([name, tensor]) => `${name} as ${tensor}`);
+  const of = version === null ? model : `${model} ${version}`;
+  return `${of}: ${taken.join(', ')}; gives ${given.join(', ')}`;
 }
 
 function withoutFile({ backend }: ModelManifest): string {

@@ -4,12 +4,15 @@
  * what is done here, in Triton's words.
  */
 import {
+  type EnsembleSpec,
   fieldShape,
   type InstanceGroup,
   type JsonObject,
   type ModelManifest,
   type TensorSpec,
 } from '@inferry/contracts';
+
+import { platformOf } from './open-inference.ts';
 
 const graphLevels = { basic: -1, all: 0, extended: 1, disabled: 2 } as const;
 
@@ -21,8 +24,8 @@ export function modelConfiguration(manifest: ModelManifest): JsonObject {
     : undefined;
   return {
     name,
-    platform: backend === 'onnxruntime' ? 'onnxruntime_onnx' : backend,
-    backend,
+    platform: platformOf(manifest),
+    backend: backend === 'ensemble' ? '' : backend,
     runtime: '',
     version_policy: { all: {} },
     max_batch_size: maxBatchSize,
@@ -44,7 +47,7 @@ export function modelConfiguration(manifest: ModelManifest): JsonObject {
       gather_kernel_buffer_threshold: 0,
       eager_batching: false,
     },
-    ...(maxBatchSize > 1 ? { dynamic_batching: batching(manifest) } : {}),
+    ...scheduling(manifest),
     instance_group: instances.map((group, i) => instanceGroup(group, `${name}_${i}`)),
     default_model_filename: backend === 'onnxruntime' ? 'model.onnx' : '',
     cc_model_filenames: {},
@@ -62,6 +65,26 @@ function tensor(spec: TensorSpec, maxBatchSize: number): JsonObject {
     dims: [...fieldShape(spec, maxBatchSize)],
     is_shape_tensor: false,
     is_non_linear_format_io: false,
+  };
+}
+
+function scheduling(manifest: ModelManifest): JsonObject {
+  const { ensemble } = manifest;
+  if (ensemble !== undefined) return { ensemble_scheduling: ensembling(ensemble, manifest) };
+  return manifest.maxBatchSize > 1 ? { dynamic_batching: batching(manifest) } : {};
+}
+
+/** Versions are numbers there: one that is none, and a label, is told as the latest. */
+function ensembling({ steps }: EnsembleSpec, { concurrentMax = 0 }: ModelManifest): JsonObject {
+  return {
+    step: steps.map(({ inputs, model, outputs, version }) => ({
+      model_name: model,
+      model_version: /^[1-9]\d*$/u.test(version ?? '') ? Number(version) : -1,
+      input_map: { ...inputs },
+      output_map: { ...outputs },
+      model_namespace: '',
+    })),
+    max_inflight_requests: concurrentMax,
   };
 }
 

@@ -209,7 +209,7 @@ export function modelMetadata(manifest: ModelManifest, versions: readonly string
   return {
     name: manifest.name,
     versions: [...versions],
-    platform: manifest.backend === 'onnxruntime' ? 'onnxruntime_onnx' : 'simulated',
+    platform: platformOf(manifest),
     inputs: manifest.inputs.map(tensorMetadata),
     outputs: manifest.outputs.map(tensorMetadata),
     ...(manifest.preprocess.kind === 'image' || manifest.preprocess.kind === 'text'
@@ -236,6 +236,11 @@ const extensions = [
 
 export function serverMetadata(version: string): JsonObject {
   return { name: 'inferry', version, extensions: [...extensions] };
+}
+
+/** In the words of Triton, where it has them. */
+export function platformOf({ backend }: Pick<ModelManifest, 'backend'>): string {
+  return backend === 'onnxruntime' ? 'onnxruntime_onnx' : backend;
 }
 
 function tensorMetadata(spec: TensorSpec): JsonObject {
