@@ -42,3 +42,28 @@ test('the configuration of a Triton model repository is told as it was read', ()
   const modelConfig = { name: 'iris', metric_tags: { team: 'a' } };
   expect(modelConfiguration({ ...iris, modelConfig })).toEqual(modelConfig);
 });
+
+test('an ensemble is told with its steps, and versions that are no numbers as the latest', () => {
+  const step = { model: 'a', inputs: { x: 'in' }, outputs: { y: 'out' } };
+  const steps = [
+    { ...step, version: null },
+    { ...step, version: '7' },
+    { ...step, version: 'canary' },
+  ];
+  const manifest = { ...iris, backend: 'ensemble', instances: [], concurrentMax: 5 } as const;
+  const config = modelConfiguration({ ...manifest, ensemble: { steps } });
+  expect(config).toMatchObject({
+    platform: 'ensemble',
+    backend: '',
+    instance_group: [],
+    ensemble_scheduling: {
+      step: [
+        { model_name: 'a', model_version: -1, input_map: { x: 'in' }, output_map: { y: 'out' } },
+        { model_version: 7 },
+        { model_version: -1 },
+      ],
+      max_inflight_requests: 5,
+    },
+  });
+  expect(config).not.toHaveProperty('dynamic_batching');
+});

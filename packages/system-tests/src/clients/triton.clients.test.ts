@@ -3,28 +3,29 @@
  * with venv, and the first time a package index. What is checked is in the scripts beside this file.
  */
 import { execFile } from 'node:child_process';
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { repositoryPath } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pythonPackages } from '../python-packages.ts';
 import { joinRepositories, writeSimulatedModel } from '../simulated-model.ts';
 import { writeTalkingModel } from '../talking-model.ts';
 import { fixtureModels, type RunningRole, System } from '../system.ts';
 
 const run = promisify(execFile);
 const folder = import.meta.dirname;
-const venv = join(homedir(), '.cache', 'inferry', 'clients');
-const python = join(venv, 'bin', 'python');
 
+let python: string;
 let system: System;
 let gateway: RunningRole;
 let models: string;
 
 beforeAll(async () => {
-  await installClients();
+  python = join(await pythonPackages('clients', join(folder, 'requirements.txt')), 'python');
   models = await joinRepositories([
     fixtureModels,
+    repositoryPath('docs/examples/ensemble/models'),
     await writeSimulatedModel('slow', { run_ms: 1_000 }),
     // Of each client its own, so that nothing is counted but what it sent.
     await writeSimulatedModel('counted_http', { run_ms: 5, fail_on: 666 }),
@@ -47,18 +48,6 @@ afterAll(async () => {
   await rm(models, { recursive: true, force: true });
 });
 
-/** Once; again when the versions change. */
-async function installClients(): Promise<void> {
-  const requirements = join(folder, 'requirements.txt');
-  const marker = join(venv, 'inferry-requirements.txt');
-  const wanted = await readFile(requirements, 'utf8');
-  if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return;
-  await run('python3', ['-m', 'venv', venv]);
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-  await run(python, [...pip, '--requirement', requirements]);
-  await writeFile(marker, wanted);
-}
-
 async function checked(script: string, more: readonly string[] = []): Promise<readonly Check[]> {
   const addresses = [gateway.url.replace('http://', ''), `127.0.0.1:${gateway.grpcPort}`];
   const { stdout } = await run(python, [join(folder, script), ...addresses, ...more]);
@@ -80,5 +69,11 @@ test('every check of the official clients finds what it should, over HTTP and gR
 test('the official clients load and unload models, over HTTP and gRPC', async () => {
   const checks = await checked('triton_control.py', [models]);
   expect(checks).toHaveLength(18);
+  expect(checks.filter(({ error }) => error !== null)).toEqual([]);
+});
+
+test('the official clients know an ensemble as one, over HTTP and gRPC', async () => {
+  const checks = await checked('triton_ensemble.py');
+  expect(checks).toHaveLength(10);
   expect(checks.filter(({ error }) => error !== null)).toEqual([]);
 });
