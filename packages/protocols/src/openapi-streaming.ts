@@ -34,13 +34,26 @@ const generateAnswer: OpenApiObject = {
   additionalProperties: true,
 };
 
-/** The events of a job, which are text. */
+/** What each event of a stream is. */
+function event(description: string): OpenApiObject {
+  return {
+    type: 'object',
+    description,
+    required: ['data'],
+    properties: {
+      id: { type: 'string' },
+      event: { type: 'string' },
+      data: { type: 'string', description: 'A JSON document.' },
+      retry: { type: 'integer' },
+    },
+  };
+}
+
+/** The events of a job. */
 export const eventsContent: Readonly<Record<string, OpenApiObject>> = {
-  [eventStreamType]: {
-    type: 'string',
-    description:
-      'Server-sent events. `state`, `queue`, `reset` and `done` hold the job as GET answers it; `output` holds `index` and `output`, a part of the answer; `error` holds a problem, and ends the stream. After `reset` all parts that were told are void. More events may be added.',
-  },
+  [eventStreamType]: event(
+    'Server-sent events. `state`, `queue`, `reset` and `done` hold the job as GET answers it; `output` holds `index` and `output`, a part of the answer; `error` holds a problem, and ends the stream. After `reset` all parts that were told are void. More events may be added.',
+  ),
 };
 
 const placeParameters = (
@@ -52,7 +65,7 @@ const placeParameters = (
   name,
   in: place,
   description,
-  schema: { type: 'string', pattern: '^(?:done|[0-9]{1,9}-[0-9]{1,9})$' },
+  schema: { type: 'string', pattern: '^(?:done|[0-9]{1,9}-[0-9]{1,9})?$' },
 }));
 
 export const eventsPath: OpenApiObject = {
@@ -109,7 +122,7 @@ export function generatePaths(
     [`${base}/generate_stream`]: operation(
       'The same, with what the job tells before its end',
       'Each event has an answer as that of generate: the parts that a model tells, then the whole. Where the job fails after that, the last event has the member `error`. A job that was started anew tells its parts anew.',
-      { [eventStreamType]: { type: 'string' } },
+      { [eventStreamType]: event('The answer is in `data`.') },
     ),
   };
 }

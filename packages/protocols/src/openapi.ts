@@ -132,6 +132,8 @@ function jsonSchemaOf(schema: z.ZodType): OpenApiObject {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema instanceof z.ZodBigInt) jsonSchema.type = 'integer';
+      // Their length is told already, and not every reader knows `false` for a schema.
+      if (zodSchema instanceof z.ZodTuple) delete jsonSchema.items;
     },
   });
   return rest;

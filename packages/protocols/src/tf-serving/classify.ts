@@ -22,7 +22,12 @@ import { bindRows } from './rows.ts';
 export const classifyRequestSchema = z
   .strictObject({
     signature_name: signatureMember,
-    examples: z.unknown().describe('A list of objects with the fields of the model.'),
+    examples: z.unknown().meta({
+      description: 'A list of objects with the fields of the model.',
+      type: 'array',
+      minItems: 1,
+      items: { type: 'object' },
+    }),
     parameters: parametersMember,
   })
   .meta({ description: 'TensorFlow Serving classify request.' });

@@ -60,7 +60,10 @@ export const predictRequestSchema = z
       ),
     parameters: parametersMember,
   })
-  .meta({ description: 'TensorFlow Serving predict request: either instances or inputs.' });
+  .meta({
+    description: 'TensorFlow Serving predict request: either instances or inputs.',
+    oneOf: [{ required: ['instances'] }, { required: ['inputs'] }],
+  });
 
 export interface PredictRequest {
   readonly timeoutMs: number | undefined;
