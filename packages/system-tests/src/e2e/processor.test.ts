@@ -70,8 +70,8 @@ async function submit(url: string): Promise<string> {
   return String(body['id']);
 }
 
-function isRunning(url: string, id: string): Promise<void> {
-  return waitFor(async () => (await call(`${url}/v1/jobs/${id}`)).body['status'] === 'running');
+async function isRunning(url: string, id: string): Promise<void> {
+  await waitFor(async () => (await call(`${url}/v1/jobs/${id}`)).body['status'] === 'running');
 }
 
 test('a job whose worker is killed between its steps is finished by another', async () => {
