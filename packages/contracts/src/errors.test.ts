@@ -11,17 +11,19 @@ describe.each(entries)('%s', (code, spec) => {
 
   test('has a status of its class, and says rightly whether trying again can help', () => {
     const statuses: { readonly [Name in ErrorSpec['class']]: readonly number[] } = {
-      invalid: [400, 404, 405, 408, 409, 410, 413, 415, 422, 431],
+      invalid: [400, 404, 405, 408, 409, 410, 413, 415, 422, 431, 501, 503],
       refused: [409, 429, 503],
       expired: [409, 504],
-      model: [422, 500],
+      model: [400, 422, 500],
       dependency: [503],
       bug: [500],
     };
     expect(statuses[spec.class]).toContain(spec.status);
     // Load, outages and time pass; what the caller sent does not change by sending it again.
-    if ([429, 503, 504].includes(spec.status)) expect(spec.retryable).toBe(true);
-    if ([400, 404, 413, 415, 422].includes(spec.status)) expect(spec.retryable).toBe(false);
+    if ([429, 504].includes(spec.status)) expect(spec.retryable).toBe(true);
+    // What is switched off stays so.
+    if (spec.status === 503) expect(spec.retryable).toBe(spec.class !== 'invalid');
+    if ([400, 404, 413, 415, 422, 501].includes(spec.status)) expect(spec.retryable).toBe(false);
   });
 });
 
