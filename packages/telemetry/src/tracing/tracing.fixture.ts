@@ -53,7 +53,7 @@ export function requestOf(tracing: Tracing, headers: Record<string, string> = {}
   return tracing.request(request, startMs);
 }
 
-const iris = {
+export const iris = {
   id: 'job-1',
   class: 'iris@1',
   model: 'iris',

@@ -4,6 +4,7 @@ import {
   caller,
   claim,
   end,
+  iris,
   named,
   open,
   requestOf,
@@ -216,5 +217,21 @@ describe('what failed', () => {
       'compute',
       'process iris@1',
     ]);
+  });
+
+  test('a step that a job sends is below its job, and all of it in one trace', async () => {
+    const tracing = await open();
+    const parent = claim(tracing);
+    const sent = parent?.send({ ...iris, payloadBytes: 1, startedAtMs: startMs + 4 });
+    sent?.end(startMs + 5, null);
+    const { context } = sent ?? {};
+    settle(claim(tracing, { class: 'step@1', trace: context, claimedAtMs: startMs + 5 }));
+    settle(parent);
+    const spans = await spansOf(tracing);
+    const [send, step] = [named(spans, 'send iris@1'), named(spans, 'process step@1')];
+    const idOf = (name: string) => named(spans, name).spanContext().spanId;
+    expect(send.parentSpanContext?.spanId).toBe(idOf('process iris@1'));
+    expect(step.parentSpanContext?.spanId).toBe(idOf('send iris@1'));
+    expect(step.spanContext().traceId).toBe(caller.traceId);
   });
 });
