@@ -1,7 +1,7 @@
 /** A processor's thread that hangs or breaks: whose fault it is, what becomes of the others, and that work goes on. */
 import { failure } from '@inferry/contracts';
 import { err, ok } from '@inferry/runtime';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Program } from '../program.ts';
 import {
   contextOf,
@@ -10,6 +10,9 @@ import {
   type ProcessorFolder,
   processorFolder,
 } from './processor.fixture.ts';
+
+// Each starts threads anew, and waits for limits to pass.
+vi.setConfig({ testTimeout: 60_000 });
 
 let model: ProcessorFolder;
 beforeEach(async () => {

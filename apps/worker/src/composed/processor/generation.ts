@@ -18,7 +18,7 @@ const logCharsMax = 2_000;
 const reasonCharsMax = 500;
 
 /** A step that failed, as the processor meets it. */
-export class StepFailed extends Error {
+class StepFailed extends Error {
   override readonly name = 'StepError';
   readonly code: string;
   readonly model: string;

@@ -1,10 +1,12 @@
 /** Jobs of a processor on the memory queue, beside a simulated model: their steps share runs, and faults end in time. */
 import { classOf, type JobId, type JobRecord } from '@inferry/contracts';
 import { systemClock } from '@inferry/runtime';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { fixtureOn, type Fixture, modelManifest } from '../../worker.fixture.ts';
 import { openLanes } from '../lane.fixture.ts';
 import { type ProcessorFolder, processorFolder } from './processor.fixture.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 let model: ProcessorFolder;
 let open: readonly (() => Promise<void>)[] = [];
@@ -54,7 +56,7 @@ async function started(
 const ofLoop = { class: classOf('loop', '1') };
 
 async function endOf({ queue }: Fixture<typeof systemClock>, id: JobId): Promise<JobRecord> {
-  const record = await queue.outcome(id, AbortSignal.timeout(20_000));
+  const record = await queue.outcome(id, AbortSignal.timeout(50_000));
   if (record === undefined) throw new Error('the job has not ended');
   return record;
 }

@@ -15,7 +15,7 @@ export interface ProcessorThreadData {
   readonly running: Int32Array;
 }
 
-export interface GenerationBounds {
+interface GenerationBounds {
   readonly stepsMax: number;
   readonly stepsAtATimeMax: number;
   readonly outputBytesMax: number;
@@ -24,7 +24,7 @@ export interface GenerationBounds {
 /** A tensor of a step, or an input of the job that the main thread has still got. */
 export type StepTensor = Tensor | { readonly name: string; readonly input: string };
 
-export interface StepMessage {
+interface StepMessage {
   readonly model: string;
   readonly version: string | null;
   readonly tensors: readonly StepTensor[];

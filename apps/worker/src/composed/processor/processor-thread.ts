@@ -3,34 +3,18 @@
  * over its own work, a thread that answers no more, and one that ended, and says what that means for each job in it.
  */
 import type { Worker } from 'node:worker_threads';
-import {
-  type Failure,
-  failure,
-  type Limits,
-  type ModelManifest,
-  type Tensor,
-} from '@inferry/contracts';
-import { type Clock, err, invariant, ok, type Result, startThread } from '@inferry/runtime';
-import type { Logger } from '@inferry/telemetry';
+import { type Failure, failure, type Tensor } from '@inferry/contracts';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
 import type { ProgramContext, ProgramLost } from '../program.ts';
-import type { FromThread, ProcessorThreadData, ToThread } from './messages.ts';
-
-export interface ProcessorOptions {
-  readonly manifest: ModelManifest;
-  readonly limits: Pick<Limits, 'outputBytesMax' | 'stuckRunGraceMs'>;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
+import type { FromThread, ToThread } from './messages.ts';
+import { openThread, type ProcessorOptions } from './open-thread.ts';
 
 export type ProcessorEnd = Result<readonly Tensor[], Failure | ProgramLost>;
 
 /** Reading its files and running what stands outside of `generate`. */
 const loadMsMax = 30_000;
-/** Of one job; each holds the tensors of its inputs. */
-const stepsAtATimeMax = 64;
 /** With so many jobs in it that were given up and have not returned, a thread is used no longer. */
 const givenUpMax = 16;
-const writtenCharsMax = 2_000;
 
 interface Job {
   readonly number: number;
@@ -60,30 +44,7 @@ export class ProcessorThread {
 
   private constructor(options: ProcessorOptions) {
     this.#options = options;
-    const { limits, logger, manifest } = options;
-    const { processor } = manifest;
-    invariant(processor !== undefined, 'a processor has a file');
-    const data: ProcessorThreadData = {
-      file: processor.file,
-      runs: processor.runs,
-      outputs: manifest.outputs,
-      bounds: {
-        stepsMax: processor.stepsMax,
-        stepsAtATimeMax,
-        outputBytesMax: limits.outputBytesMax,
-      },
-      running: this.#running,
-    };
-    this.#worker = startThread(new URL('./thread.ts', import.meta.url), {
-      workerData: data,
-      stdout: true,
-      stderr: true,
-    });
-    for (const stream of [this.#worker.stdout, this.#worker.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        logger.info({ text: text.trimEnd().slice(0, writtenCharsMax) }, 'the processor wrote');
-      });
-    }
+    this.#worker = openThread(options, this.#running);
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.once('error', (cause: unknown) => {
       this.#broke(cause instanceof Error ? cause.message : String(cause), cause);

@@ -9,7 +9,7 @@ import { testManifest } from '@inferry/testkit';
 import type { Program, ProgramContext, StepRequest } from '../program.ts';
 import { startProcessor } from './processor.ts';
 
-export interface LoggedLine {
+interface LoggedLine {
   readonly fields: unknown;
   readonly text: string | undefined;
 }

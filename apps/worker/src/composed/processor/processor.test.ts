@@ -1,6 +1,4 @@
 /** A processor in a real thread: what it is given, what it may do, and that its errors end its own job only. */
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { failure, joinBytes, type Tensor } from '@inferry/contracts';
 import { err, ok } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -31,7 +29,6 @@ async function loaded(
 }
 
 async function unloadable(text: string, file = 'processor.ts'): Promise<string> {
-  await rm(join(model.folder, 'processor.ts'), { force: true });
   await model.put(file, text);
   const program = await model.start({}, file);
   return program.ok ? 'it was loaded' : program.error.replaceAll(`${model.folder}/`, '');
@@ -303,28 +300,36 @@ describe('the files of a processor', () => {
     expect(numbersOf(end.ok ? end.value[0] : undefined)).toEqual([6]);
   });
 
-  test('are refused with file and line when they are not sound', async () => {
-    expect(await unloadable('const a = 1;\n\nlet b: = 3;\n')).toMatch(
-      /^processor\.ts:3: Unexpected/u,
-    );
-    expect(await unloadable('\nenum Color { Red }\n')).toBe(
-      'processor.ts:2: TypeScript enum is not supported in strip-only mode',
-    );
+  test.each([
+    ['of wrong types', 'const a = 1;\n\nlet b: = 3;\n', /^processor\.ts:3: Unexpected/u],
+    [
+      'of what is no type alone',
+      '\nenum Color { Red }\n',
+      /^processor\.ts:2: TypeScript enum is not supported in strip-only mode$/u,
+    ],
+    ['without generate', 'export default 1;\n', /^processor\.ts must export a function: /u],
+    ['that throws at once', "throw new Error('no key file');\n", /^no key file$/u],
+    [
+      'from outside of its folder',
+      "import '/etc/hostname';\n",
+      /^processor\.ts: "\/etc\/hostname" is outside of the model's folder$/u,
+    ],
+    [
+      'with types imported as values',
+      "import { x } from 'inferry/processor';\nx();\n",
+      /^processor\.ts: "inferry\/processor" has types only: write "import type"$/u,
+    ],
+  ])('%s are refused, with file and line where there is one', async (_, text, reason) => {
+    expect(await unloadable(text)).toMatch(reason);
+  });
+
+  test('in JavaScript are refused alike, and so are those that they import', async () => {
     expect(await unloadable('export const generate = 1 1;\n', 'processor.js')).toMatch(
       /^processor\.js:1: Expected/u,
     );
     await model.put('broken.ts', 'let x: number =;\n');
-    expect(await unloadable("import './broken.ts';\n")).toMatch(/^broken\.ts:1: /u);
-    expect(await unloadable('export default 1;\n')).toBe(
-      'processor.ts must export a function: export async function generate(ctx)',
-    );
-    expect(await unloadable("throw new Error('no key file');\n")).toBe('no key file');
-    expect(await unloadable("import '../elsewhere.ts';\n")).toMatch(/Cannot find module|outside/u);
-    expect(await unloadable("import '/etc/hostname';\n")).toBe(
-      'processor.ts: "/etc/hostname" is outside of the model\'s folder',
-    );
-    expect(await unloadable("import { x } from 'inferry/processor';\nx();\n")).toBe(
-      'processor.ts: "inferry/processor" has types only: write "import type"',
+    expect(await unloadable("import './broken.ts';\n", 'processor.mjs')).toMatch(
+      /^broken\.ts:1: /u,
     );
   });
 });

@@ -5,9 +5,10 @@
 import { failure, type Tensor } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Program, ProgramContext } from '../program.ts';
-import { type ProcessorEnd, type ProcessorOptions, ProcessorThread } from './processor-thread.ts';
+import type { ProcessorOptions } from './open-thread.ts';
+import { type ProcessorEnd, ProcessorThread } from './processor-thread.ts';
 
-export type { ProcessorOptions } from './processor-thread.ts';
+export type { ProcessorOptions } from './open-thread.ts';
 
 /** Loads `manifest.processor.file`; the error is the reason why that cannot be done, with file and line. */
 export async function startProcessor(options: ProcessorOptions): Promise<Result<Program, string>> {
