@@ -3,7 +3,7 @@
  * than it has slots, claimed just in time to be prepared when a slot is free; jobs that wait, wait in the queue.
  */
 import { failure } from '@inferry/contracts';
-import { sleep } from '@inferry/runtime';
+import { invariant, sleep } from '@inferry/runtime';
 import type { RunningView } from '@inferry/scheduling';
 import { type BatchClaim, claimBatch, claimSuspect } from './claim-batch.ts';
 import type { LaneContext } from './deps.ts';
@@ -40,6 +40,7 @@ export class Lane {
   #unfinished = 0;
   #settling = 0;
   #loop: Promise<void> = Promise.resolve();
+  #isClaiming = false;
   #endPause = (): void => undefined;
   #hasFailedToClaim = false;
   /** Mean time between the arrivals of two rows, as the last claim told. */
@@ -72,8 +73,12 @@ export class Lane {
 
   /** Claims from now on, also after it was stopped and has {@link stopped}. */
   start(): void {
+    invariant(!this.#isClaiming, 'a lane is started once, or again when it has stopped');
+    this.#isClaiming = true;
     this.#stop = new AbortController();
-    this.#loop = this.#claimUntilStopped();
+    this.#loop = this.#claimUntilStopped().finally(() => {
+      this.#isClaiming = false;
+    });
   }
 
   /** Claims nothing more. */

@@ -261,10 +261,10 @@ export class ModelSwitch {
     }
     this.#refused.delete(model.cls);
     const result = what === 'load' ? 'loaded' : 'replaced';
-    if (what === 'load') await serving.add([loaded.value]);
-    else await serving.replace(loaded.value);
+    if (what === 'replace') await serving.replace(loaded.value);
+    else await serving.add([loaded.value]);
     this.#ready(model, loaded.value);
-    serving.start(model.cls);
+    if (what === 'load') serving.start(model.cls);
     void this.#deps.onChange();
     telemetry.modelReloaded(modelName, result);
     logger.info({ class: model.cls, result }, 'serving');

@@ -368,7 +368,7 @@ test('model_change: a version comes, another has other content, and the files of
     await waitFor(async () => (await reloads('loaded')) === 1, { what: 'a new version' });
     const yaml = join(models, 'slow/model.yaml');
     const text = await readFile(yaml, 'utf8');
-    await writeFile(yaml, `${text}timeout_ms: 50000\n`);
+    await writeFile(yaml, `${text}execution_timeout_ms: 50000\n`);
     await waitFor(async () => (await reloads('replaced')) === 2, { what: 'other content' });
     await writeFile(yaml, 'max_batch_size: many\n');
     await Promise.all([
