@@ -5,7 +5,8 @@ import { systemClock } from '@inferry/runtime';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { startWorker, succeeded, type TestGateway, testGateway } from './gateway-fixture.test.ts';
-import { iris } from './models-fixture.test.ts';
+import { image, openGrpc, workFor } from './grpc/grpc-fixture.test.ts';
+import { digits, iris } from './models-fixture.test.ts';
 import { QueueLooks } from './queue-looks.ts';
 import { ResponseCache } from './response-cache.ts';
 import { createGatewayTelemetry } from './telemetry.ts';
@@ -102,6 +103,25 @@ describe('a request with the input of another', () => {
     expect((await infer(opened, 7)).status).toBe(500);
     isBroken = false;
     expect(await told(await infer(opened, 7))).toEqual([[7], null, true]);
+  });
+
+  test('over gRPC is told so behind the answer', async () => {
+    const gateway = await openGrpc(
+      {},
+      { cacheBytesMax: 100_000, models: [{ ...digits, hasResponseCache: true }] },
+    );
+    const worker = workFor(gateway);
+    const [first, second] = [
+      await gateway.call('ModelInfer', image('same')),
+      await gateway.call('ModelInfer', image('same')),
+    ];
+    expect([first.error, second.error]).toEqual([null, null]);
+    expect(second.answer?.equals(first.answer ?? Buffer.alloc(0))).toBe(true);
+    expect([first, second].map(({ trailers }) => trailers.get('cache-status'))).toEqual([
+      [],
+      ['inferry; hit'],
+    ]);
+    expect(worker.seen).toHaveLength(1);
   });
 
   test('has the answer of a pipeline too', async () => {
