@@ -23,6 +23,12 @@ test('a model belongs to the devices that its instances name', () => {
   ]);
 });
 
+test('a model that is composed of others belongs to every device', () => {
+  const ensemble = { ...model(), backend: 'ensemble' } as const;
+  expect([cpu, first].map((device) => isServable(ensemble, device))).toEqual([true, true]);
+  expect(unservable([ensemble], second)).toEqual([]);
+});
+
 test('where nobody could serve a model, it is told which devices could', () => {
   expect(unservable([model({ kind: 'cuda', count: 1, gpus: [0, 2] })], second)).toEqual([
     'm@1 has instances for cuda:0, cuda:2 only, and this process runs on cuda:1',

@@ -1,9 +1,10 @@
 /** The models a role knows, or why the repository cannot be used as it is. */
-import type { ModelManifest } from '@inferry/contracts';
+import { isComposed, type ModelManifest } from '@inferry/contracts';
 import { loadRepository, problemText, type Repository } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
+import { isS3 } from '../sources/s3-location.ts';
 
 type Source = Pick<Config, 'modelsDir' | 'only'>;
 
@@ -15,6 +16,11 @@ export async function readModels({
   modelsDir,
   only,
 }: Source): Promise<Result<Repository, readonly string[]>> {
+  if (isS3(modelsDir)) {
+    return err([
+      `${modelsDir}: serve, gateway and worker alone take models from S3; give this command a directory`,
+    ]);
+  }
   const all = await loadRepository(modelsDir);
   const repository = narrowed(all, only);
   const known = new Set(
@@ -46,9 +52,10 @@ export function narrowed(repository: Repository, only: Config['only']): Reposito
 }
 type Device = Config['device'];
 
-/** It has instances for that device. */
-export function isServable({ instances }: ModelManifest, device: Device): boolean {
-  return instances.some(
+/** It has instances for that device, or needs none. */
+export function isServable(manifest: ModelManifest, device: Device): boolean {
+  if (isComposed(manifest)) return true;
+  return manifest.instances.some(
     ({ gpus, kind }) =>
       (kind === 'cpu') === (device.kind === 'cpu') && (gpus?.includes(device.index) ?? true),
   );

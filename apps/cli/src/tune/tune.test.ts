@@ -46,6 +46,10 @@ test.each([
   [{ inputs: ['/nonexistent'] }, /^2 .*--input \/nonexistent: does not exist/u],
   [{ inputs: [repositoryPath('package.json')] }, /^2 .*package\.json: the model takes images\n$/u],
   [
+    { model: 'photo', modelsDir: repositoryPath('docs/examples/ensemble/models') },
+    /^2 .*photo runs nothing itself: measure the models of its steps\n$/u,
+  ],
+  [
     {
       model: 'scores',
       modelsDir: repositoryPath('packages/testkit/fixtures/triton'),

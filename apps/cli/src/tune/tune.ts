@@ -3,7 +3,13 @@
  * and says which is best for the latency target, or that none keeps it.
  */
 import { availableParallelism, loadavg } from 'node:os';
-import { encodeInput, fullInputs, type ModelManifest, type ProviderKind } from '@inferry/contracts';
+import {
+  encodeInput,
+  fullInputs,
+  isComposed,
+  type ModelManifest,
+  type ProviderKind,
+} from '@inferry/contracts';
 import { type Clock, ok, type Random, type Result } from '@inferry/runtime';
 import { batchOverheadMs } from '@inferry/worker';
 import type { Environment } from '../config.ts';
@@ -41,6 +47,7 @@ export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 
   const found = await findModel(options.modelsDir, options.model, options.version);
   if (!found.ok) return refuse(deps, found.error, 2);
   const manifest = found.value;
+  if (isComposed(manifest)) return refuse(deps, noRuns(manifest), 2);
   if (options.write && manifest.modelConfig !== undefined) return refuse(deps, noYaml(manifest), 2);
   const payloads = await readPayloads(options, manifest);
   if (!payloads.ok) return refuse(deps, payloads.error, 2);
@@ -87,6 +94,10 @@ export async function tune(options: TuneOptions, deps: TuneDeps): Promise<0 | 1 
   );
   if (!best.isFeasible) return 1;
   return options.write ? write(result, manifest, kind, options, deps) : 0;
+}
+
+function noRuns({ name }: ModelManifest): string {
+  return `${name} runs nothing itself: measure the models of its steps`;
 }
 
 /** Both files describe a model; with both, neither is served. */
