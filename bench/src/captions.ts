@@ -24,6 +24,7 @@ import {
   Statistics,
   type Caption,
 } from './captions-client.ts';
+import { cpuMs } from './process-cpu.ts';
 import { median } from './quantile.ts';
 import { serve } from './served.ts';
 
@@ -50,6 +51,8 @@ interface Round {
   readonly steps: number;
   readonly runs: number;
   readonly rowsMax: number;
+  /** Of all processes but the client. */
+  readonly cpuMs: number;
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'inferry-captions-'));
@@ -58,7 +61,7 @@ try {
   execFileSync(process.execPath, [script, folder, '--hidden', values.hidden], { stdio: 'ignore' });
   const served = values.queue === 'memory' ? await serveInMemory() : await serveWithRedis();
   try {
-    await measure(served.url);
+    await measure(served);
   } finally {
     await served.close();
   }
@@ -66,7 +69,8 @@ try {
   await rm(folder, { recursive: true });
 }
 
-async function measure(url: string): Promise<void> {
+async function measure({ pids, url }: Server): Promise<void> {
+  const spentMs = (): number => pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
   const random = seededRandom(7);
   const pictures = Array.from({ length: requests }, () => picture(random));
   const statistics = new Statistics(url, 'blip');
@@ -80,12 +84,14 @@ async function measure(url: string): Promise<void> {
     for (const isTogether of order) {
       for (const by of ['client', 'processor'] as const) {
         const before = await statistics.settled();
+        const spentBeforeMs = spentMs();
         const startedAtMs = performance.now();
         const made = await run(url, pictures, sides[by], isTogether);
         const seconds = (performance.now() - startedAtMs) / 1_000;
+        const spent = spentMs() - spentBeforeMs;
         const after = await statistics.settled();
         captions[by] = made.map((tokens) => tokens.join(' '));
-        const done = { by, isTogether, seconds, ...after.since(before) };
+        const done = { by, isTogether, seconds, cpuMs: spent, ...after.since(before) };
         all.push(done);
         if (values.json) console.log(JSON.stringify(done));
       }
@@ -129,6 +135,8 @@ function report(all: readonly Round[], captions: Record<Round['by'], readonly st
       together_s: round(seconds(together)),
       ratio: round(ratio),
       steps_a_s: Math.round(median(together.map((one) => one.steps / one.seconds))),
+      cpu_ms_a_step: round(median(together.map((one) => one.cpuMs / one.steps))),
+      cpu_ms_a_step_alone: round(median(alone.map((one) => one.cpuMs / one.steps))),
       rows_a_run: round(rows),
       rows_a_run_max: Math.max(...together.map(({ rowsMax }) => rowsMax)),
       rows_a_run_alone: round(median(alone.map(({ runs, steps }) => steps / runs))),
@@ -153,17 +161,24 @@ function picture(random: Random): Float32Array {
 }
 
 interface Server {
+  readonly pids: readonly number[];
   readonly url: string;
   readonly close: () => Promise<void>;
 }
 
-function serveWithRedis(): Promise<Server> {
-  return serve(['blip', 'captions'].map((name) => ({ name, folder: join(folder, name) })));
+async function serveWithRedis(): Promise<Server> {
+  const models = ['blip', 'captions'].map((name) => ({ name, folder: join(folder, name) }));
+  const served = await serve(models);
+  return { ...served, pids: Object.values(served.pids) };
 }
 
 async function serveInMemory(): Promise<Server> {
   const process = startProcess(['serve', folder], { env: { PORT: '0', METRICS_PORT: '0' } });
   const line = await process.waitForLine(/"msg":"ready"/u, 60_000);
-  const { http_port } = JSON.parse(line) as { readonly http_port: number };
-  return { url: `http://127.0.0.1:${http_port}`, close: async () => void (await process.stop()) };
+  const { http_port, pid } = JSON.parse(line) as {
+    readonly http_port: number;
+    readonly pid: number;
+  };
+  const close = async (): Promise<void> => void (await process.stop());
+  return { url: `http://127.0.0.1:${http_port}`, pids: [pid], close };
 }
