@@ -8,7 +8,7 @@ export const gatewayCatalogue = {
   httpRequestDuration: {
     name: 'http_request_duration_seconds',
     type: 'histogram',
-    help: 'Time from request headers read to response sent. route is a pattern, unmatched where there is none; an unusual method is OTHER. A call of gRPC, or a request of its stream, is a POST of its method, with the status that HTTP would have given it.',
+    help: 'Time from request headers read to response sent, of an event stream to its beginning. route is a pattern, unmatched where there is none; an unusual method is OTHER. A call of gRPC, or a request of its stream, is a POST of its method, with the status that HTTP would have given it.',
     labels: { method: 'open', route: 'open', code: 'open' },
     buckets: buckets.http,
     roles: gateway,
