@@ -289,6 +289,36 @@ export const model: BoardSpec = {
             ),
           ],
         },
+        {
+          id: 53,
+          title: 'Changes while serving',
+          tells:
+            'Versions loaded, replaced, retired, or failed to load, by all workers, in each interval. Where one failed, what was served stays.',
+          view: 'lines',
+          unit: 'short',
+          width: 8,
+          queries: [
+            query(
+              `sum by (model, result) (increase(inferry_model_reloads_total{${ofModel}}[$__rate_interval]))`,
+              '{{model}} {{result}}',
+            ),
+          ],
+        },
+        {
+          id: 54,
+          title: 'Problems of the repository',
+          tells:
+            'What is wrong with its files, as each process read them last. A model with a problem is served as it was.',
+          view: 'lines',
+          unit: 'short',
+          width: 8,
+          queries: [
+            query(
+              'max by (job, instance) (inferry_model_repository_problems)',
+              '{{job}} {{instance}}',
+            ),
+          ],
+        },
       ],
     },
     whereItRuns,
