@@ -1,5 +1,10 @@
 /** What model.yaml says of an ensemble, checked and completed. Its models are looked at in check-ensembles.ts. */
-import type { EnsembleSpec, ModelManifest, TensorSpec } from '@inferry/contracts';
+import {
+  defaultLimits,
+  type EnsembleSpec,
+  type ModelManifest,
+  type TensorSpec,
+} from '@inferry/contracts';
 import type { EnsembleSource } from './check-ensembles.ts';
 import { checkGraph, type EnsemblePlace } from './ensemble-graph.ts';
 import type { FileProblem } from './file-problem.ts';
@@ -95,11 +100,17 @@ function specOf({ steps }: NonNullable<ModelYaml['ensemble']>): EnsembleSpec {
   };
 }
 
-/** It has no session: that is for the models of its steps. */
+/** It has no session and no batches: those are of the models of its steps. */
 function checkUnused({ config, problemAt }: ParsedModelYaml, problems: FileProblem[]): void {
   const refuse = (key: string, is: boolean): void => {
-    if (is) problems.push(problemAt([key], 'is for the models of the steps, not for an ensemble'));
+    const message = 'is for the models of the steps, not for an ensemble';
+    if (is) problems.push(problemAt(key.split('.'), message));
   };
+  const { executionTimeoutMsDefault } = defaultLimits;
+  refuse('execution_timeout_ms', config.execution_timeout_ms !== executionTimeoutMsDefault);
+  refuse('queue.linger', config.queue.linger !== 'auto');
+  refuse('queue.max_linger_ms', config.queue.max_linger_ms !== undefined);
+  refuse('queue.weight', config.queue.weight !== 1);
   refuse('preprocess', config.preprocess !== undefined);
   refuse('postprocess', config.postprocess !== undefined);
   refuse('warmup', config.warmup.rows !== undefined);

@@ -203,6 +203,12 @@ const refusals: readonly (readonly [what: string, from: string, to: string, prob
     ':7: ensemble.steps.0.model: "label" takes 8 rows at most, and the ensemble 9',
   ],
   [
+    'what batches are made by',
+    'backend: ensemble',
+    'queue: {weight: 2, max_depth: 5}\nbackend: ensemble',
+    ':1: queue.weight: is for the models of the steps, not for an ensemble',
+  ],
+  [
     'a pipeline',
     'backend: ensemble',
     'preprocess: {tensor: {}}\nbackend: ensemble',
