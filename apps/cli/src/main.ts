@@ -282,7 +282,7 @@ async function runHere(config: Config, logger: Logger): Promise<number> {
     logger,
   });
   if (!tracing.ok) return refuse(tracing.error, config.role);
-  return runRole(await startOf(config.role), {
+  return runRole(await startOf(config, environmentForS3()), {
     config: withKeptPorts(config),
     deps: {
       logger,

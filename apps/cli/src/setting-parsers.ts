@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { isModelName } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
+import { isS3, parseS3Location } from './sources/s3-location.ts';
 
 /** The one device of a process. A GPU runs the cuda and the tensorrt instances of models. */
 interface DeviceChoice {
@@ -88,6 +89,13 @@ export function baseUrl(text: string): Result<string, string> {
   const url = new URL(text);
   if (!/^https?:$/u.test(url.protocol) || url.search !== '' || url.hash !== '') return err(wanted);
   return ok(text.replace(/\/+$/u, ''));
+}
+
+/** A directory, or a folder in S3. */
+export function modelRepository(text: string): Result<string, string> {
+  const location = isS3(text) ? parseS3Location(text) : ok(text);
+  if (!location.ok) return location;
+  return text === '' ? err('must be a directory or s3://bucket/folder') : ok(text);
 }
 
 export function modelNames(text: string): Result<readonly string[], string> {

@@ -1,5 +1,5 @@
 /** One process at a time works on a file. A lock of a process that is gone is taken over. */
-import { open, readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { err, ok, type Result } from '@inferry/runtime';
 
@@ -15,7 +15,7 @@ export async function lockFile(
   for (let tries = 0; tries < 2; tries += 1) {
     if (await created(file)) return ok(() => rm(file, { force: true }));
     const owner = await readFile(file, 'utf8').catch(() => '');
-    if (!isGone(owner)) break;
+    if (!(await isGone(owner, file))) break;
     await rm(file, { force: true });
   }
   return err(`another process ${doing}; when there is none, remove ${file}`);
@@ -34,9 +34,14 @@ async function created(file: string): Promise<boolean> {
 }
 
 /** Of processes on other machines nothing is known. */
-function isGone(owner: string): boolean {
+async function isGone(owner: string, file: string): Promise<boolean> {
   const [pid = '', host = ''] = owner.split(' ');
   if (host !== hostname() || !/^\d+$/u.test(pid)) return false;
+  if (Number(pid) === process.pid) {
+    // A container that is started again gives the same numbers again.
+    const madeAtMs = (await stat(file).catch(() => undefined))?.mtimeMs ?? 0;
+    return madeAtMs < performance.timeOrigin;
+  }
   try {
     process.kill(Number(pid), 0);
     return false;

@@ -18,6 +18,8 @@ export interface RoleDeps {
   readonly stopping?: Promise<unknown>;
   /** Calls back when files are to be read again, and returns what stops that; absent where nobody can say so. */
   readonly onReread?: (listener: () => void) => () => void;
+  /** Brings models that have changed elsewhere into the directory; absent where the directory is all there is. */
+  readonly syncModels?: () => Promise<void>;
   /** Ends this process at once, whatever it is doing. */
   readonly kill: () => void;
   /** Ends this process the way a crash in native code does: what a simulated model may be told to do. */

@@ -15,7 +15,7 @@ export interface WatchModelsOptions {
 
 export function watchModels(
   { modelsDir, modelsPollMs: pollMs }: Config,
-  { clock, logger, onReread }: RoleDeps,
+  { clock, logger, onReread, syncModels }: RoleDeps,
   { metrics, only, repository }: WatchModelsOptions,
 ): RepositoryWatch {
   const watch = watchRepository({ modelsDir, only, repository, pollMs, clock, logger });
@@ -23,14 +23,19 @@ export function watchModels(
     metrics.repositoryProblems.set({}, problems.length);
   tell(repository);
   watch.events.on('changed', tell);
+  const reread = async (): Promise<Repository> => {
+    await syncModels?.();
+    return watch.reread();
+  };
   const forget = onReread?.(() => {
     logger.info({ directory: modelsDir }, 'SIGHUP: reading the model repository again');
-    watch.reread().catch((cause: unknown) => {
+    reread().catch((cause: unknown) => {
       logger.error({ directory: modelsDir, err: cause }, 'the model repository cannot be read');
     });
   });
   return {
     ...watch,
+    reread,
     stop() {
       forget?.();
       watch.stop();

@@ -18,6 +18,8 @@ export interface BucketTree {
   readonly look: (folder: string) => Promise<Listed>;
   /** Versions that were pushed, by the model's folder; an empty one is the folder that was listed. */
   readonly pushed: ReadonlyMap<string, readonly string[]>;
+  /** Of the manifests of pushed versions, by `folder/version`. */
+  readonly etags: ReadonlyMap<string, string>;
 }
 
 /** Objects that stand for folders alone, as some tools write them, are left out. The error names a key. */
@@ -33,12 +35,14 @@ export function treeOf(
     return there;
   };
   const pushed = new Map<string, string[]>();
+  const etags = new Map<string, string>();
   for (const object of objects) {
     const path = object.key.slice(prefix.length);
     if (path === '' || path.endsWith('/')) continue;
     const [version, model] = pushedAt(path);
     if (version !== undefined && model !== undefined) {
       pushed.set(model, [...(pushed.get(model) ?? []), version]);
+      etags.set(`${model}/${version}`, object.etag);
     }
     if (isHidden(path)) continue;
     const problem = keyProblem(path);
@@ -53,6 +57,7 @@ export function treeOf(
   return ok({
     files,
     pushed,
+    etags,
     look: async (folder) => {
       const { files: inside, folders: below } = folderAt(folder === '.' ? '' : folder);
       return { files: [...inside].toSorted(), folders: [...below].toSorted() };

@@ -1,0 +1,237 @@
+/**
+ * A repository in S3 as a directory: every model is brought here, checked, and swapped in whole when it has changed.
+ * Whoever reads the directory meanwhile finds the old model or the new one. Several processes may share it.
+ */
+import { createHash } from 'node:crypto';
+import { copyFile, link, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { compareVersions } from '@inferry/models';
+import { type Clock, err, ok, type Result, sleep } from '@inferry/runtime';
+import type { Logger } from '@inferry/telemetry';
+import { fetchPart } from '../pull/download.ts';
+import { lockFile } from '../pull/lock-file.ts';
+import { replaceFile } from '../replace-file.ts';
+import { isThere, routingFile } from '../repository/folders.ts';
+import type { BucketTree } from './bucket-tree.ts';
+import { checkObject } from './check-object.ts';
+import { readPushed, treeAt } from './find-in-s3.ts';
+import { fileAt, type PushedVersion } from './pushed-version.ts';
+import { s3Source } from './s3-byte-source.ts';
+import { below, type S3Location, s3Text } from './s3-location.ts';
+import type { S3Store } from './s3-store.ts';
+
+export interface MirrorOptions {
+  readonly store: S3Store;
+  /** A folder of models. */
+  readonly location: S3Location;
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A file that a model is to have. */
+interface WantedFile {
+  readonly key: string;
+  readonly bytes: number;
+  /** What stands for its content: its SHA-256, or the ETag of its object. */
+  readonly is: string;
+  readonly sha256: string | null;
+}
+
+type WantedModel = ReadonlyMap<string, WantedFile>;
+
+/** What each file of each model is here, as {@link WantedFile.is}. */
+type Synced = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const lockLookMs = 500;
+/** The wait for another process that fetches the same. */
+const lockLooksMax = 7_200;
+
+export class Mirror {
+  readonly #options: MirrorOptions;
+  readonly #own: string;
+  /** Manifests that were read, by the ETag of their object. */
+  readonly #read = new Map<string, PushedVersion>();
+
+  constructor(options: MirrorOptions) {
+    this.#options = options;
+    this.#own = join(options.directory, '.inferry');
+  }
+
+  /** Whether a whole state of the bucket was brought here before. */
+  async hasSynced(): Promise<boolean> {
+    return isThere(this.#stateFile);
+  }
+
+  /** Names of models that are others now, or gone. One process does it, the others wait for it. The error says why not. */
+  async sync(): Promise<Result<readonly string[], string>> {
+    const { clock, directory, logger } = this.#options;
+    await mkdir(this.#own, { recursive: true });
+    for (let looks = 0; ; looks += 1) {
+      const lock = await lockFile(join(this.#own, 'sync.lock'), 'is fetching the same models');
+      if (lock.ok) {
+        try {
+          return await this.#sync();
+        } finally {
+          await lock.value();
+        }
+      }
+      if (looks >= lockLooksMax) return err(lock.error);
+      if (looks === 0)
+        logger.info({ directory }, 'waiting for another process that fetches the same');
+      await sleep(clock, lockLookMs);
+    }
+  }
+
+  async #sync(): Promise<Result<readonly string[], string>> {
+    const { location, logger, store } = this.#options;
+    const tree = await treeAt(store, location);
+    if (!tree.ok) return tree;
+    const folders = (await tree.value.look('')).folders;
+    const names = new Set([...folders, ...tree.value.pushed.keys()]);
+    if (tree.value.pushed.has('') || names.size === 0) {
+      return err(`${s3Text(location)} is no folder of models, as in s3://bucket/models`);
+    }
+    let synced = await this.#readState();
+    const changed: string[] = [];
+    for (const name of [...names].filter((one) => !one.includes('/')).toSorted()) {
+      const wanted = await this.#wanted(tree.value, name);
+      if (!wanted.ok) return wanted;
+      if (wanted.value.size === 0) continue;
+      const is = Object.fromEntries([...wanted.value].map(([path, file]) => [path, file.is]));
+      const isHere = await isThere(join(this.#options.directory, name));
+      if (isHere && isSame(synced[name] ?? {}, is)) continue;
+      const brought = await this.#bring(name, wanted.value, synced[name] ?? {});
+      if (!brought.ok) return brought;
+      synced = { ...synced, [name]: is };
+      await this.#writeState(synced);
+      changed.push(name);
+      logger.info({ model: name, from: s3Text(below(location, name)) }, 'fetched a model');
+    }
+    for (const name of Object.keys(synced).filter((one) => !names.has(one))) {
+      await this.#swap(name, null);
+      const { [name]: _gone, ...left } = synced;
+      synced = left;
+      changed.push(name);
+    }
+    await this.#writeState(synced);
+    return ok(changed);
+  }
+
+  async #wanted(tree: BucketTree, name: string): Promise<Result<WantedModel, string>> {
+    const { location, logger, store } = this.#options;
+    const model = below(location, name);
+    const wanted = new Map<string, WantedFile>();
+    const versions = tree.pushed.get(name) ?? [];
+    for (const { bytes, etag, key, path } of tree.files) {
+      const inside = path.slice(name.length + 1);
+      // Where something was pushed, that alone counts, beside which versions have a label.
+      const counts = versions.length === 0 || inside === routingFile;
+      if (!path.startsWith(`${name}/`) || !counts) continue;
+      wanted.set(inside, { key, bytes, is: etag, sha256: null });
+    }
+    // The last wins where versions have other settings beside them.
+    for (const version of versions.toSorted(compareVersions)) {
+      const etag = tree.etags.get(`${name}/${version}`) ?? '';
+      const pushed = ok(this.#read.get(`${name} ${version} ${etag}`));
+      const read = pushed.value === undefined ? await readPushed(store, model, version) : pushed;
+      if (!read.ok) return read;
+      if (read.value === undefined) continue;
+      this.#read.set(`${name} ${version} ${etag}`, read.value);
+      for (const { bytes, path, sha256 } of read.value.files) {
+        const other = wanted.get(path);
+        if (other !== undefined && other.sha256 !== sha256) {
+          logger.warn({ model: name, version, path }, 'is not the same in all pushed versions');
+        }
+        const { key } = fileAt(model, version, sha256);
+        wanted.set(path, { key, bytes, is: sha256, sha256 });
+      }
+    }
+    return ok(wanted);
+  }
+
+  /** Builds the model beside the one that is there, of which it takes what has not changed. */
+  async #bring(
+    name: string,
+    wanted: WantedModel,
+    here: Readonly<Record<string, string>>,
+  ): Promise<Result<void, string>> {
+    const { clock, directory, store } = this.#options;
+    const stage = await mkdtemp(join(this.#own, 'stage-'));
+    try {
+      for (const [path, { bytes, is, key, sha256 }] of wanted) {
+        const into = join(stage, path);
+        await mkdir(dirname(into), { recursive: true });
+        if (here[path] === is && (await linked(join(directory, name, path), into))) continue;
+        const shown = s3Text({ bucket: store.bucket, key });
+        const etag = sha256 === null ? is : '';
+        const source = s3Source(store, { key, etag, shown, scope: `${shown} ${is}` });
+        const folder = join(this.#own, 'partial');
+        const quiet = { clock, complain: () => undefined, progress: () => undefined };
+        const part = await fetchPart({ source, sha256, folder, bytesMax: bytes }, quiet);
+        if (!part.ok) return part;
+        if (sha256 === null) {
+          const head = await store.head(key);
+          if (!head.ok) return err(`${shown}: ${head.error.text}`);
+          const checked = await checkObject(store, { key, head: head.value }, part.value.file);
+          if (!checked.ok) {
+            await part.value.discard();
+            return err(`${shown}: ${checked.error}`);
+          }
+        }
+        await part.value.take(into);
+      }
+      await this.#swap(name, stage);
+      return ok(undefined);
+    } finally {
+      await rm(stage, { recursive: true, force: true });
+    }
+  }
+
+  /** Puts a folder in the place of a model; null takes it away. */
+  async #swap(name: string, folder: string | null): Promise<void> {
+    const there = join(this.#options.directory, name);
+    const aside = await mkdtemp(join(this.#own, 'stage-'));
+    try {
+      if (await isThere(there)) await rename(there, join(aside, name));
+      if (folder !== null) await rename(folder, there);
+    } finally {
+      await rm(aside, { recursive: true, force: true });
+    }
+  }
+
+  get #stateFile(): string {
+    return join(this.#own, 'synced.json');
+  }
+
+  async #readState(): Promise<Synced> {
+    try {
+      return Object(JSON.parse(await readFile(this.#stateFile, 'utf8'))) as Synced;
+    } catch {
+      // None, or none that can be read: everything is fetched again.
+      return {};
+    }
+  }
+
+  #writeState(synced: Synced): Promise<void> {
+    return replaceFile(this.#stateFile, `${JSON.stringify(synced)}\n`);
+  }
+}
+
+/** The folder of a repository below that of all that are kept. */
+export function mirrorFolder(cache: string, where: string, { bucket, key }: S3Location): string {
+  const place = createHash('sha256').update(`${where} ${key}`).digest('hex').slice(0, 12);
+  return join(cache, `${bucket}-${place}`);
+}
+
+function isSame(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const paths = Object.keys(a);
+  return paths.length === Object.keys(b).length && paths.every((path) => a[path] === b[path]);
+}
+
+/** One file in two places, or its copy where the file system has no links; false where it is not there. */
+async function linked(from: string, into: string): Promise<boolean> {
+  if (!(await isThere(from))) return false;
+  await link(from, into).catch(() => copyFile(from, into));
+  return true;
+}
