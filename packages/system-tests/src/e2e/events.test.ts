@@ -60,43 +60,35 @@ describe('events of a job', () => {
     });
     expect((await follow(second, id, 'done')).status).toBe(204);
   });
-
-  test('of a submit that asks for them tell how a job of an ordinary model is doing', async () => {
-    const gateway = await system.start('gateway', demoModels);
-    const response = await fetch(`${gateway.url}/v1/models/iris/jobs`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
-      body: JSON.stringify({ input }),
-    });
-    expect(response.status).toBe(200);
-    const reader = new EventReader(response);
-    expect(await reader.next()).toMatchObject({ event: 'state', data: { queue: { ahead: 0 } } });
-    // Nobody serves it yet: its place is told again.
-    expect(await reader.next()).toMatchObject({ event: 'queue', data: { queue: { ahead: 0 } } });
-    await system.start('worker', demoModels, ['--only', 'iris']);
-    const done = await reader.until('done');
-    expect(done.data).toEqual(await ended(gateway.url, String(done.data['id'])));
-    expect(done.data).toMatchObject({ status: 'succeeded', output: { label: 'setosa' } });
-    expect(await reader.next()).toBeUndefined();
-  });
 });
 
-test('a processor tells parts of its answer, over the job API and over generate_stream', async () => {
+test('a submit tells the place and the end of any job, and what a processor tells of its answer', async () => {
   const models = await writeTalkingModel(5);
   try {
-    const [gateway] = await Promise.all([
-      system.start('gateway', models),
-      system.start('worker', models),
-    ]);
-    const post = async (path: string, body: unknown): Promise<readonly ReadEvent[]> => {
+    const gateway = await system.start('gateway', models);
+    const open = async (path: string, body: unknown): Promise<EventReader> => {
       const response = await fetch(`${gateway.url}${path}`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
         body: JSON.stringify(body),
       });
       expect(response.status).toBe(200);
-      return new EventReader(response).all();
+      return new EventReader(response);
     };
+    const post = async (path: string, body: unknown): Promise<readonly ReadEvent[]> =>
+      (await open(path, body)).all();
+
+    const ordinary = { name: 'x', shape: [1, 1], datatype: 'FP32', data: [1] };
+    const reader = await open('/v1/models/step/jobs', { input: { inputs: [ordinary] } });
+    expect(await reader.next()).toMatchObject({ event: 'state', data: { queue: { ahead: 0 } } });
+    // Nobody serves it yet: its place is told again.
+    expect(await reader.next()).toMatchObject({ event: 'queue', data: { queue: { ahead: 0 } } });
+    await system.start('worker', models);
+    const done = await reader.until('done');
+    expect(done.data).toEqual(await ended(gateway.url, String(done.data['id'])));
+    expect(done.data['status']).toBe('succeeded');
+    expect(await reader.next()).toBeUndefined();
+
     const told = await post('/v2/models/counter/generate_stream', { until: 3 });
     expect(told.map(({ data }) => data['numbers'])).toEqual([1, 2, 3, [1, 2, 3]]);
 
