@@ -244,6 +244,71 @@ describe('turns', () => {
   });
 });
 
+describe('classes that come and go', () => {
+  const signal = new AbortController().signal;
+  const turnOf = async (device: DeviceShare, { cls }: Sharer): Promise<Turn> => {
+    const turn = await device.turn(cls, signal);
+    if (turn === undefined) throw new Error('nothing aborts it');
+    return turn;
+  };
+
+  test('a class that has joined anew waits for room that its batches from before still take', async () => {
+    const clock = new VirtualClock();
+    const device = new DeviceShare(1, clock);
+    const before = byHand('a');
+    device.join(before);
+    const running = await turnOf(device, before);
+    await running.mayRun();
+    device.leave(before.cls);
+    const after = byHand('a');
+    device.join(after);
+    const next = device.exclusiveTurn(after.cls);
+    let runs = false;
+    void next.mayRun().then(() => (runs = true));
+    await clock.advance(1_000);
+    expect(runs).toBe(false);
+    running.end();
+    await clock.advance(0);
+    expect(runs).toBe(true);
+    // The one before has no part in it any more: its end is no end of the class.
+    device.part(before);
+    next.end();
+    await turnOf(device, after);
+  });
+
+  test('a device that has grown lets run what waited, and one that has shrunk ends what runs first', async () => {
+    const clock = new VirtualClock();
+    const device = new DeviceShare(1, clock);
+    const [a, b] = [byHand('a'), byHand('b')];
+    device.join(a);
+    device.join(b);
+    const ran: string[] = [];
+    const run = async (sharer: Sharer): Promise<Turn> => {
+      const turn = device.exclusiveTurn(sharer.cls);
+      void turn.mayRun().then(() => ran.push(sharer.cls));
+      await clock.advance(0);
+      return turn;
+    };
+    const turns = [await run(a), await run(b)];
+    expect(ran).toEqual(['a@1']);
+    device.resize(Infinity);
+    await clock.advance(0);
+    expect(ran).toEqual(['a@1', 'b@1']);
+    device.resize(1);
+    turns.push(await run(a));
+    turns[0]?.end();
+    await clock.advance(0);
+    expect(ran).toHaveLength(2);
+    turns[1]?.end();
+    await clock.advance(0);
+    expect(ran).toEqual(['a@1', 'b@1', 'a@1']);
+    expect(device.runsOf(3)).toBe(1);
+    turns[2]?.end();
+    device.part(b);
+    expect(device.stretch(a.cls)).toBe(1);
+  });
+});
+
 describe('capacity', () => {
   test.each([
     [[1, 1], 2, null, Infinity],
