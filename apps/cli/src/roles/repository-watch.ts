@@ -24,7 +24,7 @@ export interface RepositoryWatchOptions extends Pick<Config, 'modelsDir' | 'only
   readonly logger: Logger;
 }
 
-export type RepositoryEvents = {
+type RepositoryEvents = {
   /** It is another than it was, be it in its problems alone. */
   readonly changed: Repository;
 };
