@@ -72,9 +72,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Not part of `npm test`: it fetches packages of Python, and takes minutes.
+          name: 'schema',
+          include: ['packages/system-tests/src/schema/*.schema.test.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'system',
           include: ['packages/system-tests/src/**/*.test.ts'],
-          exclude: ['**/*.clients.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.clients.test.ts', '**/*.schema.test.ts', '**/node_modules/**'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },

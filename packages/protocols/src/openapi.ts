@@ -69,7 +69,8 @@ const components = {
   ClassifyRequest: classifyRequestSchema,
   ClassifyResponse: z.strictObject({
     result: z
-      .array(z.array(z.tuple([z.string(), z.number()])))
+      // Not as a tuple: schemathesis takes such a schema for one of an older draft, and refuses it.
+      .array(z.array(z.array(z.union([z.string(), z.number()])).length(2)))
       .describe('For each example its labels with their scores, the best first.'),
   }),
   ServingMetadata: servingMetadataSchema,
@@ -132,8 +133,6 @@ function jsonSchemaOf(schema: z.ZodType): OpenApiObject {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema instanceof z.ZodBigInt) jsonSchema.type = 'integer';
-      // Their length is told already, and not every reader knows `false` for a schema.
-      if (zodSchema instanceof z.ZodTuple) delete jsonSchema.items;
     },
   });
   return rest;

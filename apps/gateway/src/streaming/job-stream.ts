@@ -24,15 +24,17 @@ export function wantsEvents(c: GatewayContext): boolean {
 /** Where the caller is; `?after=` comes before `Last-Event-ID`. Errors: `invalid_query`, `invalid_header`. */
 export function readPlace(c: GatewayContext): Result<EventPlace | 'done', Failure> {
   const query = c.req.query('after');
-  const id = query ?? c.req.header('last-event-id') ?? '';
-  if (id === '') return ok(fromTheStart);
-  const place = parseEventId(id);
-  if (place !== undefined) return ok(place);
-  const name = query === undefined ? 'Last-Event-ID' : 'after';
-  const detail = `${name} must be the id of an event of this job, such as 1-7.`;
-  return query === undefined
-    ? err(failure('invalid_header', detail, { extras: { header: name } }))
-    : err(failure('invalid_query', detail));
+  const header = 'Last-Event-ID';
+  const [asked, sent] = [query, c.req.header(header)].map((id = '') =>
+    id === '' ? fromTheStart : parseEventId(id),
+  );
+  const detail = (name: string): string =>
+    `${name} must be the id of an event of this job, such as 1-7.`;
+  if (asked === undefined) return err(failure('invalid_query', detail('after')));
+  if (sent === undefined) {
+    return err(failure('invalid_header', detail(header), { extras: { header } }));
+  }
+  return ok(query === undefined ? sent : asked);
 }
 
 /** The events of a job from a place on. Who has read its end has read all: 204, so that its caller stops. */
