@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -22,6 +22,16 @@ test('that of a dead process is taken over, that of another machine is not', asy
   await writeFile(file, `${pid} elsewhere.example`);
   expect(await lockFile(file, 'works')).toMatchObject({ ok: false });
   await writeFile(file, `${pid} ${hostname()}`);
+  expect(await lockFile(file, 'works')).toMatchObject({ ok: true });
+  await rm(folder, { recursive: true });
+});
+
+test('that of an earlier process with the same number is taken over', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'inferry-lock-'));
+  const file = join(folder, 'lock');
+  await writeFile(file, `${process.pid} ${hostname()}`);
+  expect(await lockFile(file, 'works')).toMatchObject({ ok: false });
+  await utimes(file, 0, performance.timeOrigin / 1_000 - 60);
   expect(await lockFile(file, 'works')).toMatchObject({ ok: true });
   await rm(folder, { recursive: true });
 });

@@ -5,10 +5,11 @@
 import { cp, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelManifest } from '@inferry/contracts';
-import { loadRepository, problemText } from '@inferry/models';
+import { problemText } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import { sha256Of } from './download.ts';
 import { isThere, routingFile, versionFolders, visible } from '../repository/folders.ts';
+import { readAmong } from '../repository/neighbours.ts';
 import type { ModelRoot } from './model-root.ts';
 
 export interface Staged {
@@ -56,7 +57,7 @@ export async function stageModel(staging: Staging): Promise<Result<Staged, strin
     );
   }
   const added = hasModel ? await addCommon(folder, there) : [];
-  const { models, problems, warnings } = await loadRepository(staging.folder);
+  const { models, problems, warnings } = await readAmong(staging.folder, name, modelsDir);
   const told = (text: string): string => text.replaceAll(`${staging.folder}/`, '');
   if (problems.length > 0) return err(problems.map(problemText).map(told).join('\n'));
   if (models.length === 0) {

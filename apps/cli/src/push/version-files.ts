@@ -1,11 +1,12 @@
 /** The files that a version of a model consists of, and whether it would be served. */
 import { mkdir, mkdtemp, readdir, realpath, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { loadRepository, problemText } from '@inferry/models';
+import { dirname, join } from 'node:path';
+import { problemText } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import { sha256Of } from '../pull/download.ts';
 import { formOf, routingFile, versionFolders, visible } from '../repository/folders.ts';
+import { readAmong } from '../repository/neighbours.ts';
 import { type PushedFile, pushedFilesMax, type PushedVersion } from '../sources/pushed-version.ts';
 
 const depthMax = 16;
@@ -58,7 +59,7 @@ async function digestWhenServed(
     await mkdir(join(view, model));
     const real = await realpath(folder);
     for (const entry of entries) await symlink(join(real, entry), join(view, model, entry));
-    const { models, problems, warnings } = await loadRepository(view);
+    const { models, problems, warnings } = await readAmong(view, model, dirname(folder));
     const told = (text: string): string => text.replaceAll(`${view}/`, '');
     if (problems.length > 0) return err(problems.map(problemText).map(told).join('\n'));
     const manifest = models.find((one) => one.version === version);

@@ -22,7 +22,7 @@ export interface BucketTree {
   readonly etags: ReadonlyMap<string, string>;
 }
 
-/** Objects that stand for folders alone, as some tools write them, are left out. The error names a key. */
+/** The error names a key. */
 export function treeOf(
   objects: readonly StoredObject[],
   prefix: string,
@@ -38,21 +38,24 @@ export function treeOf(
   const etags = new Map<string, string>();
   for (const object of objects) {
     const path = object.key.slice(prefix.length);
-    if (path === '' || path.endsWith('/')) continue;
+    if (path === '') continue;
     const [version, model] = pushedAt(path);
     if (version !== undefined && model !== undefined) {
       pushed.set(model, [...(pushed.get(model) ?? []), version]);
       etags.set(`${model}/${version}`, object.etag);
     }
-    if (isHidden(path)) continue;
+    const parts = path.split('/');
+    const around = parts.slice(0, -1);
+    if (isHidden(around.join('/'))) continue;
+    // Also of an object that stands for a folder, or keeps one that is empty.
+    for (const [depth, name] of around.entries()) {
+      folderAt(around.slice(0, depth).join('/')).folders.add(name);
+    }
+    if (path.endsWith('/') || isHidden(path)) continue;
     const problem = keyProblem(path);
     if (problem !== undefined) return err(problem);
     files.push({ ...object, path });
-    const parts = path.split('/');
-    for (let depth = 0; depth < parts.length; depth += 1) {
-      const folder = folderAt(parts.slice(0, depth).join('/'));
-      (depth === parts.length - 1 ? folder.files : folder.folders).add(parts[depth] ?? '');
-    }
+    folderAt(around.join('/')).files.add(parts.at(-1) ?? '');
   }
   return ok({
     files,

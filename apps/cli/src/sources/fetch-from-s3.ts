@@ -1,4 +1,5 @@
 /** Fetches a model from S3 into an empty folder, each file resumed and checked on its own. */
+import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { err, ok, type Result } from '@inferry/runtime';
 import { type DownloadDeps, type FetchedPart, fetchPart, lockDownload } from '../pull/download.ts';
@@ -95,6 +96,9 @@ async function fetchPushed(
     parts.push({ part: part.value, path });
   }
   await takeAll(parts, wanted.folder);
+  // That of an ensemble is empty.
+  for (const { version } of versions)
+    await mkdir(join(wanted.folder, version), { recursive: true });
   const suggestion = versions[0]?.model ?? basename(model.key);
   const checked = new Map([['sha256', files.map(({ path }) => path)] as const]);
   return ok({ suggestion, isModel: true, version: null, file: null, checked });
@@ -121,7 +125,7 @@ function merge(
 
 async function fetchFiles(
   store: S3Store,
-  { files, suggestion, version }: Extract<FoundInS3, { readonly kind: 'files' }>,
+  { files, folders, suggestion, version }: Extract<FoundInS3, { readonly kind: 'files' }>,
   wanted: WantedFromS3,
   deps: DownloadDeps,
 ): Promise<Result<FromS3, string>> {
@@ -137,6 +141,7 @@ async function fetchFiles(
     parts.push({ part, path });
   }
   await takeAll(parts, wanted.folder);
+  for (const empty of folders) await mkdir(join(wanted.folder, empty), { recursive: true });
   return ok({ suggestion, isModel: false, version, file: null, checked });
 }
 

@@ -25,6 +25,8 @@ export type FoundInS3 =
   | {
       readonly kind: 'files';
       readonly files: readonly TreeFile[];
+      /** Of versions, which may be empty. */
+      readonly folders: readonly string[];
       /** The model's name as far as the location tells. */
       readonly suggestion: string;
       /** Where the location itself is that of a version. */
@@ -81,6 +83,7 @@ export async function findInS3(store: S3Store, sought: Sought): Promise<Result<F
   return ok({
     kind: 'files',
     files: files.filter(({ path }) => path.startsWith(inside)),
+    folders: await numberedIn(tree, inside, version),
     suggestion: nameFrom(around?.name ?? location.bucket),
     version: null,
   });
@@ -179,6 +182,7 @@ async function filesOfVersion(
   return ok({
     kind: 'files',
     files: await withoutOthers(tree.value, '', version),
+    folders: await numberedIn(tree.value, '', version),
     suggestion: parentOf(model)?.name ?? model.bucket,
     version,
   });
@@ -197,6 +201,22 @@ async function withoutOthers(
     if (isVersion && folder !== version) others.push(`${path}/`);
   }
   return files.filter(({ path }) => !others.some((other) => path.startsWith(other)));
+}
+
+/** Folders that are called as versions are; `wanted` where only one is. */
+async function numberedIn(
+  { look }: BucketTree,
+  inside: string,
+  wanted: string | null,
+): Promise<readonly string[]> {
+  const numbered = (await look(inside.slice(0, -1))).folders.filter((one) => isNumber(one));
+  return numbered
+    .filter((one) => wanted === null || one === wanted)
+    .map((one) => `${inside}${one}`);
+}
+
+function isNumber(name: string): boolean {
+  return /^[1-9]\d*$/u.test(name);
 }
 
 function contradicts(version: string, wanted: string | null): string | undefined {

@@ -98,10 +98,14 @@ export class Mirror {
       const wanted = await this.#wanted(tree.value, name);
       if (!wanted.ok) return wanted;
       if (wanted.value.size === 0) continue;
-      const is = Object.fromEntries([...wanted.value].map(([path, file]) => [path, file.is]));
+      const versions = await this.#versions(tree.value, name);
+      const is = Object.fromEntries([
+        ...[...wanted.value].map(([path, file]) => [path, file.is] as const),
+        ...versions.map((version) => [`${version}/`, 'folder'] as const),
+      ]);
       const isHere = await isThere(join(this.#options.directory, name));
       if (isHere && isSame(synced[name] ?? {}, is)) continue;
-      const brought = await this.#bring(name, wanted.value, synced[name] ?? {});
+      const brought = await this.#bring(name, versions, wanted.value, synced[name] ?? {});
       if (!brought.ok) return brought;
       synced = { ...synced, [name]: is };
       await this.#writeState(synced);
@@ -150,15 +154,24 @@ export class Mirror {
     return ok(wanted);
   }
 
+  /** Versions of a model, of which the folder may be empty. */
+  async #versions(tree: BucketTree, name: string): Promise<readonly string[]> {
+    const pushed = tree.pushed.get(name);
+    if (pushed !== undefined) return pushed;
+    return (await tree.look(name)).folders.filter((one) => /^[1-9]\d*$/u.test(one));
+  }
+
   /** Builds the model beside the one that is there, of which it takes what has not changed. */
   async #bring(
     name: string,
+    versions: readonly string[],
     wanted: WantedModel,
     here: Readonly<Record<string, string>>,
   ): Promise<Result<void, string>> {
     const { clock, directory, store } = this.#options;
     const stage = await mkdtemp(join(this.#own, 'stage-'));
     try {
+      for (const version of versions) await mkdir(join(stage, version));
       for (const [path, { bytes, is, key, sha256 }] of wanted) {
         const into = join(stage, path);
         await mkdir(dirname(into), { recursive: true });

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadRepository } from '@inferry/models';
 import { repositoryPath, type S3Server, startS3Server } from '@inferry/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { manageModels } from '../repository/commands.ts';
@@ -271,3 +272,46 @@ plain  1        plain       1      634    -
     expect(await manageModels('models label', words, place.env)).toMatchObject({ ok: false });
   });
 });
+
+describe('an ensemble', () => {
+  const examples = repositoryPath('docs/examples/ensemble/models');
+
+  test('is pushed and pulled like any model, where the models of its steps are', async () => {
+    await cp(examples, join(place.here.folder, 'own'), { recursive: true });
+    for (const model of ['photo', 'scale', 'light']) {
+      expect(await place.push('own', model)).toMatchObject({ code: 0, told: '' });
+    }
+    const early = await place.pull('models/photo');
+    expect(early.told).toContain('the repository serves no model "scale"');
+    for (const model of ['scale', 'light', 'photo']) {
+      expect(await place.pull(`models/${model}`)).toMatchObject({ code: 0, told: '' });
+    }
+    const { models, problems } = await loadRepository(place.here.models);
+    expect(problems).toEqual([]);
+    expect(models.map(({ name }) => name)).toEqual(['light', 'photo', 'scale']);
+  });
+
+  test('that others put there has a version by a file that only keeps its folder', async () => {
+    for (const model of ['photo', 'scale', 'light']) {
+      for (const { path, bytes } of await filesBelow(join(examples, model))) {
+        await place.bucket.put(`triton/${model}/${path}`, bytes);
+      }
+    }
+    for (const model of ['scale', 'light', 'photo']) {
+      expect(await place.pull(`triton/${model}`)).toMatchObject({ code: 0, told: '' });
+    }
+  });
+});
+
+async function filesBelow(
+  folder: string,
+): Promise<readonly { readonly path: string; readonly bytes: Uint8Array }[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return Promise.all(
+    files.map(async (entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return { path: path.slice(folder.length + 1), bytes: await readFile(path) };
+    }),
+  );
+}
