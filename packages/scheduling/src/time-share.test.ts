@@ -140,6 +140,21 @@ describe('TimeShare', () => {
     expect(share.stretch('one')).toBe(1);
   });
 
+  test('a device of another size, and a class that has gone, change how long runs seem', () => {
+    const share = new TimeShare(1);
+    share.join('two', 1, 2);
+    share.join('one', 1);
+    share.wants('two');
+    share.wants('one');
+    expect(share.stretch('two')).toBe(2);
+    share.resize(4);
+    expect(share.stretch('two')).toBe(1);
+    share.resize(1);
+    share.part('one');
+    expect([share.stretch('two'), share.next()]).toEqual([1, 'two']);
+    expect(() => share.rests('one')).toThrow('a class joins first');
+  });
+
   test('who comes while a turn is charged with more than it takes does not wait for the rest', () => {
     const share = shared(1, { a: 1, b: 1 });
     share.wants('a');
@@ -154,7 +169,8 @@ describe('TimeShare', () => {
     const share = shared(1, {});
     expect(() => share.wants('a')).toThrow('a class joins first');
     expect(() => share.join('a', 0)).toThrow('a weight is positive');
-    expect(() => share.join('a', 1, 2)).toThrow('in the slots that there are');
+    expect(() => share.join('a', 1, 0)).toThrow('in the slots that there are');
+    expect(() => share.resize(0)).toThrow('at least one slot');
     expect(() => new TimeShare(0)).toThrow('at least one slot');
   });
 });
