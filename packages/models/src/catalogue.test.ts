@@ -1,5 +1,10 @@
 /** What requests may name, out of a repository and of what workers say. */
-import type { ControlOrder, ModelRouting } from '@inferry/contracts';
+import type {
+  ControlOrder,
+  ModelManifest,
+  ModelRouting,
+  WorkerAnnouncement,
+} from '@inferry/contracts';
 import { describe, expect, test } from 'vitest';
 import { ModelCatalogue } from './catalogue.ts';
 import { localOf, served, worker } from './catalogue-fixture.test.ts';
@@ -108,6 +113,38 @@ describe('the catalogue', () => {
       error: { code: 'model_version_not_found' },
     });
   });
+});
+
+test('a version is not waited for at a worker whose device it has no instances for', () => {
+  const catalogue = new ModelCatalogue();
+  const local = localOf('1', '2');
+  const onGpu = (gpus?: readonly number[]) =>
+    local.models.map((manifest): ModelManifest => {
+      const group = { kind: 'cuda', count: 1, ...(gpus === undefined ? {} : { gpus }) } as const;
+      return manifest.version === '1' ? manifest : { ...manifest, instances: [group] };
+    });
+  const at = (id: string, device: string, ...versions: string[]) =>
+    worker(
+      id,
+      versions.map((version) => ({ ...served(version, 'ready'), device })),
+    );
+  const now = (gpus: readonly number[] | undefined, ...workers: WorkerAnnouncement[]) => {
+    catalogue.replaceLocal({ ...local, models: [...onGpu(gpus)] });
+    catalogue.replaceAnnounced(workers.map((one) => withInstances(one, gpus)));
+    return catalogue.list()[0]?.defaultVersion;
+  };
+  const withInstances = (one: WorkerAnnouncement, gpus?: readonly number[]) => ({
+    ...one,
+    models: one.models.map((model) => {
+      const manifest = onGpu(gpus).find(({ version }) => version === model.manifest.version);
+      return { ...model, manifest: manifest ?? model.manifest };
+    }),
+  });
+  expect(now(undefined, at('a', 'cuda:0', '1'), at('c', 'cpu', '1'))).toBe('1');
+  expect(now(undefined, at('a', 'cuda:0', '1', '2'), at('b', 'cuda:1', '1'))).toBe('1');
+  expect(now(undefined, at('a', 'cuda:0', '1', '2'), at('c', 'cpu', '1'))).toBe('2');
+  expect(now([1], at('b', 'cuda:1', '1'), at('c', 'cpu', '1'))).toBe('1');
+  expect(now([1], at('b', 'cuda:1', '1', '2'), at('a', 'cuda:0', '1'))).toBe('2');
 });
 
 describe('a version that is dropped', () => {

@@ -7,6 +7,7 @@ import {
   type ControlOrder,
   defaultLabel,
   type Failure,
+  isComposed,
   type ModelManifest,
   type ModelRouting,
   type TrafficShare,
@@ -226,13 +227,15 @@ export class ModelCatalogue {
     const at = (one: string): readonly Holding[] =>
       this.#announced.holdingsOf(keyOf({ name, version: one }));
     const states = new Map(at(version).map(({ served, workerId }) => [workerId, served.state]));
+    const manifest = there.find((one) => one.version === version)?.manifest;
     return there
       .filter((one) => one.version !== version)
       .flatMap((one) => at(one.version))
       .filter(({ served }) => served.state === 'ready')
-      .some(({ workerId }) => {
-        const state = states.get(workerId);
-        return state === undefined || state === 'loading';
+      .some(({ served, workerId }) => {
+        const state =
+          states.get(workerId) ?? (mayLoad(served.device, manifest) ? 'loading' : 'none');
+        return state === 'loading';
       });
   }
 }
@@ -260,6 +263,16 @@ function versionOf(
   const reasons = new Set(failures.map(({ served }) => served.reason ?? 'it gave no reason'));
   const failure = reasons.size === 0 ? null : [...reasons].slice(0, reasonsMax).join('; ');
   return { version: manifest.version, manifest, state, readyWorkers, failure };
+}
+
+/** Workers on that device, `cpu` or `cuda:1`, have instances of it, or run it without any. */
+function mayLoad(device: string, manifest: ModelManifest | undefined): boolean {
+  if (manifest === undefined || isComposed(manifest)) return true;
+  const [kind, index] = device.split(':');
+  return manifest.instances.some(
+    (group) =>
+      (group.kind === 'cpu') === (kind === 'cpu') && (group.gpus?.includes(Number(index)) ?? true),
+  );
 }
 
 /** Workers that fail differently are told of one by one, up to so many. */

@@ -16,7 +16,7 @@ export interface SwitchView {
   readonly before: string | undefined;
   /**
    * Some live worker has another version of the model ready, and `version` not yet: it is loading it, or has
-   * not begun. One where it failed waits for nothing.
+   * not begun. Where it failed, or has no instances for the device, nothing is waited for.
    */
   readonly isAwaited: (version: string) => boolean;
 }
