@@ -52,6 +52,7 @@ previous:
 
 test.each([
   ['of comments alone', '# nothing yet\n'],
+  ['that says nothing in so many words', 'null\n'],
   ['without an end of line', 'policy: all'],
   ['with keys that are numbers', 'traffic: {1: 5, 2: 5}\n'],
   ['with Windows line ends', 'labels:\r\n  stable: "1" # x\r\n'],

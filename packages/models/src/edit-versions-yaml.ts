@@ -17,6 +17,8 @@ export interface VersionsEdit {
  */
 export function editVersionsYaml(text: string, edit: VersionsEdit): Result<string, string> {
   const document = parseDocument(text);
+  // Nothing, or comments alone.
+  if (document.toJS() === null) document.contents = document.createNode({});
   for (const [section, values] of Object.entries(edit)) {
     const isDone = setSection(document, section, values as Readonly<Record<string, unknown>>);
     if (!isDone) return err(`${section} is written in a way that cannot be edited`);
@@ -35,7 +37,6 @@ function setSection(
   section: string,
   values: Readonly<Record<string, unknown>>,
 ): boolean {
-  document.contents ??= document.createNode({});
   if (!isMap(document.contents)) return false;
   if (!document.has(section)) {
     if (Object.keys(values).length > 0) document.set(section, document.createNode(values));
@@ -43,7 +44,7 @@ function setSection(
   }
   const map = document.get(section, true);
   if (!isMap(map)) return false;
-  for (const { key } of [...map.items]) {
+  for (const key of map.items.map((item) => item.key)) {
     if (isScalar(key) && Object.hasOwn(values, String(key.value)))
       map.set(key, values[String(key.value)]);
     else map.delete(key);
