@@ -240,6 +240,22 @@ export function testPartials(queues: () => Queues): void {
     expect(light).toEqual({ ok: true, value: 'told' });
   });
 
+  test('large partial outputs are read a few at a time', async () => {
+    const { queue, other } = queues();
+    const job = await enqueue(queue);
+    const held = await claim(queue, job.class);
+    const words = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(150_000));
+    for (const [i, word] of words.entries()) {
+      await queue.partials.emit(job.class, held, i + 1, text(word));
+    }
+    const first = await read(other, job, start);
+    expect(first).toMatchObject({ hasMore: true });
+    expect(first.partials).toHaveLength(2);
+    const reader = new Reader();
+    await reader.readOn(other, job);
+    expect(reader.seen).toEqual(words);
+  });
+
   test('partial outputs count as bytes of the outcome, and go when it is removed', async () => {
     const { queue } = queues();
     const job = await enqueue(queue);

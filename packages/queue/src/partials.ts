@@ -38,7 +38,7 @@ export interface PartialsRead {
   readonly attempt: number;
   /** What the reader has read is void: {@link partials} begin with the first that counts. */
   readonly isReset: boolean;
-  /** In order; at most 64 a call. */
+  /** In order; at most 64 a call, and no more once they have 256 KiB. */
   readonly partials: readonly PartialOutput[];
   /** There are more than these. */
   readonly hasMore: boolean;
@@ -78,8 +78,9 @@ export interface Follower {
   stop(): void;
 }
 
-/** Partial outputs that one read answers. */
+/** What one read answers at most: so many, and none after the one with which they have so many bytes. */
 export const partialsPerRead = 64;
+export const partialBytesPerRead = 256 * 1024;
 
 export interface PartialLimits {
   readonly partialsPerJobMax: number;

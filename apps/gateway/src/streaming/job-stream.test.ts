@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+
 import { classOf, type JobOutput } from '@inferry/contracts';
 import type { Claim } from '@inferry/queue';
 import { EventReader, type ReadEvent, waitFor } from '@inferry/testkit';
@@ -236,6 +238,14 @@ describe('a stream', () => {
       timeoutMs: 5_000,
     });
     await expect(reader.all()).rejects.toThrow('cut off');
+    // On a connection that is what is cut.
+    let isCut = false;
+    const outgoing = { destroy: () => (isCut = true) } as unknown as ServerResponse;
+    const { app } = gateway.gateway;
+    const follows = async (): Promise<number> =>
+      (await app.request(`/v1/jobs/${id}/events`, {}, { outgoing })).status;
+    await waitFor(async () => (await follows()) === 200, { timeoutMs: 5_000 });
+    await waitFor(() => isCut, { timeoutMs: 5_000 });
   });
 });
 

@@ -7,7 +7,7 @@ import { eventStreamType, pingText, retryText } from '@inferry/protocols';
 import { every } from '@inferry/runtime';
 
 import type { GatewayParts } from '../deps.ts';
-import { answer, type GatewayContext } from '../http/exchange.ts';
+import { answer, type GatewayContext, type GatewayEnv } from '../http/exchange.ts';
 import type { StreamPlace } from './stream-places.ts';
 
 /** How long a caller waits before it comes back: usually, and to a server that is going. */
@@ -125,7 +125,10 @@ class StreamWriter {
   #cut(): void {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort();
-    this.#controller?.error(new Error('the stream was cut off'));
+    // Absent where the app is called without a server.
+    const env: GatewayEnv['Bindings'] | undefined = this.#c.env;
+    if (env?.outgoing === undefined) this.#controller?.error(new Error('the stream was cut off'));
+    else env.outgoing.destroy();
   }
 
   /** Until the caller has read enough; one that reads nothing for too long is cut off. */

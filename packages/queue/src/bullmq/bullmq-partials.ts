@@ -7,6 +7,7 @@ import {
   type PartialOutput,
   type PartialRefusal,
   type PartialsRead,
+  partialBytesPerRead,
   partialsPerRead,
   type PartialStore,
   tooManyPartials,
@@ -56,7 +57,14 @@ export function bullmqPartials({
             const { epoch, number } = mark;
             const processId = options.processId;
             return readOf(
-              await run('readPartials', cls, [id, epoch, number, processId, partialsPerRead]),
+              await run('readPartials', cls, [
+                id,
+                epoch,
+                number,
+                processId,
+                partialsPerRead,
+                partialBytesPerRead,
+              ]),
             );
           }),
         stop: followers.add(id, wake),
@@ -81,7 +89,7 @@ function readOf(reply: Reply): PartialsRead {
       output: decodePartial(asBytes(asList(fields)[3])),
     };
   });
-  const hasMore = partials.length === partialsPerRead && partials.at(-1)?.mark.number !== last;
+  const hasMore = partials.length > 0 && partials.at(-1)?.mark.number !== last;
   invariant(
     partials.every(({ mark }) => mark.epoch === epoch),
     'partial outputs of one start are together',

@@ -33,7 +33,8 @@ return 1
 `;
 
 /**
- * ARGV id, epoch and number that the reader stands behind, gateway that follows the job, parts at most
+ * ARGV id, epoch and number that the reader stands behind, gateway that follows the job, parts at most, bytes after
+ *      which there are no more
  * ->   {state: 1 queued · 2 running · 3 ended · 0 nothing is left, attempt, epoch, last number, 1 when the reader's
  *       place is void, {id, {'bytes', bytes, 'body', part}}, ...}
  */
@@ -62,9 +63,12 @@ if tonumber(ARGV[2]) ~= epoch or from > last then
   from = 0
 end
 local out = {state, attempt, epoch, last, isVoid}
+local bytes = 0
 if last > from then
   for _, entry in ipairs(C('XRANGE', stream, int(epoch)..'-'..int(from + 1), '+', 'COUNT', ARGV[5])) do
+    if bytes >= tonumber(ARGV[6]) then break end
     out[#out + 1] = entry
+    bytes = bytes + #entry[2][4]
   end
 end
 return out

@@ -16,6 +16,7 @@ import {
   type PartialMark,
   type PartialRefusal,
   type PartialsRead,
+  partialBytesPerRead,
   partialsPerRead,
   type PartialStore,
   tooManyPartials,
@@ -104,7 +105,12 @@ export class MemoryPartials implements PartialStore {
     const { bodies = [], epoch = 0 } = this.#told.get(id) ?? {};
     const isHere = mark.epoch === epoch && mark.number <= bodies.length;
     const from = isHere ? mark.number : 0;
-    const until = Math.min(bodies.length, from + partialsPerRead);
+    let until = from;
+    let bytes = 0;
+    while (until < bodies.length && until < from + partialsPerRead && bytes < partialBytesPerRead) {
+      bytes += bodies[until]?.length ?? 0;
+      until += 1;
+    }
     return {
       ...stateOf(record),
       isReset: !isHere && mark.number > 0,
