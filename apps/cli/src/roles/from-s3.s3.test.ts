@@ -104,6 +104,12 @@ test('without its bucket a role starts on what it had, and without that it does 
   await expect(start(elsewhere)).rejects.toThrow('AWS_ENDPOINT_URL says where it is');
 });
 
+test('a directory that cannot be written is told, with what to set', async () => {
+  await place.here.write('own', { file: 'x' });
+  const env = { ...place.env, INFERRY_MODELS_CACHE: join(place.here.folder, 'own', 'file') };
+  await expect(start(env)).rejects.toThrow(/ENOTDIR.*INFERRY_MODELS_CACHE says where/u);
+});
+
 test('a command that is no role says that it wants a directory', async () => {
   expect(await readModels({ modelsDir: 's3://bucket/models', only: null })).toEqual({
     ok: false,

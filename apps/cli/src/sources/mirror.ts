@@ -65,6 +65,15 @@ export class Mirror {
 
   /** Names of models that are others now, or gone. One process does it, the others wait for it. The error says why not. */
   async sync(): Promise<Result<readonly string[], string>> {
+    try {
+      return await this.#syncAlone();
+    } catch (cause) {
+      if (!(cause instanceof Error && 'code' in cause && 'syscall' in cause)) throw cause;
+      return err(`${cause.message}; INFERRY_MODELS_CACHE says where models are kept`);
+    }
+  }
+
+  async #syncAlone(): Promise<Result<readonly string[], string>> {
     const { clock, directory, logger } = this.#options;
     await mkdir(this.#own, { recursive: true });
     for (let looks = 0; ; looks += 1) {
