@@ -92,7 +92,6 @@ export async function loadModel(
   const failed = results.flatMap((result) => (result.ok ? [] : [result.error.detail]));
   if (failed.length > 0) {
     await Promise.all(instances.map((instance) => instance.close()));
-    deps.telemetry.modelLoadFailed(manifest.name);
     return err([...new Set(failed)].join('; '));
   }
   const rowMs = await deps.prepareMsOf(model, instances);

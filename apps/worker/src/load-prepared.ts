@@ -94,10 +94,7 @@ export class ModelLoader {
 
   async #openProgram({ cls, manifest }: PlannedModel): Promise<Result<PreparedProgram, string>> {
     const program = await openProgram(manifest, this.#deps);
-    if (!program.ok) {
-      this.#deps.telemetry.modelLoadFailed(manifest.name);
-      return program;
-    }
+    if (!program.ok) return program;
     // They take tensors as they are: no thread is needed to make them.
     this.#inline ??= this.#openInline();
     const preparation = (await this.#inline).open(cls, manifest);

@@ -102,7 +102,7 @@ export class ModelSwitch {
    * then nothing stays loaded.
    */
   async begin(wanted: WantedModels): Promise<Result<void, Failure>> {
-    const { device, loader, serving } = this.#deps;
+    const { device, loader, serving, telemetry } = this.#deps;
     const planned = this.#plan(wanted);
     if (planned.length === 0 && wanted.manifests.length > 0) {
       const detail = `No model has instances for ${deviceName(device)}.`;
@@ -121,6 +121,7 @@ export class ModelSwitch {
       } else {
         problems.push(`${model.cls}: ${result.error}`);
         this.#failed(model, result.error);
+        telemetry.modelLoadFailed(nameOf(model));
       }
     }
     if (problems.length > 0) {
@@ -279,7 +280,7 @@ export class ModelSwitch {
       if (manifest.name !== name || keeps.includes(cls)) continue;
       report.push({ model: name, version: manifest.version, result: 'retiring' });
       if (known.state === 'retiring') continue;
-      this.#set(cls, { ...known, state: 'retiring' });
+      this.#versions.set(cls, { ...known, state: 'retiring' });
       this.#deps.logger.info({ class: cls }, 'retiring: what waits is still served');
     }
     return report;
@@ -318,7 +319,7 @@ export class ModelSwitch {
     const [first] = devices;
     const provider = first?.kind ?? 'cpu';
     const device = first === undefined ? 'cpu' : deviceName(first);
-    this.#set(cls, { planned, state: 'loading', provider, device, loadMs: 0 });
+    this.#versions.set(cls, { planned, state: 'loading', provider, device, loadMs: 0 });
   }
 
   #ready(planned: PlannedModel, prepared: Prepared): void {
@@ -326,22 +327,19 @@ export class ModelSwitch {
     const [first] = instances;
     const provider = first?.provider ?? 'cpu';
     const device = first === undefined ? 'cpu' : deviceName(first.device);
-    this.#set(planned.cls, { planned, state: 'ready', provider, device, loadMs });
+    this.#versions.set(planned.cls, { planned, state: 'ready', provider, device, loadMs });
   }
 
   /** It may have been about to go. */
   #stays(cls: ClassId): void {
     const known = this.#versions.get(cls);
-    if (known?.state === 'retiring') this.#set(cls, { ...known, state: 'ready' });
+    if (known?.state === 'retiring') this.#versions.set(cls, { ...known, state: 'ready' });
   }
 
   #failed(planned: PlannedModel, reason: string): void {
     const known = this.#versions.get(planned.cls);
-    if (known !== undefined) this.#set(planned.cls, { ...known, planned, state: 'failed', reason });
-  }
-
-  #set(cls: ClassId, version: Version): void {
-    this.#versions.set(cls, version);
+    if (known !== undefined)
+      this.#versions.set(planned.cls, { ...known, planned, state: 'failed', reason });
   }
 }
 

@@ -29,6 +29,7 @@ export interface WorkerTelemetry {
   /** A model is known and may be named from now on; `rowsMax` is its largest batch. */
   modelDeclared(model: string, classId: string, rowsMax: number): void;
   modelLoadPhase(model: string, phase: 'session' | 'warmup', seconds: number): void;
+  /** A version could not be loaded, and the worker does not start. */
   modelLoadFailed(model: string): void;
   modelLoaded(
     model: string,

@@ -47,6 +47,8 @@ describe('start', () => {
     expect(result.error.detail).toContain('b@1');
     expect(fixture.worker.state).toBe('stopped');
     expect(await fixture.queue.workers()).toEqual([]);
+    const failed = fixture.events.filter(({ name }) => name === 'modelLoadFailed');
+    expect(failed.map(({ args }) => args)).toEqual([['a'], ['b']]);
     await fixture.worker.close();
   });
 

@@ -61,7 +61,7 @@ export const processCatalogue = {
   modelLoadFailures: {
     name: 'model_load_failures_total',
     type: 'counter',
-    help: 'Instances of a model that could not be loaded.',
+    help: 'Versions of a model that could not be loaded when a worker started, which it then did not.',
     labels: { model: 'model' },
     buckets: [],
     roles: worker,
