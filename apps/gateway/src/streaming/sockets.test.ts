@@ -33,14 +33,15 @@ async function openStreams(): Promise<string | undefined> {
 }
 
 test('a stream lives longer than a request may take to arrive, and what it tells is sent at once, as it is', async () => {
-  const url = await start({ requestReceiveMsMax: 50, streamPingMs: 20 });
+  const url = await start({ requestReceiveMsMax: 1_000, streamPingMs: 100 });
   const response = await open(url);
+  expect(response.status).toBe(200);
   expect(response.headers.get('content-encoding')).toBeNull();
   expect(response.headers.get('transfer-encoding')).toBe('chunked');
   const reader = new EventReader(response);
   expect(await reader.next()).toMatchObject({ event: 'state' });
   const next = reader.next();
-  await waitFor(() => reader.others.length > 10, { timeoutMs: 10_000 });
+  await waitFor(() => reader.others.length > 15, { timeoutMs: 10_000 });
   const { claims } = await gateway!.queue.claim(cls, claimRequest);
   expect(await next).toMatchObject({ event: 'state', data: { status: 'running' } });
   await gateway!.queue.cancel(claims[0]!.job.id, 'no');
