@@ -74,13 +74,14 @@ test('models come, change and go, and only what has changed is fetched', () =>
     expect([after.ino, after.mtimeMs]).toEqual([before.ino, before.mtimeMs]);
     const landed = ['iris/1/model.onnx', 'iris/2/model.onnx', ...first.slice(1)];
     expect(await place.here.landed()).toEqual([state, ...landed]);
-    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['partial', 'synced.json']);
+    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['synced.json']);
   }));
 
 test('what breaks on the way leaves what is there, and the next look goes on', () =>
   withMirror(async (mirror) => {
     await place.push('own', 'iris@1');
     await mirror.sync();
+    await place.here.write('models/.inferry/stage-killed', { file: 'x' });
     await place.here.write('own', {
       'iris/1/model.onnx': Buffer.concat([iris]),
       'iris/model.yaml': `${yaml}\n`,
@@ -95,6 +96,7 @@ test('what breaks on the way leaves what is there, and the next look goes on', (
     way.fault = () => undefined;
     expect(await mirror.sync()).toEqual({ ok: true, value: ['iris'] });
     expect(await readFile(join(place.here.models, 'iris/model.yaml'), 'utf8')).toBe(`${yaml}\n`);
+    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['synced.json']);
   }));
 
 test('two processes that share a directory fetch once', () =>

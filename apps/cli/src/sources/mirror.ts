@@ -3,7 +3,7 @@
  * Whoever reads the directory meanwhile finds the old model or the new one. Several processes may share it.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { compareVersions } from '@inferry/models';
 import { type Clock, err, ok, type Result, sleep } from '@inferry/runtime';
@@ -94,6 +94,10 @@ export class Mirror {
 
   async #sync(): Promise<Result<readonly string[], string>> {
     const { location, logger, store } = this.#options;
+    // Of a process that was killed: this one is alone here.
+    for (const name of await readdir(this.#own)) {
+      if (name.startsWith('stage-')) await rm(join(this.#own, name), { recursive: true });
+    }
     const tree = await treeAt(store, location);
     if (!tree.ok) return tree;
     const folders = (await tree.value.look('')).folders;
@@ -128,6 +132,8 @@ export class Mirror {
       changed.push(name);
     }
     await this.#writeState(synced);
+    // What was begun of objects that are others now.
+    await rm(join(this.#own, 'partial'), { recursive: true, force: true });
     return ok(changed);
   }
 
