@@ -7,9 +7,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AppProcess, repositoryPath, startProcess, waitFor } from '@inferry/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Answer, call, postJson, readiness, type RunningRole, System } from '../system.ts';
+import {
+  type Answer,
+  call,
+  inParallel,
+  postJson,
+  readiness,
+  type RunningRole,
+  System,
+} from '../system.ts';
 
 const onnx = repositoryPath('packages/testkit/fixtures/models/identity_fp32/1/model.onnx');
+/** Loading, and switching, on a machine that has other work too. */
+const timeoutMs = 30_000;
 let models: string;
 
 beforeEach(async () => {
@@ -30,14 +40,12 @@ function infer(url: string, at = ''): Promise<Answer> {
   return postJson(`${url}/v2/models/m${at}/infer`, { inputs });
 }
 
-/** What so many requests one after another were answered by. */
-async function answeredBy(url: string, requests: number): Promise<readonly unknown[]> {
-  const versions: unknown[] = [];
-  for (let i = 0; i < requests; i += 1) {
+/** What so many requests were answered by. */
+function answeredBy(url: string, requests: number): Promise<readonly unknown[]> {
+  return inParallel(Array.from({ length: requests }), 8, async () => {
     const { body, status } = await infer(url);
-    versions.push(status === 200 ? body['model_version'] : body);
-  }
-  return versions;
+    return status === 200 ? body['model_version'] : body;
+  });
 }
 
 const isAll = (versions: readonly unknown[], version: string): boolean =>
@@ -95,15 +103,15 @@ describe('a gateway and two workers that look for changes', () => {
 
   test('go over to a new version under load without a failed request, and stay with it when the next is broken', async () => {
     const load = askAllTheTime(gateway.url, 6);
-    await waitFor(() => load.versions.length > 50, { what: 'load' });
+    await waitFor(() => load.versions.length > 50, { what: 'load', timeoutMs });
     await publish('2');
     await waitFor(() => load.versions.length > 100 && isAll(load.versions.slice(-60), '2'), {
       what: 'answers of version 2 alone',
-      timeoutMs: 30_000,
+      timeoutMs,
     });
     await waitFor(async () => !(await index(gateway.url)).has('1'), {
       what: 'the end of version 1',
-      timeoutMs: 30_000,
+      timeoutMs,
     });
     expect((await infer(gateway.url, '/versions/1')).body).toMatchObject({
       code: 'model_version_not_found',
@@ -117,7 +125,7 @@ describe('a gateway and two workers that look for changes', () => {
         const row = (await index(gateway.url)).get('3');
         return row?.state === 'UNAVAILABLE' && row.reason.includes('Identitx') ? row : null;
       },
-      { what: 'the reason in the index', timeoutMs: 30_000 },
+      { what: 'the reason in the index', timeoutMs },
     );
     expect(failed.reason).toContain('Identitx');
     await publish('4', Buffer.from('no model'));
@@ -125,6 +133,7 @@ describe('a gateway and two workers that look for changes', () => {
       async () => (await index(gateway.url)).get('4')?.reason.startsWith('model.onnx: '),
       {
         what: 'the reason of what cannot be read',
+        timeoutMs,
       },
     );
     expect((await index(gateway.url)).get('2')?.state).toBe('READY');
@@ -136,7 +145,7 @@ describe('a gateway and two workers that look for changes', () => {
     await publish('3');
     await waitFor(() => isAll(load.versions.slice(-60), '3'), {
       what: 'answers of version 3 alone',
-      timeoutMs: 30_000,
+      timeoutMs,
     });
     await load.stop();
     expect(load.failed).toEqual([]);
@@ -181,17 +190,24 @@ describe('one process that looks for no changes', () => {
     expect(await answeredBy(url, 5)).toEqual(Array(5).fill('2'));
     await publish('3');
     server.kill('SIGHUP');
-    await waitFor(async () => isAll(await answeredBy(url, 5), '3'), { what: 'version 3' });
+    await waitFor(async () => isAll(await answeredBy(url, 5), '3'), {
+      what: 'version 3',
+      timeoutMs,
+    });
 
     await command('label', 'm@1', 'canary');
     await waitFor(async () => (await infer(url, '/versions/canary')).status === 200, {
       what: 'the label',
+      timeoutMs,
     });
     expect((await infer(url, '/versions/canary')).body['model_version']).toBe('1');
     expect((await call(`${url}/v1/models/m/labels/canary`)).status).toBe(200);
 
     await command('traffic', 'm', '2=80', '3=20');
-    await waitFor(async () => (await answeredBy(url, 10)).includes('2'), { what: 'shares' });
+    await waitFor(async () => (await answeredBy(url, 10)).includes('2'), {
+      what: 'shares',
+      timeoutMs,
+    });
     const drawn = await answeredBy(url, 300);
     const of3 = drawn.filter((version) => version === '3').length;
     expect(drawn.every((version) => version === '2' || version === '3')).toBe(true);
@@ -200,8 +216,14 @@ describe('one process that looks for no changes', () => {
     expect(of3).toBeLessThan(95);
 
     await command('rollback', 'm');
-    await waitFor(async () => isAll(await answeredBy(url, 20), '2'), { what: 'the rollback' });
+    await waitFor(async () => isAll(await answeredBy(url, 20), '2'), {
+      what: 'the rollback',
+      timeoutMs,
+    });
     await command('rollback', 'm');
-    await waitFor(async () => isAll(await answeredBy(url, 20), '3'), { what: 'the way forward' });
-  }, 60_000);
+    await waitFor(async () => isAll(await answeredBy(url, 20), '3'), {
+      what: 'the way forward',
+      timeoutMs,
+    });
+  }, 120_000);
 });
