@@ -162,6 +162,8 @@ export interface ModelManifest {
   readonly hasResponseCache?: boolean;
   /** Labels of its series among Triton's metrics, there with `_` in front of each name. Absent: none. */
   readonly metricTags?: Readonly<Record<string, string>>;
+  /** Upper bounds of the first response among them, in ms and increasing; the last is that of all. Absent: Triton's own. */
+  readonly firstResponseBucketsMs?: readonly number[];
   /** What a Triton model repository says of the model, completed; absent for every other model. */
   readonly modelConfig?: JsonObject;
 }

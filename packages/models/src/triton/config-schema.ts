@@ -329,8 +329,5 @@ export const modelConfigType: MessageType = message({
         }),
       ),
     }),
-    warn(
-      'has no effect: there is no histogram under a name of Triton, and others have the buckets of docs/metrics.md',
-    ),
   ),
 });

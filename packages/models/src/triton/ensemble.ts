@@ -12,6 +12,7 @@ import { ensembleSources } from '../ensemble-spec.ts';
 import type { FileProblem } from '../file-problem.ts';
 import { modelYamlSchema } from '../model-yaml-schema.ts';
 import type { ParsedModelYaml } from '../model-yaml.ts';
+import { firstResponseBucketsOf } from './metric-control.ts';
 import { metricTagsOf } from './metric-tags.ts';
 import { Notes } from './notes.ts';
 import { type ConfigPath, type ReadConfig, withDefaults } from './read-config.ts';
@@ -108,6 +109,7 @@ export function translateEnsemble(
   const inputs = declaredTensors('input', config, notes);
   const outputs = declaredTensors('output', config, notes);
   const metricTags = metricTagsOf(config, notes);
+  const firstResponseBucketsMs = firstResponseBucketsOf(config, notes);
   if (notes.problems.length > 0) return err(notes.problems);
   const tensors = (specs: readonly TensorSpec[]): object[] =>
     specs.map(({ datatype, name, shape }) => ({ name, dtype: datatype, shape }));
@@ -129,6 +131,7 @@ export function translateEnsemble(
   const manifest: ModelManifest = {
     ...built.value,
     ...(Object.keys(metricTags).length === 0 ? {} : { metricTags }),
+    ...(firstResponseBucketsMs === null ? {} : { firstResponseBucketsMs }),
     ...(Object.keys(labels).length === 0 ? {} : { outputLabels: labels }),
     modelConfig: configDocument(config, version),
   };

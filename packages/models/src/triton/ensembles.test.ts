@@ -104,6 +104,19 @@ describe('an ensemble', () => {
     ]);
   });
 
+  test('has tags and buckets of its own among metrics', async () => {
+    const measured = `${photo}
+metric_tags { key: "team" value: "a" }
+model_metrics { metric_control {
+  metric_identifier { family: "nv_inference_first_response_histogram_ms" }
+  histogram_options { buckets: [ 5, 50 ] }
+} }`;
+    expect(await loadPhoto(measured)).toMatchObject({
+      manifest: { metricTags: { team: 'a' }, firstResponseBucketsMs: [5, 50] },
+      warnings: [],
+    });
+  });
+
   test('may have no rows where the models of its steps have them, and the other way round', async () => {
     const single = photo.replace('max_batch_size: 4', 'max_batch_size: 0');
     expect((await loadPhoto(single)).problems).toEqual([]);

@@ -76,6 +76,12 @@ describe('honoured', () => {
       '',
       { metricTags: { team: 'a', '1st': '' } },
     ],
+    [
+      'metric_control',
+      'model_metrics { metric_control [ { metric_identifier { family: "nv_inference_first_response_histogram_ms" } histogram_options { buckets: [ 0.5, 10, 2e3 ] } } ] }',
+      '',
+      { firstResponseBucketsMs: [0.5, 10, 2_000] },
+    ],
     ['response_cache', 'response_cache { enable: true }', '', { hasResponseCache: true }],
     [
       'optimization.graph.level',

@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { writeOnnx } from '../onnx-writer.test.ts';
 import { batched, configOf, head, load, loadConfig, put } from './config-fixture.test.ts';
 
+const control = (buckets: string): string =>
+  `metric_control { metric_identifier { family: "nv_inference_first_response_histogram_ms" } histogram_options { buckets: [ ${buckets} ] } }`;
+
 describe('refused, with the line', () => {
   test.each<[string, string, string]>([
     ['another name', 'name: "other"', 'name: is "other"; it must be the name of its folder, "m"'],
@@ -126,6 +129,21 @@ describe('refused, with the line', () => {
       'a version that is not there',
       'version_policy { specific { versions: 5 } }',
       'version_policy.specific.versions[0]: is 5, which is not there; there is: 1',
+    ],
+    [
+      'buckets that do not increase',
+      `model_metrics { ${control('100, 100')} }`,
+      'model_metrics.metric_control[0].histogram_options.buckets[1]: is 100; it must be above the one before it, 100',
+    ],
+    [
+      'a bucket that is no number',
+      `model_metrics { ${control('100, inf')} }`,
+      'model_metrics.metric_control[0].histogram_options.buckets[1]: must be a finite number',
+    ],
+    [
+      'too many buckets',
+      `model_metrics { ${control(Array.from({ length: 65 }, (_, i) => i).join())} }`,
+      'model_metrics.metric_control[0].histogram_options.buckets: has 65 bounds; at most 64 are told',
     ],
     [
       'warm-up of another shape',

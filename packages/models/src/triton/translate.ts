@@ -18,6 +18,7 @@ import { type CompleteConfig, completeConfig } from './complete.ts';
 import { Notes } from './notes.ts';
 import { instancesOf, sessionOf } from './placement.ts';
 import { type ConfigPath, type ReadConfig, withDefaults } from './read-config.ts';
+import { firstResponseBucketsOf } from './metric-control.ts';
 import { metricTagsOf } from './metric-tags.ts';
 import { declaredTensors } from './tensors.ts';
 import type { TritonConfig } from './triton-config.ts';
@@ -49,6 +50,7 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
   const instances = instancesOf(config, notes);
   const session = sessionOf(config, notes);
   const metricTags = metricTagsOf(config, notes);
+  const firstResponseBucketsMs = firstResponseBucketsOf(config, notes);
   const samples = warmupSamples(config, inputs, warmupFolder, notes);
   if (notes.problems.length > 0) return err(notes.problems);
   const yaml = inWordsOfYaml({ config, inputs, outputs, batching, session }, read);
@@ -78,6 +80,7 @@ export function translate(version: TritonVersion): Result<Translated, readonly F
     ...(queueTimeoutMs === null ? {} : { queueTimeoutMs }),
     ...(Object.keys(queueTimeoutsMs).length === 0 ? {} : { queueTimeoutsMs }),
     ...(Object.keys(metricTags).length === 0 ? {} : { metricTags }),
+    ...(firstResponseBucketsMs === null ? {} : { firstResponseBucketsMs }),
     ...(samples.length === 0 ? {} : { warmupSamples: samples }),
     ...(Object.keys(labels).length === 0 ? {} : { outputLabels: labels }),
     modelConfig: configDocument(config, version),

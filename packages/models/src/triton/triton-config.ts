@@ -65,6 +65,11 @@ interface TritonStep {
   readonly model_namespace?: string;
 }
 
+interface TritonMetricControl {
+  readonly metric_identifier?: { readonly family?: string };
+  readonly histogram_options?: { readonly buckets?: readonly number[] };
+}
+
 export interface TritonConfig {
   readonly name?: string;
   readonly platform?: string;
@@ -96,4 +101,5 @@ export interface TritonConfig {
   readonly model_warmup?: readonly TritonWarmup[];
   readonly metric_tags?: Readonly<Record<string, string>>;
   readonly response_cache?: { readonly enable?: boolean };
+  readonly model_metrics?: { readonly metric_control?: readonly TritonMetricControl[] };
 }

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { writeOnnx } from '../onnx-writer.test.ts';
 import { batched, configOf, head, load, loadConfig, put } from './config-fixture.test.ts';
 
+const histogram = 'nv_inference_first_response_histogram_ms';
+
 describe('warned of, with the line', () => {
   test.each<[string, string, string]>([
     [
@@ -137,9 +139,24 @@ describe('warned of, with the line', () => {
       'metric_tags["my-team"]: is left out: with _ in front it must be the name of a label',
     ],
     [
-      'model_metrics',
+      'metric_control of no metric',
       'model_metrics { metric_control { histogram_options { buckets: [ 1, 2.5 ] } } }',
-      'model_metrics: has no effect',
+      'model_metrics.metric_control[0].metric_identifier.family: names no metric: nv_inference_first',
+    ],
+    [
+      'metric_control of another metric',
+      'model_metrics { metric_control { metric_identifier { family: "nv_other_ms" } } }',
+      'model_metrics.metric_control[0].metric_identifier.family: "nv_other_ms" has no effect: nv_inference_first_response_histogram_ms alone has',
+    ],
+    [
+      'metric_control without buckets',
+      `model_metrics { metric_control { metric_identifier { family: "${histogram}" } } }`,
+      'model_metrics.metric_control[0]: gives no buckets',
+    ],
+    [
+      'metric_control twice',
+      `model_metrics { ${[1, 2].map((bound) => `metric_control { metric_identifier { family: "${histogram}" } histogram_options { buckets: ${bound} } }`).join(' ')} }`,
+      'model_metrics.metric_control[1].metric_identifier.family: is there twice',
     ],
     [
       'model_repository_agents',
