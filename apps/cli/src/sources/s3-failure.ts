@@ -34,12 +34,24 @@ export function failureOf(
   if (cause.message.startsWith('Region is missing')) {
     return refused('AWS_REGION must be set, to the region of the bucket, or AWS_ENDPOINT_URL');
   }
+  if (cause.message.startsWith('Region not accepted')) {
+    return refused('AWS_REGION must be the name of a region, as in eu-west-1');
+  }
   const code = codeOf(cause);
   if (name === 'TimeoutError') return { kind: 'passing', text: `${where} does not answer in time` };
   if (code === undefined) return undefined;
   const text = `no connection to ${where} (${code}); AWS_ENDPOINT_URL says where it is`;
   if (lastingCodes.test(code)) return refused(text);
   return passingCodes.test(code) ? { kind: 'passing', text } : undefined;
+}
+
+/** Of what the client threw before it had an answer, and {@link failureOf} does not know: not to be tried again. */
+export function unasked(cause: unknown): S3Failure {
+  const { code = '', name = '', path, syscall } = Object(cause) as Partial<NodeJS.ErrnoException>;
+  if (syscall !== undefined) {
+    return refused(`what says how S3 is reached cannot be read (${code} ${path ?? syscall})`);
+  }
+  return refused(`S3 cannot be asked (${code === '' ? name : code}); check the AWS_ variables`);
 }
 
 function answered(name: string, status: number, bucket: string, where: string): S3Failure {

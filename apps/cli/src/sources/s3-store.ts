@@ -14,7 +14,7 @@ import {
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { err, ok, type Result } from '@inferry/runtime';
-import { failureOf, type S3Failure } from './s3-failure.ts';
+import { failureOf, type S3Failure, unasked } from './s3-failure.ts';
 import type { S3Settings } from './s3-settings.ts';
 
 export interface StoredObject {
@@ -98,7 +98,7 @@ export class S3Store {
   async list(prefix: string, max: number): Promise<Result<readonly StoredObject[], S3Failure>> {
     const found: StoredObject[] = [];
     let after: string | undefined;
-    for (;;) {
+    for (let pages = 0; pages <= max; pages += 1) {
       const page = await this.ask((client, options) =>
         client.send(
           new ListObjectsV2Command({
@@ -113,14 +113,13 @@ export class S3Store {
       for (const { ETag = '', Key, Size = 0 } of page.value.Contents ?? []) {
         if (Key !== undefined) found.push({ key: Key, bytes: Size, etag: ETag });
       }
-      if (found.length > max) {
-        const shown = `s3://${this.bucket}/${prefix}`;
-        return err({ kind: 'refused', text: `${shown} holds more than ${max} objects` });
-      }
+      if (found.length > max) break;
       const next = page.value.NextContinuationToken;
       if (next === undefined || next === after) return ok(found);
       after = next;
     }
+    const shown = `s3://${this.bucket}/${prefix}`;
+    return err({ kind: 'refused', text: `${shown} holds more than ${max} objects` });
   }
 
   async head(key: string): Promise<Result<StoredHead, S3Failure>> {
@@ -216,10 +215,14 @@ export class S3Store {
 
   /** Throws what is no failure of S3's. */
   failure(cause: unknown): S3Failure {
-    if (this.#stop?.aborted === true) return { kind: 'refused', text: 'was interrupted' };
-    const failure = failureOf(cause, this.bucket, this.#settings);
+    const failure = this.#known(cause);
     if (failure === undefined) throw cause;
     return failure;
+  }
+
+  #known(cause: unknown): S3Failure | undefined {
+    if (this.#stop?.aborted === true) return { kind: 'refused', text: 'was interrupted' };
+    return failureOf(cause, this.bucket, this.#settings);
   }
 
   #head(key: string, part?: number): Promise<Result<HeadObjectCommandOutput, S3Failure>> {
@@ -245,7 +248,7 @@ export class S3Store {
         await send(this.#client, this.#stop === undefined ? {} : { abortSignal: this.#stop }),
       );
     } catch (cause) {
-      return err(this.failure(cause));
+      return err(this.#known(cause) ?? unasked(cause));
     }
   }
 }
