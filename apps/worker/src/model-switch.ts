@@ -6,6 +6,7 @@
  */
 import {
   type ClassId,
+  classOf,
   type Failure,
   failure,
   type ModelManifest,
@@ -98,11 +99,12 @@ export class ModelSwitch {
   }
 
   /**
-   * Loads all of it, before anything is served. `model_unavailable` names every version that cannot be loaded;
-   * then nothing stays loaded.
+   * Loads all of it, before anything is served. A version that cannot be loaded is told as failed, where another
+   * one of its model can. `model_unavailable` where there is a model without any; it names every version that
+   * cannot be loaded, and nothing stays loaded then.
    */
-  async begin(wanted: WantedModels): Promise<Result<void, Failure>> {
-    const { device, loader, serving, telemetry } = this.#deps;
+  async begin(wanted: WantedModels): Promise<Result<ApplyReport, Failure>> {
+    const { device, loader, logger, serving, telemetry } = this.#deps;
     const planned = this.#plan(wanted);
     if (planned.length === 0 && wanted.manifests.length > 0) {
       const detail = `No model has instances for ${deviceName(device)}.`;
@@ -112,25 +114,32 @@ export class ModelSwitch {
     for (const model of planned) this.#loading(model);
     void this.#deps.onChange();
     const loaded: Prepared[] = [];
-    const problems: string[] = [];
+    const report: AppliedVersion[] = [];
     for (const model of planned) {
+      const { name, version } = model.manifest;
       const result = await loader.load(model, { isAlone: true });
       if (result.ok) {
         loaded.push(result.value);
         this.#ready(model, result.value);
+        report.push({ model: name, version, result: 'loaded' });
       } else {
-        problems.push(`${model.cls}: ${result.error}`);
-        this.#failed(model, result.error);
-        telemetry.modelLoadFailed(nameOf(model));
+        const reason = result.error;
+        this.#refuse(model, reason);
+        telemetry.modelLoadFailed(name);
+        logger.error({ class: model.cls, reason }, 'cannot be loaded');
+        report.push({ model: name, version, result: 'failed', reason });
       }
     }
-    if (problems.length > 0) {
+    const served = new Set(loaded.map(({ manifest }) => manifest.name));
+    if (planned.some((model) => !served.has(nameOf(model)))) {
       await Promise.all(loaded.map(closePrepared));
-      const extras = { errors: problems };
-      return err(failure('model_unavailable', problems.join('\n'), { extras }));
+      const errors = report.flatMap(({ model, version, reason }) =>
+        reason === undefined ? [] : [`${classOf(model, version)}: ${reason}`],
+      );
+      return err(failure('model_unavailable', errors.join('\n'), { extras: { errors } }));
     }
     await serving.add(loaded);
-    return ok(undefined);
+    return ok(report);
   }
 
   /** From what is served to what is wanted; resolves when all that is new was loaded, or failed to. In turn. */
@@ -253,8 +262,7 @@ export class ModelSwitch {
     if (loaded.ok && this.#isEnding) await closePrepared(loaded.value);
     if (!loaded.ok || this.#isEnding) {
       const reason = loaded.ok ? endingReason : loaded.error;
-      this.#refused.set(model.cls, { text: JSON.stringify(model.manifest), reason });
-      if (what === 'load') this.#failed(model, reason);
+      this.#refuse(model, reason);
       telemetry.modelReloaded(modelName, 'failed');
       const kept = what === 'load' ? 'no version is given up for it' : 'it stays as it was';
       logger.error({ class: model.cls, reason }, `cannot be loaded; ${kept}`);
@@ -336,10 +344,13 @@ export class ModelSwitch {
     if (known?.state === 'retiring') this.#versions.set(cls, { ...known, state: 'ready' });
   }
 
-  #failed(planned: PlannedModel, reason: string): void {
-    const known = this.#versions.get(planned.cls);
-    if (known !== undefined)
-      this.#versions.set(planned.cls, { ...known, planned, state: 'failed', reason });
+  /** It is failed, unless another content of it is served. */
+  #refuse(planned: PlannedModel, reason: string): void {
+    const { cls, manifest } = planned;
+    this.#refused.set(cls, { text: JSON.stringify(manifest), reason });
+    const known = this.#versions.get(cls);
+    if (known?.state !== 'loading') return;
+    this.#versions.set(cls, { ...known, planned, state: 'failed', reason });
   }
 }
 

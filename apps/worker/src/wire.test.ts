@@ -52,6 +52,35 @@ describe('start', () => {
     await fixture.worker.close();
   });
 
+  test('a version that cannot be loaded beside one that can is told as failed, and the rest is served', async () => {
+    const manifests = [modelManifest, { ...broken('echo'), version: '2' }];
+    const fixture = virtualFixture({ manifests });
+    const reason = expect.stringContaining('echo@2');
+    expect(await fixture.worker.start()).toEqual({
+      ok: true,
+      value: [
+        { model: 'echo', version: '1', result: 'loaded' },
+        { model: 'echo', version: '2', result: 'failed', reason },
+      ],
+    });
+    const [own] = await fixture.queue.workers();
+    expect(own?.models.map(({ manifest, state }) => [manifest.version, state])).toEqual([
+      ['1', 'ready'],
+      ['2', 'failed'],
+    ]);
+    expect(own?.models[1]?.reason).toEqual(reason);
+    expect(fixture.countOf('modelLoadFailed')).toBe(1);
+    const id = await fixture.submit(7);
+    await advance(fixture.clock, 100);
+    expect(answerOf(await fixture.record(id))).toBe(7);
+    // It is not tried again until it has changed.
+    const applied = await fixture.worker.apply({ manifests, routing: {} });
+    expect(applied.map(({ result }) => result)).toEqual(['kept', 'failed']);
+    expect(fixture.countOf('modelLoadFailed')).toBe(1);
+    await fixture.worker.close();
+    expect(fixture.clock.pendingTimers).toBe(0);
+  });
+
   test('models without instances for the device are skipped; when all are, the start fails', async () => {
     const cuda = {
       ...modelManifest,

@@ -1,6 +1,6 @@
 /** Puts a worker together, starts it, drains it, closes it. What a batch goes through is in worker.ts. */
 import { type CarriedOut, type Failure, failure } from '@inferry/contracts';
-import { closeAll, err, ok, type Result } from '@inferry/runtime';
+import { closeAll, err, type Err, type Result } from '@inferry/runtime';
 import { Announcer } from './announce.ts';
 import type { ServingDeps, WorkerDeps } from './deps.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
@@ -17,10 +17,11 @@ const retireLeases = 2;
 
 export interface Worker {
   /**
-   * Loads and warms all models, then announces itself and claims. `model_unavailable` when a model cannot
-   * be loaded or none has instances for the device; the worker is stopped then.
+   * Loads and warms all models, then announces itself and claims; resolves with what became of each version.
+   * `model_unavailable` when no version of a model can be loaded, or no model has instances for the device; the
+   * worker is stopped then.
    */
-  start(): Promise<Result<void, Failure>>;
+  start(): Promise<Result<ApplyReport, Failure>>;
   /**
    * Serves these models from now on, while it goes on serving; resolves when what is new was loaded, or failed to.
    * What is wanted no longer is served until nobody needs it. Calls are carried out one after the other. Before
@@ -79,7 +80,7 @@ class WiredWorker implements Worker {
     return this.state === 'serving';
   }
 
-  start(): Promise<Result<void, Failure>> {
+  start(): Promise<Result<ApplyReport, Failure>> {
     const starting = this.#start();
     this.#starting = starting;
     return starting;
@@ -123,7 +124,7 @@ class WiredWorker implements Worker {
 
   // ---- start ----------------------------------------------------------------------------------------
 
-  async #start(): Promise<Result<void, Failure>> {
+  async #start(): Promise<Result<ApplyReport, Failure>> {
     const { manifests, routing = {} } = this.#deps;
     this.#lifecycle.enter('warming');
     const opened = await this.#loader.open();
@@ -132,7 +133,7 @@ class WiredWorker implements Worker {
     const begun = await this.#models.begin({ manifests, routing });
     if (!begun.ok) return this.#abandonStart(begun.error);
     await this.#serve();
-    return ok(undefined);
+    return begun;
   }
 
   async #serve(): Promise<void> {
@@ -168,7 +169,7 @@ class WiredWorker implements Worker {
     await this.#announcer?.changed();
   }
 
-  async #abandonStart(problem: Failure): Promise<Result<void, Failure>> {
+  async #abandonStart(problem: Failure): Promise<Err<Failure>> {
     await this.#sayGoodbye();
     await this.#loader.close();
     this.#lifecycle.enter('stopped');

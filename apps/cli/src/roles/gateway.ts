@@ -14,7 +14,7 @@ import { createMetrics, type GatewayMetrics } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
 import { isLoopback } from '../setting-parsers.ts';
 import { layFoundation } from './foundation.ts';
-import { logWarnings, readModels } from './models.ts';
+import { logFindings, readModels } from './models.ts';
 import { openToCallers } from './ports.ts';
 import { type OpenQueue, watchFitness } from './queue.ts';
 import type { RepositoryWatch } from './repository-watch.ts';
@@ -25,7 +25,7 @@ import { watchModels } from './watch-models.ts';
 export const startGateway: StartRole = async (config, deps) => {
   const models = await readModels({ modelsDir: config.modelsDir, only: null });
   if (!models.ok) return models;
-  logWarnings(models.value, deps.logger);
+  logFindings(models.value, deps.logger);
   const { clock, logger, version } = deps;
   const build = { version, revision: 'unknown', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build, clock, config.metricsFormat);

@@ -1,6 +1,10 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { InstanceGroup, ModelManifest } from '@inferry/contracts';
-import { expect, test } from 'vitest';
-import { isServable, unservable } from './models.ts';
+import { repositoryPath } from '@inferry/testkit';
+import { expect, onTestFinished, test } from 'vitest';
+import { isServable, readModels, unservable } from './models.ts';
 
 const cpu = { kind: 'cpu', index: 0 } as const;
 const first = { kind: 'cuda', index: 0 } as const;
@@ -38,3 +42,40 @@ test('where nobody could serve a model, it is told which devices could', () => {
   ]);
   expect(unservable([model({ kind: 'cuda', count: 1 })], first)).toEqual([]);
 });
+
+const onnx = repositoryPath('packages/testkit/fixtures/models/identity_fp32/1/model.onnx');
+
+/** A repository with these versions of a model m; those that begin with `!` cannot be read. */
+function repository(...versions: readonly string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'inferry-start-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const version of versions) {
+    const own = join(folder, 'm', version.replace('!', ''));
+    mkdirSync(own, { recursive: true });
+    cpSync(onnx, join(own, 'model.onnx'));
+    if (version.startsWith('!')) writeFileSync(join(own, 'model.onnx'), 'no model');
+  }
+  return folder;
+}
+
+test('a version that cannot be read beside a sound one stops no start', async () => {
+  const read = await readModels({ modelsDir: repository('1', '!2'), only: null });
+  expect(read).toMatchObject({ ok: true, value: { models: [{ version: '1' }] } });
+  expect(read.ok && read.value.problems.map(({ version }) => version)).toEqual(['2']);
+});
+
+test('a model of which nothing can be read, or that says something wrong, stops the start', async () => {
+  const broken = await readModels({ modelsDir: repository('!1', '!2'), only: null });
+  expect(broken).toMatchObject({
+    ok: false,
+    error: [/1.model\.onnx/u, /2.model\.onnx/u].map(like),
+  });
+  const modelsDir = repository('1', '2');
+  writeFileSync(join(modelsDir, 'm/model.yaml'), 'no_such_key: 1\n');
+  const wrong = await readModels({ modelsDir, only: null });
+  expect(wrong).toMatchObject({ ok: false, error: [like(/no_such_key/u)] });
+});
+
+function like(pattern: RegExp): unknown {
+  return expect.stringMatching(pattern);
+}

@@ -1,6 +1,11 @@
 /** The models a role knows, or why the repository cannot be used as it is. */
 import { isComposed, type ModelManifest } from '@inferry/contracts';
-import { loadRepository, problemText, type Repository } from '@inferry/models';
+import {
+  loadRepository,
+  problemText,
+  type Repository,
+  type RepositoryProblem,
+} from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import type { Config } from '../config.ts';
@@ -9,8 +14,9 @@ import { isS3 } from '../sources/s3-location.ts';
 type Source = Pick<Config, 'modelsDir' | 'only'>;
 
 /**
- * Reads the repository. A problem in a model that is to be served is an error: a role that starts
- * without a model it was given would look healthy and refuse its callers.
+ * Reads the repository. A model that is to be served and of which nothing can be is an error: a role that starts
+ * without a model it was given would look healthy and refuse its callers. A version that is broken beside a sound
+ * one is a problem of the repository and no error: to start while a rollout is broken must not be an outage.
  */
 export async function readModels({
   modelsDir,
@@ -28,10 +34,16 @@ export async function readModels({
   );
   const missing = (only ?? []).filter((name) => !known.has(name));
   const errors = [
-    ...repository.problems.map(problemText),
+    ...repository.problems.filter(isStopping(repository)).map(problemText),
     ...missing.map((name) => `INFERRY_ONLY names "${name}", which is not in ${modelsDir}`),
   ];
   return errors.length > 0 ? err(errors) : ok(repository);
+}
+
+/** Of a version, where another one of its model is sound: the start goes on without it. */
+function isStopping({ models }: Repository): (problem: RepositoryProblem) => boolean {
+  const sound = new Set<string | null>(models.map(nameOf));
+  return ({ model, version }) => version === null || !sound.has(model);
 }
 
 /** What it says of these models, and of the directory as a whole; of all where `only` is null. */
@@ -50,6 +62,7 @@ export function narrowed(repository: Repository, only: Config['only']): Reposito
     choices: ofWanted(choices),
   };
 }
+
 type Device = Config['device'];
 
 /** It has instances for that device, or needs none. */
@@ -61,8 +74,13 @@ export function isServable(manifest: ModelManifest, device: Device): boolean {
   );
 }
 
-/** Says in the log what models are served without, though their configuration asks for it. */
-export function logWarnings({ warnings }: Repository, logger: Logger): void {
+/** Says in the log which versions are not served, and what models are served without. */
+export function logFindings({ problems, warnings }: Repository, logger: Logger): void {
+  for (const problem of problems) {
+    const fields = { model: problem.model, version: problem.version };
+    const what = 'a version cannot be read; the others of its model are served';
+    logger.error({ ...fields, problem: problemText(problem) }, what);
+  }
   for (const warning of warnings) logger.warn({ model: warning.model }, problemText(warning));
 }
 

@@ -8,7 +8,7 @@ import { greeting } from '../greeting.ts';
 import { layFoundation } from './foundation.ts';
 import { wireGateway } from './gateway.ts';
 import { watchGpu } from './gpu.ts';
-import { logWarnings, readModels, unservable } from './models.ts';
+import { logFindings, readModels, unservable } from './models.ts';
 import type { OpenParts } from './open-parts.ts';
 import { openToCallers } from './ports.ts';
 import { watchFitness } from './queue.ts';
@@ -24,7 +24,7 @@ const gatewayDrainShare = 0.25;
 export const startServe: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
-  logWarnings(models.value, deps.logger);
+  logFindings(models.value, deps.logger);
   const repository = models.value;
   const nobodys = config.redisUrl === null ? unservable(repository.models, config.device) : [];
   if (nobodys.length > 0) return err(nobodys);
@@ -53,7 +53,7 @@ export const startServe: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
-  parts.add('changes of models', served.follow(worker));
+  parts.add('changes of models', served.follow(worker, started.value));
   const called = await openToCallers(gateway, config, deps.logger);
   parts.add('gateway', () => gateway.close());
   if (!called.ok) {

@@ -20,6 +20,8 @@ interface FixtureOptions {
   readonly only?: readonly string[];
   readonly orders?: JobQueue['orders'];
   readonly before?: (queue: JobQueue) => Promise<unknown>;
+  /** How the worker's start ended. */
+  readonly started?: ApplyReport;
 }
 
 async function fixture(first: Repository, options: FixtureOptions = {}) {
@@ -47,7 +49,7 @@ async function fixture(first: Repository, options: FixtureOptions = {}) {
     },
     tellCarriedOut: (byModel: Readonly<Record<string, CarriedOut>>) => void told.push(byModel),
   };
-  const stop = models.follow(worker);
+  const stop = models.follow(worker, options.started ?? []);
   const names = (wanted: WantedModels | undefined): readonly string[] | undefined =>
     wanted?.manifests.map(({ name }) => name);
   return {
@@ -102,6 +104,17 @@ test('orders that stand when a worker starts hold for it, and are told as carrie
   ]);
   await clock.advance(5_000);
   expect(applied).toEqual([]);
+});
+
+test('an order to load that stands when a worker starts has what its start could not load as its problem', async () => {
+  const { told } = await fixture(repositoryOf(model('a', '1'), model('a', '2')), {
+    before: (queue) => queue.order({ model: 'a', want: 'loaded' }),
+    started: [
+      { model: 'a', version: '1', result: 'loaded' },
+      { model: 'a', version: '2', result: 'failed', reason: 'no memory' },
+    ],
+  });
+  expect(told).toMatchObject([{ a: { problem: 'version 2: no memory' } }]);
 });
 
 test('loading reads the repository again, and tries again what could not be loaded', async () => {

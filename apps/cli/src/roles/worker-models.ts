@@ -54,10 +54,13 @@ export class WorkerModels {
     return { manifests: models.filter(({ name }) => isWanted(name)), routing };
   }
 
-  /** From its start on, the worker is told of every change; the returned function stops that. */
-  follow(worker: Pick<Worker, 'apply' | 'isReady' | 'tellCarriedOut'>): () => void {
+  /** From its start on, which ended so, the worker is told of every change; the returned function stops that. */
+  follow(
+    worker: Pick<Worker, 'apply' | 'isReady' | 'tellCarriedOut'>,
+    started: ApplyReport,
+  ): () => void {
     // What it has started with carries them out.
-    this.#note([...this.#orders.values()], []);
+    this.#note([...this.#orders.values()], started);
     this.#tell(worker);
     return every(this.#deps.clock, lookMs, () => this.#look(worker));
   }

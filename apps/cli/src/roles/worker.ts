@@ -14,7 +14,7 @@ import type { Config } from '../config.ts';
 import { layFoundation, type Readiness } from './foundation.ts';
 import { watchGpu } from './gpu.ts';
 import { hardwareName } from './hardware.ts';
-import { logWarnings, readModels } from './models.ts';
+import { logFindings, readModels } from './models.ts';
 import type { OpenQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { watchModels } from './watch-models.ts';
@@ -25,7 +25,7 @@ import { createWorkerTelemetry } from './worker-telemetry.ts';
 export const startWorker: StartRole = async (config, deps) => {
   const models = await readModels(config);
   if (!models.ok) return models;
-  logWarnings(models.value, deps.logger);
+  logFindings(models.value, deps.logger);
   const metrics = createMetrics('worker', buildInfo(deps), deps.clock, config.metricsFormat);
   const { opened, parts, openOperatorsPort } = await layFoundation(config, deps, metrics);
   parts.add('GPU metrics', watchGpu(config, deps, metrics));
@@ -47,7 +47,7 @@ export const startWorker: StartRole = async (config, deps) => {
     return err([started.error.detail]);
   }
   parts.add('worker', () => worker.close());
-  parts.add('changes of models', served.follow(worker));
+  parts.add('changes of models', served.follow(worker, started.value));
   return ok({
     httpPort: null,
     grpcPort: null,
