@@ -16,7 +16,7 @@ export interface VersionsEdit {
  * it is written in a way that cannot be edited (an alias instead of a section).
  */
 export function editVersionsYaml(text: string, edit: VersionsEdit): Result<string, string> {
-  const document = parseDocument(text);
+  const document: Document = parseDocument(text);
   // Nothing, or comments alone.
   if (document.toJS() === null) document.contents = document.createNode({});
   for (const [section, values] of Object.entries(edit)) {
