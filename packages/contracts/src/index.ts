@@ -80,7 +80,9 @@ export type { CarriedOut, ControlOrder } from './model-control.ts';
 export { defaultLabel, type ModelRouting, type TrafficShare } from './model-routing.ts';
 export {
   decodeInput,
+  decodeOutput,
   encodeInput,
+  encodeOutput,
   inputPieces,
   type JobInput,
   type JobOutput,

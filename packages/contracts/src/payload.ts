@@ -1,7 +1,7 @@
 /** What a caller gives a model and what it gets back, and how both are put into a frame. */
 import type { JsonValue } from './json.ts';
 import type { Datatype, Tensor } from './tensor.ts';
-import { decodeFrame, framePieces, joinPieces } from './frame.ts';
+import { decodeFrame, encodeFrame, framePieces, joinPieces } from './frame.ts';
 
 /** One row of a pipeline's input: a field's value is JSON, or bytes (an image, say). */
 export type PipelineRow = Readonly<Record<string, JsonValue | Uint8Array>>;
@@ -125,6 +125,18 @@ export function outputOf(header: OutputHeader, blobs: readonly Uint8Array[]): Jo
 }
 
 export type { OutputHeader };
+
+/** An output as one frame of its own. */
+export function encodeOutput(output: JobOutput): Uint8Array {
+  const { blobs, header } = outputParts(output);
+  return encodeFrame(header, blobs);
+}
+
+/** Tensors are views into `bytes`. */
+export function decodeOutput(bytes: Uint8Array): JobOutput {
+  const { blobs, header } = decodeFrame<OutputHeader>(bytes);
+  return outputOf(header, blobs);
+}
 
 function tensorHeader(tensor: Tensor): TensorHeader {
   return { name: tensor.name, datatype: tensor.datatype, shape: tensor.shape };

@@ -5,15 +5,10 @@
  */
 import {
   type ClassId,
-  decodeFrame,
-  encodeFrame,
   type Failure,
   failure,
   type JobEnvelope,
   type JobOutput,
-  type OutputHeader,
-  outputOf,
-  outputParts,
 } from '@inferry/contracts';
 import type { Result } from '@inferry/runtime';
 import type { Claim, Unavailable } from './port.ts';
@@ -86,16 +81,6 @@ export interface PartialLimits {
   readonly partialsPerJobMax: number;
   /** As encoded. */
   readonly partialBytesPerJobMax: number;
-}
-
-export function encodePartial(output: JobOutput): Uint8Array {
-  const { blobs, header } = outputParts(output);
-  return encodeFrame(header, blobs);
-}
-
-export function decodePartial(body: Uint8Array): JobOutput {
-  const { blobs, header } = decodeFrame<OutputHeader>(body);
-  return outputOf(header, blobs);
 }
 
 /** The refusals every implementation gives, in the same words. */

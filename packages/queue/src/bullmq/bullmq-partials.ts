@@ -1,8 +1,7 @@
 /** Partial outputs on Redis: a stream for each job that tells some, beside its outcome. */
+import { decodeOutput, encodeOutput } from '@inferry/contracts';
 import { invariant, err, ok, type Result } from '@inferry/runtime';
 import {
-  decodePartial,
-  encodePartial,
   type PartialMark,
   type PartialOutput,
   type PartialRefusal,
@@ -33,7 +32,7 @@ export function bullmqPartials({
           claim.job.id,
           claim.fence,
           number,
-          asBuffer(encodePartial(output)),
+          asBuffer(encodeOutput(output)),
           options.partialsPerJobMax,
           options.partialBytesPerJobMax,
           names.outcomeChannel,
@@ -86,7 +85,7 @@ function readOf(reply: Reply): PartialsRead {
     const [id, fields] = asList(entry);
     return {
       mark: markOf(asBytes(id).toString()),
-      output: decodePartial(asBytes(asList(fields)[3])),
+      output: decodeOutput(asBytes(asList(fields)[3])),
     };
   });
   const hasMore = partials.length > 0 && partials.at(-1)?.mark.number !== last;

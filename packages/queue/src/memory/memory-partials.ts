@@ -1,6 +1,8 @@
 /** Partial outputs in memory. */
 import {
   type ClassId,
+  decodeOutput,
+  encodeOutput,
   isTerminal,
   type JobEnvelope,
   type JobId,
@@ -9,8 +11,6 @@ import {
 } from '@inferry/contracts';
 import { type Clock, err, every, ok, type Result } from '@inferry/runtime';
 import {
-  decodePartial,
-  encodePartial,
   type Follower,
   type PartialLimits,
   type PartialMark,
@@ -57,7 +57,7 @@ export class MemoryPartials implements PartialStore {
     number: number,
     output: JobOutput,
   ): Promise<Result<'told' | 'lost', PartialRefusal>> {
-    return Promise.resolve(this.#emit(cls, claim, number, encodePartial(output)));
+    return Promise.resolve(this.#emit(cls, claim, number, encodeOutput(output)));
   }
 
   #emit(
@@ -116,7 +116,7 @@ export class MemoryPartials implements PartialStore {
       isReset: !isHere && mark.number > 0,
       partials: bodies.slice(from, until).map((body, i) => ({
         mark: { epoch, number: from + i + 1 },
-        output: decodePartial(body),
+        output: decodeOutput(body),
       })),
       hasMore: until < bodies.length,
     };
