@@ -1,4 +1,10 @@
-import { classOf, type JobInput, type ModelManifest, type Outcome } from '@inferry/contracts';
+import {
+  classOf,
+  type JobInput,
+  type ModelManifest,
+  type Outcome,
+  type WorkerAnnouncement,
+} from '@inferry/contracts';
 import { ModelCatalogue } from '@inferry/models';
 import { StatisticsTally } from '@inferry/queue';
 import { systemClock } from '@inferry/runtime';
@@ -20,12 +26,27 @@ afterEach(async () => {
 
 const kept: ModelManifest = { ...iris, hasResponseCache: true };
 
+/** A worker that has the model ready. */
+function having(model: ModelManifest, workerId = 'w1'): WorkerAnnouncement {
+  const served = { provider: 'cpu', device: 'cpu', loadMs: 1, state: 'ready' } as const;
+  return {
+    v: 1,
+    workerId,
+    host: 'h',
+    pid: 1,
+    state: 'serving',
+    startedAtMs: 1,
+    models: [{ ...served, manifest: model }],
+  };
+}
+
 function open(
   model: ModelManifest = kept,
   run: (input: JobInput) => Outcome = answered,
   cacheBytesMax = 100_000,
 ): { readonly gateway: TestGateway; readonly runs: () => number } {
   const gateway = testGateway({}, { cacheBytesMax, models: [model] });
+  gateway.catalogue.replaceAnnounced([having(model)]);
   const worker = startWorker(gateway.queue, run);
   closing.push(
     () => gateway.close(),
@@ -42,6 +63,11 @@ function answered(input: JobInput): Outcome {
   const bytes = new Uint8Array(new BigInt64Array([BigInt(value)]).buffer);
   const tensors = [{ name: 'count', datatype: 'INT64', shape: [1], bytes }] as const;
   return { ...succeeded, output: { form: 'tensors', tensors } };
+}
+
+function floatOf(value: number) {
+  const bytes = new Uint8Array(Float32Array.of(value).buffer);
+  return { name: 'x', datatype: 'FP32', shape: [1], bytes } as const;
 }
 
 function infer(
@@ -105,11 +131,42 @@ describe('a request with the input of another', () => {
     expect(await told(await infer(opened, 7))).toEqual([[7], null, true]);
   });
 
+  test('is computed again when workers have other content, also when the old comes back', async () => {
+    let value = 1;
+    const opened = open(kept, () => answered({ form: 'tensors', tensors: [floatOf(value)] }));
+    const { catalogue } = opened.gateway;
+    const other = { ...kept, digest: 'other' };
+    await infer(opened, 7);
+    // Its worker has the other content already, and the gateway has not heard of it.
+    value = 2;
+    expect(await told(await infer(opened, 8))).toEqual([[2], null, true]);
+    catalogue.replaceAnnounced([having(other)]);
+    expect(await told(await infer(opened, 7))).toEqual([[2], null, true]);
+    value = 1;
+    catalogue.replaceAnnounced([having(kept)]);
+    expect(await told(await infer(opened, 8))).toEqual([[1], null, true]);
+    expect(await told(await infer(opened, 8))).toEqual([[1], 'inferry; hit', false]);
+  });
+
+  test('is computed while workers differ in their content, and none of those answers is kept', async () => {
+    const opened = open();
+    const { catalogue } = opened.gateway;
+    const other = { ...kept, digest: 'other' };
+    catalogue.replaceAnnounced([having(kept), having(other, 'w2')]);
+    for (let i = 0; i < 2; i += 1) {
+      expect(await told(await infer(opened, 7))).toEqual([[7], null, true]);
+    }
+    catalogue.replaceAnnounced([having(other), having(other, 'w2')]);
+    expect(await told(await infer(opened, 7))).toEqual([[7], null, true]);
+    expect(await told(await infer(opened, 7))).toEqual([[7], 'inferry; hit', false]);
+  });
+
   test('over gRPC is told so behind the answer', async () => {
     const gateway = await openGrpc(
       {},
       { cacheBytesMax: 100_000, models: [{ ...digits, hasResponseCache: true }] },
     );
+    gateway.catalogue.replaceAnnounced([having({ ...digits, hasResponseCache: true })]);
     const worker = workFor(gateway);
     const [first, second] = [
       await gateway.call('ModelInfer', image('same')),
@@ -184,7 +241,8 @@ describe('what is kept', () => {
     const { metrics, queue } = open().gateway;
     const telemetry = createGatewayTelemetry(metrics);
     const statistics = new StatisticsTally(queue);
-    return new ResponseCache(bytesMax, { clock: systemClock, statistics, telemetry });
+    const catalogue = { contentOf: () => 1 };
+    return new ResponseCache(bytesMax, { catalogue, clock: systemClock, statistics, telemetry });
   };
   const inputOf = (value: number): JobInput => ({
     form: 'tensors',
@@ -234,5 +292,11 @@ describe('what is kept', () => {
     if (given.form === 'tensors') given.tensors[0]?.bytes.fill(0);
     const found = cache.look(kept, inputOf(1), 0)?.output;
     expect(found?.form === 'tensors' && found.tensors[0]?.bytes[0]).toBe(9);
+    // Documents of many small values take far more as objects than as they are counted.
+    const rows = [[[], []]];
+    const other = cache.look(kept, inputOf(2), 0);
+    cache.keep(kept, other?.key ?? '', { form: 'rows', rows });
+    rows.pop();
+    expect(cache.look(kept, inputOf(2), 0)?.output).toEqual({ form: 'rows', rows: [[[], []]] });
   });
 });

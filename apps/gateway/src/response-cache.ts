@@ -1,33 +1,32 @@
 /**
  * Answers of models that allow it, kept in this gateway for held requests with the same input. Bounded in
- * bytes: what was longest unused goes first. What is kept of a version is found for its digest alone, so that
- * a changed file or configuration begins anew.
+ * bytes: what was longest unused goes first. What is kept of a version is found for as long as all workers run
+ * the content that answered, so that a changed file or configuration begins anew; while they differ, nothing is
+ * kept, nor found.
  */
 import { createHash } from 'node:crypto';
 
 import {
   classOf,
+  decodeOutput,
+  encodeOutput,
   inputPieces,
   isComposed,
   type JobInput,
   type JobOutput,
   type ModelManifest,
 } from '@inferry/contracts';
-import { writeJson } from '@inferry/protocols';
+import type { ModelCatalogue } from '@inferry/models';
 import type { StatisticsTally } from '@inferry/queue';
 import type { Clock } from '@inferry/runtime';
 
 import type { GatewayTelemetry } from './telemetry.ts';
 
-/** What an entry takes beside its output: its key, names, shapes, and its place in the map. */
+/** What an entry takes beside its output: its key, and its place in the map. */
 const entryBytes = 1_024;
 
-interface Entry {
-  readonly output: JobOutput;
-  readonly bytes: number;
-}
-
 interface CacheDeps {
+  readonly catalogue: Pick<ModelCatalogue, 'contentOf'>;
   readonly clock: Clock;
   readonly statistics: StatisticsTally;
   readonly telemetry: GatewayTelemetry;
@@ -44,8 +43,8 @@ export interface CacheLook {
 export class ResponseCache {
   readonly #bytesMax: number;
   readonly #deps: CacheDeps;
-  /** The longest unused first. */
-  readonly #entries = new Map<string, Entry>();
+  /** Outputs as they are encoded, whose size is known; the longest unused first. */
+  readonly #entries = new Map<string, Uint8Array>();
   #bytes = 0;
 
   constructor(bytesMax: number, deps: CacheDeps) {
@@ -59,10 +58,12 @@ export class ResponseCache {
    */
   look(manifest: ModelManifest, input: JobInput, startedAtMs: number): CacheLook | undefined {
     if (this.#bytesMax === 0 || !isKept(manifest)) return undefined;
-    const { clock, statistics, telemetry } = this.#deps;
+    const { catalogue, clock, statistics, telemetry } = this.#deps;
     const { name, version } = manifest;
+    const content = catalogue.contentOf(manifest);
+    if (content === undefined) return undefined;
     const beganMs = clock.nowMs();
-    const key = keyOf(manifest, input);
+    const key = keyOf(manifest, content, input);
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
       this.#entries.delete(key);
@@ -78,21 +79,22 @@ export class ResponseCache {
       statistics.count(cls, { succeeded: 1, wholeUs, cacheHits: 1, cacheHitUs: lookUs });
     }
     telemetry.cacheLooked(name, entry === undefined ? 'miss' : 'hit');
-    return { output: entry?.output, key };
+    return { output: entry === undefined ? undefined : decodeOutput(entry), key };
   }
 
   /** Keeps a copy of the answer to a request that {@link look} found nothing for; not one that is larger than the cache. */
   keep({ name, version }: ModelManifest, key: string, output: JobOutput): void {
     const { clock, statistics, telemetry } = this.#deps;
     const beganMs = clock.nowMs();
-    const bytes = bytesOf(output) + entryBytes;
+    const entry = encodeOutput(output);
+    const bytes = sizeOf(entry);
     if (bytes > this.#bytesMax) return;
     this.#drop(key);
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes + bytes <= this.#bytesMax) break;
       this.#drop(oldest);
     }
-    this.#entries.set(key, { output: copyOf(output), bytes });
+    this.#entries.set(key, entry);
     this.#bytes += bytes;
     telemetry.cacheHolds(this.#bytes);
     const cacheMissUs = (clock.nowMs() - beganMs) * 1_000;
@@ -103,7 +105,7 @@ export class ResponseCache {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    this.#bytes -= entry.bytes;
+    this.#bytes -= sizeOf(entry);
   }
 }
 
@@ -112,21 +114,13 @@ function isKept(manifest: ModelManifest): boolean {
   return manifest.hasResponseCache === true && !isComposed(manifest);
 }
 
-/** Of all that an answer depends on: the model, its input, the outputs that are wanted. */
-function keyOf({ digest, name, version }: ModelManifest, input: JobInput): string {
-  const hash = createHash('sha256').update(`${classOf(name, version)}\n${digest}\n`);
+/** Of all that an answer depends on: the model, its content, its input, the outputs that are wanted. */
+function keyOf({ digest, name, version }: ModelManifest, content: number, input: JobInput): string {
+  const hash = createHash('sha256').update(`${classOf(name, version)}\n${digest}\n${content}\n`);
   for (const piece of inputPieces(input)) hash.update(piece);
   return hash.digest('base64');
 }
 
-function bytesOf(output: JobOutput): number {
-  if (output.form === 'rows') return Buffer.byteLength(writeJson([...output.rows]));
-  return output.tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
-/** Views of a frame would keep all of it. */
-function copyOf(output: JobOutput): JobOutput {
-  if (output.form === 'rows') return output;
-  const tensors = output.tensors.map((tensor) => ({ ...tensor, bytes: tensor.bytes.slice() }));
-  return { form: 'tensors', tensors };
+function sizeOf(entry: Uint8Array): number {
+  return entry.length + entryBytes;
 }

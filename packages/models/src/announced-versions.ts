@@ -31,6 +31,14 @@ interface Ready {
   readonly turn: number;
 }
 
+/** What the live workers that run a version have as its content. */
+interface Content {
+  /** Undefined where they differ. */
+  readonly digest: string | undefined;
+  /** Of the update since which it is so. */
+  readonly turn: number;
+}
+
 const nothingSet: ModelRouting = { labels: {}, traffic: [] };
 
 export class AnnouncedVersions {
@@ -40,6 +48,7 @@ export class AnnouncedVersions {
   /** By version and worker. */
   #ready: ReadonlyMap<string, Ready> = new Map();
   #turn = 0;
+  readonly #contents = new Map<string, Content>();
   #routing = new Map<string, ModelRouting>();
 
   /**
@@ -62,6 +71,7 @@ export class AnnouncedVersions {
       }
     }
     this.#ready = ready;
+    this.#learnContents();
     this.#learnRouting(speakers);
   }
 
@@ -91,6 +101,12 @@ export class AnnouncedVersions {
     return latest?.manifest;
   }
 
+  /** See `contentOf` of the catalogue. */
+  contentOf(key: string): number | undefined {
+    const content = this.#contents.get(key);
+    return content?.digest === undefined ? undefined : content.turn;
+  }
+
   /** As the worker that started last says, of those that have the model, or had it when they went. */
   routingOf(name: string): ModelRouting {
     return this.#routing.get(name) ?? nothingSet;
@@ -117,6 +133,25 @@ export class AnnouncedVersions {
     // The held ones were moved to the end, so the first keys are those that are gone for longest.
     const excess = Math.max(0, this.#remembered.size - held.size - rememberedVersionsMax);
     for (const key of [...this.#remembered.keys()].slice(0, excess)) this.#remembered.delete(key);
+  }
+
+  /** What was last run stays known where no worker is left. */
+  #learnContents(): void {
+    for (const [key, holdings] of this.#holdings) {
+      const running = holdings.filter(
+        ({ served }) => served.state === 'ready' || served.state === 'retiring',
+      );
+      const digests = new Set(running.map(({ served }) => served.manifest.digest));
+      if (digests.size === 0) continue;
+      const digest = digests.size === 1 ? [...digests][0] : undefined;
+      const before = this.#contents.get(key);
+      if (before === undefined || before.digest !== digest) {
+        this.#contents.set(key, { digest, turn: this.#turn });
+      }
+    }
+    for (const key of this.#contents.keys()) {
+      if (!this.#remembered.has(key) && !this.#holdings.has(key)) this.#contents.delete(key);
+    }
   }
 
   #learnRouting(speakers: readonly WorkerAnnouncement[]): void {

@@ -121,6 +121,15 @@ export class ModelCatalogue {
     return this.resolve(name, version ?? drawn(shares, random));
   }
 
+  /**
+   * A number that rises whenever the content that live workers run as a version changes, also back to what it
+   * was before. Undefined while they differ, and before the first of them is known: then nobody can say of which
+   * content an answer is.
+   */
+  contentOf(version: Pick<ModelManifest, 'name' | 'version'>): number | undefined {
+    return this.#announced.contentOf(keyOf(version));
+  }
+
   /** By name. */
   list(): readonly CatalogueModel[] {
     return [...this.#models.values()];

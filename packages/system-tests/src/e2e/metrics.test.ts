@@ -209,6 +209,8 @@ test('repetition: a request with the input of another, for a model whose answers
   directories.push(models);
   const gateway = await system.start('gateway', models);
   await system.start('worker', models, ['--only', 'kept']);
+  // What answers is known to the gateway before anything is kept.
+  await waitFor(async () => (await fetch(`${gateway.url}/v2/models/kept/ready`)).ok);
   const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 1], data: [1] }];
   const infer = (): Promise<Answer> => postJson(`${gateway.url}/v2/models/kept/infer`, { inputs });
   const first = await infer();
