@@ -226,7 +226,11 @@ function reportsOf(
 } {
   const live = workers
     .filter(({ state }) => state !== 'draining')
-    .map((worker) => ({ worker, end: worker.carriedOut?.[model] }));
+    .map((worker) => {
+      const { carriedOut = {} } = worker;
+      // A model may be called as what every object has.
+      return { worker, end: Object.hasOwn(carriedOut, model) ? carriedOut[model] : undefined };
+    });
   const silent = live.filter(({ end }) => end === undefined || end.number < number).length;
   return { live, silent };
 }
