@@ -12,22 +12,15 @@ import {
   reservedNames,
 } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
+import { type About, readAbout } from './about-model.ts';
 import { buildManifest } from './build-manifest.ts';
 import { checkEnsembles, type EnsembleSource } from './check-ensembles.ts';
 import { checkCompositions, type NamedModel } from './composed-models.ts';
 import { ensembleSources, stepsOf } from './ensemble-spec.ts';
 import type { FileProblem } from './file-problem.ts';
-import {
-  type Labels,
-  type ModelFolder,
-  readLabels,
-  readSmallText,
-  scanModelFolder,
-  subfolders,
-} from './model-folder.ts';
-import { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
-import { findProcessor, type ProcessorFiles } from './processor-files.ts';
-import { readTokenizerFile, type TokenizerFile } from './tokenizer-file.ts';
+import { loadVersions } from './load-versions.ts';
+import { type ModelFolder, readSmallText, scanModelFolder, subfolders } from './model-folder.ts';
+import type { ParsedModelYaml } from './model-yaml.ts';
 import { loadTritonModel, type VersionedProblem } from './triton/load.ts';
 import { digestOfFiles, readable, readVersionFiles } from './version-files.ts';
 import {
@@ -60,8 +53,14 @@ export interface Repository {
   readonly choices: Readonly<Record<string, VersionChoice>>;
 }
 
-/** Never rejects for what it finds on disk; a directory that is missing or empty is a problem. */
-export async function loadRepository(directory: string): Promise<Repository> {
+/**
+ * Never rejects for what it finds on disk; a directory that is missing or empty is a problem. Versions of a model in
+ * `without` are passed over, as if they could not be read.
+ */
+export async function loadRepository(
+  directory: string,
+  without: Readonly<Record<string, readonly string[]>> = {},
+): Promise<Repository> {
   const models: ModelManifest[] = [];
   const problems: RepositoryProblem[] = [];
   const warnings: RepositoryProblem[] = [];
@@ -80,7 +79,7 @@ export async function loadRepository(directory: string): Promise<Repository> {
   const names = await readable(() => subfolders(directory));
   if (!names.ok) return { ...repository, problems: [whole(names.error)] };
   for (const name of names.value) {
-    const loaded = await loadModel(directory, name);
+    const loaded = await loadModel(directory, name, without[name] ?? []);
     models.push(...loaded.models);
     problems.push(...loaded.problems);
     warnings.push(...loaded.warnings);
@@ -117,7 +116,11 @@ interface LoadedModel extends Pick<Repository, 'models' | 'problems' | 'warnings
   readonly ensembles?: readonly EnsembleSource[];
 }
 
-async function loadModel(directory: string, name: string): Promise<LoadedModel> {
+async function loadModel(
+  directory: string,
+  name: string,
+  without: readonly string[],
+): Promise<LoadedModel> {
   const folder = join(directory, name);
   const inModel =
     (version: string | null) =>
@@ -148,6 +151,7 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     const loaded = await loadTritonModel(folder, name, {
       ...found,
       versionsYaml: versionsFile.value,
+      without,
     });
     const placed = (list: readonly VersionedProblem[]): RepositoryProblem[] =>
       list.map(({ problem, version }) => inModel(version)(problem));
@@ -164,7 +168,7 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
   const versions = versionsOf(about.value.yaml, found);
   const chosen = chooseVersions(versions, {
     file: versionsFile.value,
-    usual: { policy: 'all', versions },
+    usual: { policy: 'all', versions, isOfLatest: false },
   });
   if (!chosen.ok) return refused([...problems, ...chosen.error.map(inModel(null))]);
   if (versions.length === 0 && problems.length === 0) {
@@ -172,14 +176,13 @@ async function loadModel(directory: string, name: string): Promise<LoadedModel> 
     const problem = { file, line: null, message: 'does not exist, nor any other version' };
     problems.push(inModel(null)(problem));
   }
-  const models: ModelManifest[] = [];
-  for (const version of chosen.value.served) {
-    const loaded = await loadVersion(folder, name, version, about.value);
-    if (loaded.ok) models.push(loaded.value);
-    else problems.push(...loaded.error.map(inModel(version)));
-  }
+  const loaded = await loadVersions(chosen.value, without, (version) =>
+    loadVersion(folder, name, version, about.value),
+  );
+  const { loaded: models } = loaded;
+  for (const { problem, version } of loaded.problems) problems.push(inModel(version)(problem));
   const composed = compositionOf(about.value.yaml, models);
-  return { models, problems, warnings: [], chosen: chosen.value, ...composed };
+  return { models, problems, warnings: [], chosen: loaded.chosen, ...composed };
 }
 
 function compositionOf(
@@ -232,80 +235,6 @@ function nameRule(name: string): string {
   return reservedNames.has(name)
     ? `a model may not be called "${name}": it is a part of routes`
     : 'a model is called by 1 to 128 letters, digits, ".", "_" and "-", the first a letter or digit';
-}
-
-/** What all versions of a model have in common. */
-interface About {
-  readonly yaml: ParsedModelYaml;
-  readonly labels: readonly string[];
-  readonly tokenizer: TokenizerFile | null;
-  readonly processor: ProcessorFiles | null;
-  /** Beside the model file, what the digest is made of. */
-  readonly files: readonly string[];
-}
-
-async function readAbout(
-  folder: string,
-  found: ModelFolder,
-): Promise<Result<About, readonly FileProblem[]>> {
-  const file = found.yamlFile;
-  const text = found.hasYaml ? await readSmallText(file) : ok('');
-  if (!text.ok) return err([{ file, line: null, message: text.error }]);
-  const yaml = parseModelYaml(file, text.value);
-  if (!yaml.ok) return yaml;
-  const about = { yaml: yaml.value, labels: [], tokenizer: null, processor: null, files: [] };
-  if (!found.hasYaml) return ok(about);
-  const [labels, tokenizer, processor] = await Promise.all([
-    labelsOf(folder, yaml.value),
-    tokenizerOf(folder, yaml.value),
-    processorOf(folder, yaml.value),
-  ]);
-  if (!labels.ok || !tokenizer.ok || !processor.ok) {
-    return err([labels, tokenizer, processor].flatMap((read) => (read.ok ? [] : [read.error])));
-  }
-  const sources = processor.value?.sources ?? [];
-  const files = [file, labels.value.file, tokenizer.value?.file ?? null, ...sources];
-  return ok({
-    yaml: yaml.value,
-    labels: labels.value.labels,
-    tokenizer: tokenizer.value,
-    processor: processor.value,
-    files: files.filter((path) => path !== null),
-  });
-}
-
-async function labelsOf(
-  folder: string,
-  yaml: ParsedModelYaml,
-): Promise<Result<Labels, FileProblem>> {
-  const { classify, detect } = yaml.config.postprocess ?? {};
-  const wanted = classify?.labels ?? detect?.labels;
-  if (wanted === undefined) return ok({ labels: [], file: null });
-  const labels = await readLabels(folder, wanted);
-  if (labels.ok) return labels;
-  const at = labels.error.file === null ? '' : `${labels.error.file} `;
-  const path = ['postprocess', classify === undefined ? 'detect' : 'classify', 'labels'];
-  return err(yaml.problemAt(path, `${at}${labels.error.message}`));
-}
-
-async function tokenizerOf(
-  folder: string,
-  yaml: ParsedModelYaml,
-): Promise<Result<TokenizerFile | null, FileProblem>> {
-  const text = yaml.config.preprocess?.text;
-  if (text === undefined) return ok(null);
-  const tokenizer = await readTokenizerFile(folder, text.tokenizer);
-  if (tokenizer.ok) return tokenizer;
-  return err(yaml.problemAt(['preprocess', 'text', 'tokenizer'], tokenizer.error));
-}
-
-async function processorOf(
-  folder: string,
-  yaml: ParsedModelYaml,
-): Promise<Result<ProcessorFiles | null, FileProblem>> {
-  if (yaml.config.backend !== 'processor') return ok(null);
-  const found = await findProcessor(folder);
-  return found.ok ? found : err(yaml.problemAt(['backend'], found.error));
 }
 
 /** All that are in the folder. */

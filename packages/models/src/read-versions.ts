@@ -34,7 +34,7 @@ export async function readVersions(
   if (!there.ok) return there;
   const usual = found.hasConfig
     ? await readVersionPolicy(found, versionsYaml.value)
-    : ok({ policy: 'all', versions: there.value });
+    : ok({ policy: 'all', versions: there.value, isOfLatest: false });
   if (!usual.ok) return usual;
   return ok({
     there: there.value.toSorted(compareVersions),

@@ -92,6 +92,38 @@ describe('which versions are served', () => {
       m: { policy: 'latest 1 (versions.yaml)', byPolicy: ['10'], unserved: ['1'] },
     });
   });
+
+  test.each([
+    ['model.yaml', 'policy: {latest: 1}'],
+    ['config.pbtxt', ''],
+  ])(
+    'that can be read are preferred where %s is given the latest: a broken one leaves the one before',
+    async (config, yaml) => {
+      if (config === 'config.pbtxt') await put('m/config.pbtxt', triton);
+      await put('m/10/model.onnx', 'no model');
+      const broken = await load(yaml);
+      expect(versionsOf(broken)).toEqual(['2']);
+      expect(broken.problems.map(({ version }) => version)).toEqual(['10']);
+      expect(broken.choices['m']).toMatchObject({
+        byPolicy: ['10'],
+        unserved: ['1'],
+        instead: '2',
+      });
+      // And so is one that somebody knows to be broken.
+      const without = await loadRepository(folder, { m: ['2'] });
+      expect(versionsOf(without)).toEqual(['1']);
+      expect(without.problems.map(({ version }) => version)).toEqual(['10']);
+    },
+  );
+
+  test.each(['policy: {specific: ["10"]}', '{policy: {latest: 1}, labels: {stable: 2}}'])(
+    'that are named are served or none in their place: %s',
+    async (yaml) => {
+      await put('m/10/model.onnx', 'no model');
+      await put('m/2/model.onnx', 'no model');
+      expect(versionsOf(await load(yaml))).toEqual(yaml.includes('stable') ? ['1'] : []);
+    },
+  );
 });
 
 describe('routing', () => {

@@ -19,6 +19,8 @@ export interface ChosenByPolicy {
   readonly policy: string;
   /** From the oldest. */
   readonly versions: readonly string[];
+  /** It asks for the latest, whichever they are. */
+  readonly isOfLatest: boolean;
 }
 
 /** Why versions of one model are served or not. */
@@ -28,11 +30,14 @@ export interface VersionChoice {
   readonly byPolicy: readonly string[];
   /** In the folder and not served, from the oldest. */
   readonly unserved: readonly string[];
+  /** Served although no policy, label or traffic asks for it, as none of those that they ask for can be read. */
+  readonly instead?: string;
 }
 
 export interface ChosenVersions {
   /** From the oldest. */
   readonly served: readonly string[];
+  readonly isOfLatest: boolean;
   readonly choice: VersionChoice;
   readonly routing: ModelRouting;
 }
@@ -78,13 +83,14 @@ export function chooseVersions(
     const problems = absentOnes(sorted, file);
     if (problems.length > 0) return err(problems);
   }
-  const { policy, versions } = byPolicy(sorted, file?.config.policy) ?? usual;
+  const { isOfLatest, policy, versions } = byPolicy(sorted, file?.config.policy) ?? usual;
   const { labels = {}, traffic = {} } = file?.config ?? {};
   const shares = Object.entries(traffic).map(([version, weight]) => ({ version, weight }));
   const routed = new Set([...Object.values(labels), ...Object.keys(traffic)]);
   const served = sorted.filter((version) => versions.includes(version) || routed.has(version));
   return ok({
     served,
+    isOfLatest,
     routing: { labels, traffic: shares },
     choice: {
       policy,
@@ -100,12 +106,14 @@ function byPolicy(
 ): ChosenByPolicy | undefined {
   const from = 'versions.yaml';
   if (policy === undefined) return undefined;
-  if (policy === 'all') return { policy: `all (${from})`, versions: sorted };
+  if (policy === 'all') return { policy: `all (${from})`, versions: sorted, isOfLatest: false };
   if ('latest' in policy) {
-    return { policy: `latest ${policy.latest} (${from})`, versions: sorted.slice(-policy.latest) };
+    const versions = sorted.slice(-policy.latest);
+    return { policy: `latest ${policy.latest} (${from})`, versions, isOfLatest: true };
   }
   const versions = sorted.filter((version) => policy.specific.includes(version));
-  return { policy: `specific ${versions.join(', ')} (${from})`, versions };
+  const specific = `specific ${versions.join(', ')} (${from})`;
+  return { policy: specific, versions, isOfLatest: false };
 }
 
 /** Versions that are named and not there, and labels that would hide one. */

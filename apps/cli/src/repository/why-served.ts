@@ -17,6 +17,7 @@ export function whyServed(
   const isDefault = others.length > 1 && byDefault === version && (own?.traffic.length ?? 0) === 0;
   return [
     ...(choice?.byPolicy.includes(version) ? [`policy ${choice.policy}`] : []),
+    ...(choice?.instead === version ? [`nothing of policy ${choice.policy} can be read`] : []),
     ...(labels.length === 0
       ? []
       : [`${labels.length === 1 ? 'label' : 'labels'} ${labels.join(', ')}`]),

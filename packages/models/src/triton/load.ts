@@ -8,6 +8,7 @@ import type { ModelManifest } from '@inferry/contracts';
 import type { Result } from '@inferry/runtime';
 import type { EnsembleSource } from '../check-ensembles.ts';
 import type { FileProblem } from '../file-problem.ts';
+import { loadVersions } from '../load-versions.ts';
 import { type ModelFolder, readLabels, readSmallText } from '../model-folder.ts';
 import { digestOfFiles, readVersionFiles } from '../version-files.ts';
 import { type ChosenVersions, chooseVersions, type ParsedVersionsYaml } from '../versions-yaml.ts';
@@ -45,7 +46,12 @@ export async function loadTritonModel(
     configFile,
     integerFolders,
     versionsYaml,
-  }: ModelFolder & { readonly versionsYaml: ParsedVersionsYaml | null },
+    without,
+  }: ModelFolder & {
+    readonly versionsYaml: ParsedVersionsYaml | null;
+    /** Versions that are passed over. */
+    readonly without: readonly string[];
+  },
 ): Promise<LoadedTritonModel> {
   const refused = (problems: readonly FileProblem[], warnings: readonly FileProblem[] = []) => ({
     chosen: null,
@@ -68,27 +74,26 @@ export async function loadTritonModel(
   const labels = await labelsOf(folder, config, notes);
   const problems = [...refusals, ...notes.problems, ...(chosen.ok ? [] : chosen.error)];
   if (problems.length > 0 || !chosen.ok) return refused(problems, warnings);
-  const models: ModelManifest[] = [];
-  const ensembles: EnsembleSource[] = [];
-  const ownProblems: VersionedProblem[] = [];
   // What is said of the configuration is the same for every version, and is said once.
   const said = new Map<string, VersionedProblem>(
     [...warnings, ...notes.warnings].map((warning) => [JSON.stringify(warning), ofAll(warning)]),
   );
-  for (const version of chosen.value.served) {
-    const loaded = await loadVersion({ folder, name, version, read: read.value, labels });
-    if (!loaded.ok) {
-      ownProblems.push(...loaded.error.map((problem) => ({ version, problem })));
-      continue;
-    }
-    models.push(loaded.value.manifest);
-    if (loaded.value.source !== undefined) ensembles.push(loaded.value.source);
-    for (const warning of loaded.value.warnings) said.set(JSON.stringify(warning), ofAll(warning));
+  const versions = await loadVersions(chosen.value, without, (version) =>
+    loadVersion({ folder, name, version, read: read.value, labels }),
+  );
+  for (const warning of versions.loaded.flatMap((loaded) => loaded.warnings)) {
+    said.set(JSON.stringify(warning), ofAll(warning));
   }
   const byLine = [...said.values()].toSorted(
     (a, b) => (a.problem.line ?? 0) - (b.problem.line ?? 0),
   );
-  return { models, problems: ownProblems, warnings: byLine, chosen: chosen.value, ensembles };
+  return {
+    models: versions.loaded.map(({ manifest }) => manifest),
+    problems: versions.problems,
+    warnings: byLine,
+    chosen: versions.chosen,
+    ensembles: versions.loaded.flatMap(({ source }) => source ?? []),
+  };
 }
 
 const platforms: ReadonlySet<string> = new Set(['', 'onnxruntime_onnx']);

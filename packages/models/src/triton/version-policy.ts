@@ -24,14 +24,17 @@ export function chosenVersions(
       [],
       'there is no version: expected a folder whose name is a number, as in 1/model.onnx',
     );
-    return { policy: '', versions: [] };
+    return { policy: '', versions: [], isOfLatest: false };
   }
   // Nothing is asked of a policy that does not count.
   const isOverruled = versionsYaml?.config.policy !== undefined;
-  if (isOverruled || all !== undefined) return { policy: 'all (config.pbtxt)', versions: there };
+  if (isOverruled || all !== undefined) {
+    return { policy: 'all (config.pbtxt)', versions: there, isOfLatest: false };
+  }
   if (specific === undefined) {
     const count = Math.max(1, latest?.num_versions ?? 1);
-    return { policy: `latest ${count} (config.pbtxt)`, versions: there.slice(-count) };
+    const policy = `latest ${count} (config.pbtxt)`;
+    return { policy, versions: there.slice(-count), isOfLatest: true };
   }
   const wanted = (specific.versions ?? []).map(String);
   if (wanted.length === 0) notes.problem(['version_policy', 'specific'], 'names no version');
@@ -44,7 +47,8 @@ export function chosenVersions(
     if (versions.length > 0) notes.warn(path, message);
     else notes.problem(path, message);
   }
-  return { policy: `specific ${versions.join(', ')} (config.pbtxt)`, versions };
+  const policy = `specific ${versions.join(', ')} (config.pbtxt)`;
+  return { policy, versions, isOfLatest: false };
 }
 
 /** What the model's config.pbtxt says of its versions, and nothing else of it. */
