@@ -1,4 +1,5 @@
 /** A processor's thread that hangs or breaks: whose fault it is, what becomes of the others, and that work goes on. */
+import { readFile } from 'node:fs/promises';
 import { failure } from '@inferry/contracts';
 import { err, ok } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -89,6 +90,50 @@ describe('a thread that hangs', () => {
       'succeeded',
       'succeeded',
     ]);
+  });
+});
+
+describe('a suspect', () => {
+  const counting = `import { appendFileSync } from 'node:fs';
+    appendFileSync(new URL('loads', import.meta.url), '.');
+    ${text}`;
+
+  test('that nobody wants any more when its turn comes gets no thread', async () => {
+    const program = await loaded(counting);
+    const { context, letGo } = waiting();
+    const first = program.run([fp32('x', 0)], { ...context, isSuspect: true });
+    await expect.poll(() => context.steps.length).toBe(1);
+    const leaving = new AbortController();
+    const suspect = (signal = new AbortController().signal) =>
+      program.run([fp32('x', 0)], contextOf({ isSuspect: true, signal }));
+    const unwanted = suspect(leaving.signal);
+    leaving.abort();
+    letGo();
+    const ends = await Promise.all([first, unwanted, suspect()]);
+    expect(ends.map((end) => end.ok)).toEqual([true, false, true]);
+    expect(await readFile(`${model.folder}/loads`, 'utf8')).toBe('...');
+  });
+});
+
+describe('what the worker does wrong over a step', () => {
+  test.each([
+    [
+      'at once',
+      () => {
+        throw new Error('a bug');
+      },
+    ],
+    ['later', () => Promise.reject(new Error('a bug'))],
+  ])('%s ends the job, and the others of its thread go on', async (_, step) => {
+    const program = await loaded(text);
+    const { context, letGo } = waiting();
+    const other = program.run([fp32('x', 0)], context);
+    const detail = 'The worker failed to serve this job.';
+    expect(await program.run([fp32('x', 0)], contextOf({ step }))).toEqual(
+      err(failure('internal', detail)),
+    );
+    letGo();
+    expect(await other).toMatchObject({ ok: true });
   });
 });
 

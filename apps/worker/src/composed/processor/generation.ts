@@ -5,35 +5,43 @@
 import { type Failure, failure, type Tensor, type TensorSpec } from '@inferry/contracts';
 import type { Generate, GivenTensors, ProcessorContext, StepOptions } from './author.ts';
 import type { Answer, FromThread, ProcessorThreadData, StepTensor } from './messages.ts';
+import { reasonOf, stackOf } from './reasons.ts';
 import { givenTensor, received, ReceivedTensor } from './tensors.ts';
 
 export type Send = (message: FromThread, moved: readonly ArrayBuffer[]) => void;
 
-type Settings = Pick<ProcessorThreadData, 'runs' | 'outputs' | 'bounds'>;
+type Settings = Pick<ProcessorThreadData, 'runs' | 'outputs' | 'bounds' | 'folders'>;
 
 /** Later ones are dropped, and this is said in the last. */
 const logLinesMax = 100;
 const logCharsMax = 2_000;
-/** Of an exception's message, in what the caller reads. */
-const reasonCharsMax = 500;
+
+/** Ends the job with a failure of its own, unless the processor catches it. */
+class Ended extends Error {
+  readonly #failure: Failure;
+
+  constructor(failed: Failure) {
+    super(failed.detail);
+    this.#failure = failed;
+  }
+
+  /** Undefined for every other exception. */
+  static failureOf(cause: unknown): Failure | undefined {
+    const isOne = typeof cause === 'object' && cause !== null && #failure in cause;
+    return isOne ? cause.#failure : undefined;
+  }
+}
 
 /** A step that failed, as the processor meets it. */
-class StepFailed extends Error {
+class StepFailed extends Ended {
   override readonly name = 'StepError';
   readonly code: string;
   readonly model: string;
-  readonly #failure: Failure;
 
   constructor(model: string, reason: Failure) {
-    super(reason.detail);
+    super(reason);
     this.code = reason.code;
     this.model = model;
-    this.#failure = reason;
-  }
-
-  /** What ends the job when nobody catches this. */
-  static failureOf(error: StepFailed): Failure {
-    return error.#failure;
   }
 }
 
@@ -71,7 +79,7 @@ export class Generation {
       const value = tensors.map((tensor) => movable(tensor, moved));
       this.#end({ ok: true, value }, moved);
     } catch (cause) {
-      this.#end({ ok: false, error: failureOf(cause) }, [], stackOf(cause));
+      this.#fail(cause);
     }
   }
 
@@ -117,6 +125,12 @@ export class Generation {
       throw new TypeError(
         `"${model}" is not among the models of processor.runs: ${runs.join(', ')}`,
       );
+    }
+    if (version !== undefined && typeof version !== 'string') {
+      throw new TypeError('the version of a step must be a text');
+    }
+    if (outputs !== undefined && !isListOfTexts(outputs)) {
+      throw new TypeError('the outputs of a step must be an array of names');
     }
     if (this.#stepsBegun >= bounds.stepsMax) {
       throw new RangeError(`a job has at most ${bounds.stepsMax} steps (processor.max_steps)`);
@@ -210,6 +224,17 @@ export class Generation {
     });
   }
 
+  #fail(cause: unknown): void {
+    const known = Ended.failureOf(cause);
+    if (known !== undefined) {
+      this.#end({ ok: false, error: known }, []);
+      return;
+    }
+    const reason = reasonOf(cause, this.#settings.folders);
+    const error = failure('model_error', `The processor failed: ${reason}`);
+    this.#end({ ok: false, error }, [], stackOf(cause));
+  }
+
   /** Steps that are still under way are answered to nobody. */
   #end(answer: Answer<readonly Tensor[]>, moved: readonly ArrayBuffer[], stack?: string): void {
     this.#hasEnded = true;
@@ -220,26 +245,8 @@ export class Generation {
   }
 }
 
-/** Ends the job with a failure that is not the processor's. */
-class Ended extends Error {
-  readonly failure: Failure;
-
-  constructor(failed: Failure) {
-    super(failed.detail);
-    this.failure = failed;
-  }
-}
-
-function failureOf(cause: unknown): Failure {
-  if (cause instanceof StepFailed) return StepFailed.failureOf(cause);
-  if (cause instanceof Ended) return cause.failure;
-  const message = (cause instanceof Error ? cause.message : String(cause)).slice(0, reasonCharsMax);
-  return failure('model_error', `The processor failed: ${message}`);
-}
-
-function stackOf(cause: unknown): string | undefined {
-  if (cause instanceof StepFailed || cause instanceof Ended) return undefined;
-  return cause instanceof Error ? cause.stack : undefined;
+function isListOfTexts(given: unknown): boolean {
+  return Array.isArray(given) && given.every((one) => typeof one === 'string');
 }
 
 function fits({ shape }: Tensor, spec: TensorSpec): boolean {

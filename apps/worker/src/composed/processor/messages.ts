@@ -4,6 +4,8 @@ import type { Failure, Tensor, TensorSpec } from '@inferry/contracts';
 export interface ProcessorThreadData {
   /** Absolute path of processor.ts, .js or .mjs. */
   readonly file: string;
+  /** What its folder may be called in errors. */
+  readonly folders: readonly string[];
   /** Models that it may run; the first is the default. */
   readonly runs: readonly string[];
   readonly outputs: readonly TensorSpec[];

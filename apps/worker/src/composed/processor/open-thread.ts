@@ -16,16 +16,15 @@ export interface ProcessorOptions {
 const stepsAtATimeMax = 64;
 const writtenCharsMax = 2_000;
 
-/** `running` is where the thread notes whose code it runs. */
 export function openThread(
   { limits, logger, manifest }: ProcessorOptions,
-  running: Int32Array,
+  shared: Pick<ProcessorThreadData, 'folders' | 'running'>,
 ): Worker {
   const { processor } = manifest;
   invariant(processor !== undefined, 'a processor has a file');
   const { file, runs, stepsMax } = processor;
   const bounds = { stepsMax, stepsAtATimeMax, outputBytesMax: limits.outputBytesMax };
-  const data: ProcessorThreadData = { file, runs, outputs: manifest.outputs, bounds, running };
+  const data: ProcessorThreadData = { file, runs, outputs: manifest.outputs, bounds, ...shared };
   const worker = startThread(new URL('./thread.ts', import.meta.url), {
     workerData: data,
     stdout: true,

@@ -8,6 +8,7 @@ import { err, invariant, ok, type Result } from '@inferry/runtime';
 import type { ProgramContext, ProgramLost } from '../program.ts';
 import type { FromThread, ToThread } from './messages.ts';
 import { openThread, type ProcessorOptions } from './open-thread.ts';
+import { foldersOf, reasonOf } from './reasons.ts';
 
 export type ProcessorEnd = Result<readonly Tensor[], Failure | ProgramLost>;
 
@@ -31,6 +32,7 @@ interface Job {
 export class ProcessorThread {
   readonly #options: ProcessorOptions;
   readonly #worker: Worker;
+  readonly #folders: readonly string[];
   readonly #running = new Int32Array(new SharedArrayBuffer(4));
   readonly #jobs = new Map<number, Job>();
   /** Their outcome was told; the thread has not said that they ended. */
@@ -44,10 +46,11 @@ export class ProcessorThread {
 
   private constructor(options: ProcessorOptions) {
     this.#options = options;
-    this.#worker = openThread(options, this.#running);
+    this.#folders = foldersOf(options.manifest.processor?.file ?? '');
+    this.#worker = openThread(options, { folders: this.#folders, running: this.#running });
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.once('error', (cause: unknown) => {
-      this.#broke(cause instanceof Error ? cause.message : String(cause), cause);
+      this.#broke(reasonOf(cause, this.#folders), cause);
     });
     this.#worker.once('exit', (code) => this.#broke(`it ended with ${code}`));
   }
@@ -134,12 +137,18 @@ export class ProcessorThread {
         this.#ended(message);
         break;
       case 'step':
-        void this.#step(message);
+        this.#step(message).catch((cause: unknown) => this.#failed(message.job, cause));
         break;
       case 'emit':
-        void this.#emit(message);
+        this.#emit(message).catch((cause: unknown) => this.#failed(message.job, cause));
         break;
     }
+  }
+
+  /** A bug: of all else that goes wrong the thread is told. */
+  #failed(job: number, cause: unknown): void {
+    this.#options.logger.error({ err: cause }, 'what a processor asked for could not be done');
+    this.#giveUp(job, failure('internal', 'The worker failed to serve this job.'));
   }
 
   async #step({
@@ -259,9 +268,7 @@ export class ProcessorThread {
     if (this.#isGone) return;
     const fields = { ...this.#fields(), reason, ...(cause === undefined ? {} : { err: cause }) };
     this.#options.logger.error(fields, 'the thread of a processor broke; it is replaced');
-    this.#lose(
-      failure('model_error', `The thread of the processor broke: ${reason.slice(0, 500)}`),
-    );
+    this.#lose(failure('model_error', `The thread of the processor broke: ${reason}`));
   }
 
   #fields(): Readonly<Record<string, unknown>> {
@@ -331,7 +338,7 @@ export class ProcessorThread {
   }
 }
 
-const unwanted = failure('canceled_by_user', 'Nobody waits for this job any more.');
+export const unwanted = failure('canceled_by_user', 'Nobody waits for this job any more.');
 
 /** For the thread, which gets memory of its own: what a queue answered, or a caller sent, may be a view into more. */
 function ownCopy(tensor: Tensor): Tensor {

@@ -31,7 +31,7 @@ async function loaded(
 async function unloadable(text: string, file = 'processor.ts'): Promise<string> {
   await model.put(file, text);
   const program = await model.start({}, file);
-  return program.ok ? 'it was loaded' : program.error.replaceAll(`${model.folder}/`, '');
+  return program.ok ? 'it was loaded' : program.error;
 }
 
 const doubling = `
@@ -202,6 +202,14 @@ describe('what ends one job of a processor and no other', () => {
       case 11: return { y: { data: new Float32Array(9_000_000) } };
       case 12: await emit({ z: inputs.x });
       case 13: await run({ x: { data: [1, 2] } });
+      case 14: throw Object.create(null);
+      case 15: throw Object.assign(new Error(), { message: 5, stack: () => 1 });
+      case 16: throw { get name() { throw 1; }, toString() { throw 2; } };
+      case 17: throw new Proxy(new Error('no'), { get() { throw 3; } });
+      case 18: await run({ x: inputs.x }, { version: 1 });
+      case 19: await run({ x: inputs.x }, { outputs: 'y' });
+      case 20: await run({ x: inputs.x }, { outputs: [1] });
+      case 21: await import(new URL('words.ts', import.meta.url));
       default: return { y: inputs.x };
     }
   }`;
@@ -222,6 +230,14 @@ describe('what ends one job of a processor and no other', () => {
       13,
       'The processor failed: "x": an array must hold texts or bytes; numbers need a typed array',
     ],
+    [14, 'The processor failed: what it threw is no text'],
+    [15, 'The processor failed: 5'],
+    [16, 'The processor failed: what it threw is no text'],
+    [17, 'The processor failed: what it threw is no text'],
+    [18, 'The processor failed: the version of a step must be a text'],
+    [19, 'The processor failed: the outputs of a step must be an array of names'],
+    [20, 'The processor failed: the outputs of a step must be an array of names'],
+    [21, "The processor failed: Cannot find module 'words.ts' imported from processor.ts"],
   ];
 
   test('is what it does wrong, told in words', async () => {

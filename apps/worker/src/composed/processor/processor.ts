@@ -6,7 +6,7 @@ import { failure, type Tensor } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Program, ProgramContext } from '../program.ts';
 import type { ProcessorOptions } from './open-thread.ts';
-import { type ProcessorEnd, ProcessorThread } from './processor-thread.ts';
+import { type ProcessorEnd, ProcessorThread, unwanted } from './processor-thread.ts';
 
 export type { ProcessorOptions } from './open-thread.ts';
 
@@ -37,19 +37,22 @@ class Processor implements Program {
 
   async close(): Promise<void> {
     const thread = await this.#thread;
-    await Promise.all([...this.#leaving, ...(thread.ok ? [thread.value.close()] : [])]);
+    const closing = thread.ok ? [thread.value.close()] : [];
+    await Promise.all([...this.#leaving, ...closing, this.#suspects]);
   }
 
   /** One suspect at a time has a thread beside the one that all others share. */
   #runAlone(inputs: readonly Tensor[], context: ProgramContext): Promise<ProcessorEnd> {
     const run = this.#suspects.then(async () => {
+      // Whoever waited for it has been answered.
+      if (context.signal.aborted) return err(unwanted);
       const thread = await ProcessorThread.start(this.#options);
       if (!thread.ok) return cannotLoad(thread.error);
       const end = await thread.value.generate(inputs, context);
       await thread.value.close();
       return end;
     });
-    this.#suspects = run;
+    this.#suspects = run.catch(() => undefined);
     return run;
   }
 

@@ -8,6 +8,7 @@ import { invariant, loadableUrl } from '@inferry/runtime';
 import type { Generate } from './author.ts';
 import { Generation, type Send } from './generation.ts';
 import type { ProcessorThreadData, ToThread } from './messages.ts';
+import { reasonOf } from './reasons.ts';
 
 invariant(parentPort !== null, 'this file runs as a thread');
 const port = parentPort;
@@ -20,7 +21,7 @@ try {
   port.on('message', (message: ToThread) => receive(message, generate));
   send({ kind: 'loaded' }, []);
 } catch (cause) {
-  send({ kind: 'unloadable', reason: cause instanceof Error ? cause.message : String(cause) }, []);
+  send({ kind: 'unloadable', reason: reasonOf(cause, data.folders) }, []);
 }
 
 async function loadGenerate(): Promise<Generate> {
