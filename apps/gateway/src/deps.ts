@@ -9,6 +9,7 @@ import type { Logger, Tracing } from '@inferry/telemetry';
 import type { Load } from './admission/admit.ts';
 import type { AnswerTime } from './admission/answer-time.ts';
 import type { OpenRequests } from './exchange.ts';
+import type { FirstResponses } from './first-responses.ts';
 import type { BodyMemory } from './http/body-memory.ts';
 import type { ArrivingBytes } from './http/read-body.ts';
 import type { ControlSettings, ModelControl } from './model-control.ts';
@@ -43,6 +44,8 @@ export interface GatewayDeps {
   readonly rereadModels?: () => Promise<unknown>;
   /** For answers of models that are kept; none are when undefined. */
   readonly cacheBytesMax?: number;
+  /** Of the same catalogue; undefined where nobody is told of them. */
+  readonly firstResponses?: FirstResponses;
   /** Start of absolute URLs in bodies, without a slash at its end; paths only when undefined. */
   readonly publicBaseUrl?: string;
 }

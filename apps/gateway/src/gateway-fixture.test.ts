@@ -17,6 +17,7 @@ import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics, type GatewayMetrics, type Tracing } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 
+import { FirstResponses } from './first-responses.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { ControlSettings } from './model-control.ts';
 import { QueueLooks } from './queue-looks.ts';
@@ -27,6 +28,7 @@ export interface TestGateway {
   readonly gateway: Gateway;
   readonly queue: JobQueue;
   readonly catalogue: ModelCatalogue;
+  readonly firstResponses: FirstResponses;
   readonly metrics: GatewayMetrics;
   /** Sends a request to the app, without a socket. */
   request(path: string, init?: RequestInit): Promise<Response>;
@@ -71,11 +73,13 @@ export function testGateway(
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
   catalogue.replaceLocal({ models, routing: {} });
+  const firstResponses = new FirstResponses(catalogue);
   const named = tenants === undefined ? {} : { tenants };
   const gateway = createGateway({
     queue,
     looks: new QueueLooks({ queue, catalogue, clock: systemClock, ...named }),
     catalogue,
+    firstResponses,
     clock: systemClock,
     random,
     limits: { ...defaultLimits, ...limits },
@@ -94,6 +98,7 @@ export function testGateway(
     gateway,
     queue,
     catalogue,
+    firstResponses,
     metrics,
     request: async (path, init) => gateway.app.request(path, init),
     async close() {

@@ -6,6 +6,7 @@
  */
 import {
   attemptsMaxOf,
+  classOf,
   emitsPartials,
   type Failure,
   failure,
@@ -114,15 +115,20 @@ export async function infer<Request extends InferWork = InferRequest>(
   // A function of its own: as long as one waits, all that its variables hold is kept.
   const queued = await orBug(enqueue(call, manifest, parts), onBug); // 400 413 415 429 503
   if (!queued.ok) return refuse(call, queued.error, manifest, parts);
-  if ('output' in queued.value)
+  const cls = classOf(manifest.name, manifest.version);
+  const responds = parts.firstResponses?.of(cls, call.exchange);
+  if ('output' in queued.value) {
+    responds?.();
     return { end: 'output', manifest, record: undefined, ...queued.value };
+  }
   const { cacheKey, isDeferred, place, record: accepted, request } = queued.value;
   try {
     if (place === undefined || isDeferred) return { end: 'deferred', record: accepted };
-    const telling = tellTo(call, queued.value, manifest, parts);
+    const telling = tellTo(call, queued.value, { manifest, responds }, parts);
     const awaited = await awaitRecord(call, accepted, parts); // 504
     await telling?.finish(awaited.ok);
     if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: accepted };
+    responds?.();
     const record = awaited.value;
     noteAnswer(call.exchange, record, parts);
     const output = record.outcome?.output ?? null;
@@ -139,11 +145,17 @@ export async function infer<Request extends InferWork = InferRequest>(
 function tellTo<Request extends InferWork>(
   { onPartial, signal }: InferCall<Request>,
   { record, request }: Queued<Request>,
-  manifest: ModelManifest,
+  {
+    manifest,
+    responds,
+  }: { readonly manifest: ModelManifest; readonly responds: (() => void) | undefined },
   parts: GatewayParts,
 ): Telling | undefined {
   if (onPartial === undefined || !emitsPartials(manifest)) return undefined;
-  const tell = (output: JobOutput): Promise<void> => onPartial(output, { manifest, request });
+  const tell = (output: JobOutput): Promise<void> => {
+    responds?.();
+    return onPartial(output, { manifest, request });
+  };
   return tellPartials(record.job, { signal, tell }, parts);
 }
 

@@ -11,6 +11,7 @@ import { systemClock } from '@inferry/runtime';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { startWorker, succeeded, type TestGateway, testGateway } from './gateway-fixture.test.ts';
+import { FirstResponses } from './first-responses.ts';
 import { image, openGrpc, workFor } from './grpc/grpc-fixture.test.ts';
 import { digits, iris } from './models-fixture.test.ts';
 import { QueueLooks } from './queue-looks.ts';
@@ -198,7 +199,8 @@ test('hits and misses are in the statistics and in the metrics, and runs are tho
   const catalogue = new ModelCatalogue();
   catalogue.replaceLocal({ models: [model, { ...iris, name: 'plain' }], routing: {} });
   const looks = new QueueLooks({ queue, catalogue, clock: systemClock });
-  exportTritonMetrics(metrics, { catalogue, looks, queue });
+  const firstResponses = new FirstResponses(catalogue);
+  exportTritonMetrics(metrics, { catalogue, firstResponses, looks, queue });
   for (const value of [1, 1, 1, 2]) await infer(opened, value);
   await gateway.close();
   const [counted] = await queue.statistics([classOf('iris', '1')]);

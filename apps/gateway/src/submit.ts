@@ -91,8 +91,13 @@ export async function submitJob(
   const { place, placed, preference, stream, waitMs } = queued.value;
   const replayed = placed.isReplay ? { 'Idempotency-Replayed': 'true' } : {};
   const location = { Location: `/v1/jobs/${placed.record.job.id}`, ...replayed };
+  const { job } = placed.record;
+  const responds = placed.isReplay
+    ? undefined
+    : parts.firstResponses?.of(job.class, c.get('exchange'));
   if (stream !== undefined) {
-    return eventsOf(c, placed.record, { at: fromTheStart, place: stream }, parts, location);
+    const of = { at: fromTheStart, place: stream, responds };
+    return eventsOf(c, placed.record, of, parts, location);
   }
   try {
     let { record } = placed;
@@ -103,8 +108,10 @@ export async function submitJob(
       const waited = await parts.held.wait({ id: record.job.id, waitMs, signal, kind: 'polite' });
       if (waited.end === 'outcome') noteOutcome(waited.record, onSentOf(c), parts);
       record = waited.end === 'outcome' ? waited.record : await asOfNow(record, parts);
-      if (waited.end === 'outcome' && !placed.isReplay)
+      if (waited.end === 'outcome' && !placed.isReplay) {
+        responds?.();
         noteAnswer(c.get('exchange'), record, parts);
+      }
     }
 
     return jobAnswer(c, record, parts, {

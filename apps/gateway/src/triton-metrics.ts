@@ -1,12 +1,13 @@
 /**
  * The state of the models under the names that Triton's metrics have, for dashboards and alerts that were made
- * for it. From the queue's statistics: every gateway tells the same.
+ * for it. All but the first response are from the queue's statistics: every gateway tells the same.
  */
 import { classOf, type ModelManifest } from '@inferry/contracts';
 import { type Counters, lossReasons } from '@inferry/queue';
 import type { ForeignFamily, GatewayMetrics } from '@inferry/telemetry';
 
 import type { GatewayDeps } from './deps.ts';
+import type { FirstResponses } from './first-responses.ts';
 
 const ofAll = 'Of all workers: every gateway tells the same, so use max, not sum.';
 const counters: readonly (readonly [string, keyof Counters, string])[] = [
@@ -44,11 +45,22 @@ const cacheCounters: typeof counters = [
   ['nv_cache_miss_duration_per_model', 'cacheMissUs', 'What looking and keeping took, us.'],
 ];
 
-/** Exports them with each scrape; left out of one while the queue cannot be reached. */
+/**
+ * Exports them with each scrape; those from the queue's statistics are left out of one while the queue cannot be
+ * reached.
+ */
 export function exportTritonMetrics(
   metrics: GatewayMetrics,
-  { catalogue, looks, queue }: Pick<GatewayDeps, 'catalogue' | 'looks' | 'queue'>,
+  {
+    catalogue,
+    firstResponses,
+    looks,
+    queue,
+  }: Pick<GatewayDeps, 'catalogue' | 'looks' | 'queue'> & {
+    readonly firstResponses: FirstResponses;
+  },
 ): void {
+  metrics.addForeign(() => Promise.resolve([firstResponseFamily(firstResponses)]));
   metrics.addForeign(async (): Promise<readonly ForeignFamily[]> => {
     const manifests = catalogue
       .list()
@@ -94,6 +106,28 @@ export function exportTritonMetrics(
       },
     ];
   });
+}
+
+function firstResponseFamily(firstResponses: FirstResponses): ForeignFamily {
+  return {
+    name: 'nv_inference_first_response_histogram_ms',
+    help: 'From the headers of requests to their first response. Of this gateway alone: use sum, not max.',
+    type: 'histogram',
+    samples: firstResponses.read().flatMap(({ bucketsMs, counts, manifest, sumMs }) => {
+      const labels = labelsIn(manifest);
+      let count = 0;
+      const buckets = counts.map((own, i) => {
+        count += own;
+        const le = String(bucketsMs[i] ?? '+Inf');
+        return { suffix: '_bucket', labels: { ...labels, le }, value: count } as const;
+      });
+      return [
+        ...buckets,
+        { suffix: '_sum', labels, value: sumMs } as const,
+        { suffix: '_count', labels, value: count } as const,
+      ];
+    }),
+  };
 }
 
 /** Those of the operator have `_` in front, as in Triton, so that they are none of the others. */

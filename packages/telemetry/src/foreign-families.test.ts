@@ -46,6 +46,24 @@ test('OpenMetrics knows no counter of such a name, and ends as it has to', async
   expect(text.match(/# EOF/gu)).toHaveLength(1);
 });
 
+test.each(['prometheus', 'openmetrics'] as const)(
+  'a histogram is written as %s',
+  async (format) => {
+    const { metrics } = open(format);
+    const samples = [
+      { suffix: '_bucket', labels: { le: '+Inf' }, value: 3 },
+      { suffix: '_sum', labels: {}, value: 1.5 },
+      { suffix: '_count', labels: {}, value: 3 },
+    ] as const;
+    metrics.addForeign(async () => [
+      { name: 'nv_first_ms', help: 'First.', type: 'histogram', samples },
+    ]);
+    expect(await metrics.text()).toContain(
+      '# TYPE nv_first_ms histogram\nnv_first_ms_bucket{le="+Inf"} 3\nnv_first_ms_sum{} 1.5\nnv_first_ms_count{} 3\n',
+    );
+  },
+);
+
 test('one that cannot be read is left out and counted, and the scrape goes on', async () => {
   const { metrics } = open('prometheus');
   let isAway = false;

@@ -5,6 +5,7 @@ import {
   createGateway,
   createGatewayTelemetry,
   exportTritonMetrics,
+  FirstResponses,
   type Gateway,
   QueueLooks,
 } from '@inferry/gateway';
@@ -76,7 +77,10 @@ export function wireGateway(
   const named = tenants === null ? {} : { tenants };
   const looks = new QueueLooks({ queue, catalogue, clock, ...named });
   collectQueueMetrics(metrics, { looks, limits });
-  if (config.tritonMetrics) exportTritonMetrics(metrics, { catalogue, looks, queue });
+  const firstResponses = config.tritonMetrics ? new FirstResponses(catalogue) : undefined;
+  if (firstResponses !== undefined) {
+    exportTritonMetrics(metrics, { catalogue, firstResponses, looks, queue });
+  }
   return createGateway({
     queue,
     looks,
@@ -92,6 +96,7 @@ export function wireGateway(
     modelControl: controlOf(config),
     rereadModels: watch.reread,
     cacheBytesMax: config.responseCacheBytes,
+    ...(firstResponses === undefined ? {} : { firstResponses }),
     ...(tracing === undefined ? {} : { tracing }),
     ...(publicBaseUrl === null ? {} : { publicBaseUrl }),
     ...named,

@@ -21,7 +21,16 @@ const queueEveryMs = 1_000;
 /** From `record`, which is as the job was just now, until it has ended; all partial outputs come before the end. */
 export async function* jobEvents(
   record: JobRecord,
-  { exchange, from }: { readonly exchange: Exchange; readonly from: PartialMark },
+  {
+    exchange,
+    from,
+    responds,
+  }: {
+    readonly exchange: Exchange;
+    readonly from: PartialMark;
+    /** Called before each output, and before the end. */
+    readonly responds?: (() => void) | undefined;
+  },
   signal: AbortSignal,
   parts: GatewayParts,
 ): AsyncGenerator<string, void> {
@@ -33,6 +42,7 @@ export async function* jobEvents(
   for await (const told of followPartials(record.job, from, signal, parts)) {
     if (told.what === 'partial') {
       parts.telemetry.partialDelivered(partsOf(record.job.class).model);
+      responds?.();
       yield outputEvent(told.partial.mark, told.partial.output);
       continue;
     }
@@ -56,6 +66,7 @@ export async function* jobEvents(
     if (isTerminal(now.status)) {
       // What it told between the two looks is read before its end is told.
       if (!isOver) continue;
+      responds?.();
       yield doneEvent(now, context());
       return;
     }

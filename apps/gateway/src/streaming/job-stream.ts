@@ -41,7 +41,16 @@ export function readPlace(c: GatewayContext): Result<EventPlace | 'done', Failur
 export function eventsOf(
   c: GatewayContext,
   record: JobRecord,
-  { at, place }: { readonly at: EventPlace | 'done'; readonly place: StreamPlace },
+  {
+    at,
+    place,
+    responds,
+  }: {
+    readonly at: EventPlace | 'done';
+    readonly place: StreamPlace;
+    /** See {@link jobEvents}. */
+    readonly responds?: (() => void) | undefined;
+  },
   parts: GatewayParts,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
@@ -63,7 +72,7 @@ export function eventsOf(
   return streamResponse(
     c,
     place,
-    (signal) => jobEvents(record, { exchange, from }, signal, parts),
+    (signal) => jobEvents(record, { exchange, from, responds }, signal, parts),
     parts,
     jobHeaders,
   );
