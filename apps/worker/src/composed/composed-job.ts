@@ -59,10 +59,7 @@ export async function serveComposed(
   job.onGone = () => stop.abort();
   const leftMs = job.claim.deadlineAtMs - queueClock.toQueueMs(clock.nowMs());
   const cancelLimit = clock.after(Math.max(0, leftMs), () => stop.abort());
-  const steps = new JobSteps(
-    { claim: job.claim, span: job.span, signal: stop.signal },
-    { ...lane, ...lane.steps },
-  );
+  const steps = new JobSteps({ job, signal: stop.signal }, { ...lane, ...lane.steps });
   const partials = new JobPartials({ claim: job.claim, signal: stop.signal }, lane);
   const startedAtMs = clock.nowMs();
   job.marks.runAtMs = startedAtMs;

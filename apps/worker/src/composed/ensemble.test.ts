@@ -5,6 +5,7 @@ import { defaultLimits, type EnsembleStep, newJobId, type Tensor } from '@inferr
 import type { Claim } from '@inferry/queue';
 import { ok, seededRandom, VirtualClock } from '@inferry/runtime';
 import { expect, test } from 'vitest';
+import { HeldJob } from '../held-job.ts';
 import { QueueClock } from '../queue-clock.ts';
 import { modelManifest } from '../worker.fixture.ts';
 import { ensembleProgram } from './ensemble.ts';
@@ -90,7 +91,7 @@ test('a tensor is let go when the last step that takes it was sent', async () =>
   const job = { id: newJobId(1, seededRandom(2)), metadata: {}, priority: 'normal' };
   const claim = { job, deadlineAtMs: clock.nowMs() + 1e6 };
   const steps = new JobSteps(
-    { claim: claim as unknown as Claim, span: undefined, signal },
+    { job: new HeldJob(claim as unknown as Claim), signal },
     {
       queue,
       gatewayId: 'g',

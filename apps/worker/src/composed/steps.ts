@@ -22,10 +22,11 @@ import {
   queueTimeoutOf,
   type Tensor,
 } from '@inferry/contracts';
-import type { Claim, Enqueued, JobQueue } from '@inferry/queue';
+import type { Enqueued, JobQueue } from '@inferry/queue';
 import { type Clock, err, ok, type Random, type Result, sleep } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
-import type { JobSpan, SendSpan } from '@inferry/telemetry';
+import type { SendSpan } from '@inferry/telemetry';
+import type { HeldJob } from '../held-job.ts';
 import type { QueueClock } from '../queue-clock.ts';
 import type { StepRequest } from './program.ts';
 import { fitted } from './step-tensors.ts';
@@ -44,9 +45,7 @@ export interface StepRunnerDeps {
 
 /** A claimed job of a composed model. */
 export interface StepParent {
-  readonly claim: Claim;
-  /** Undefined where its trace is not recorded. */
-  readonly span: JobSpan | undefined;
+  readonly job: Pick<HeldJob, 'claim' | 'isGoingBack' | 'isLost' | 'span'>;
   /** Aborted when nobody wants it any more. */
   readonly signal: AbortSignal;
 }
@@ -76,6 +75,8 @@ interface Step {
 
 interface Sent {
   readonly id: JobId;
+  /** It was there already, sent by this worker or by another one. */
+  readonly isFound: boolean;
   /** Where its outcome is known already. */
   readonly record?: JobRecord | undefined;
 }
@@ -92,7 +93,7 @@ export class JobSteps {
   constructor(parent: StepParent, deps: StepRunnerDeps) {
     this.#parent = parent;
     this.#deps = deps;
-    this.#depth = depthOf(parent.claim.job);
+    this.#depth = depthOf(parent.job.claim.job);
     // One listener for each wait of each step.
     setMaxListeners(0, parent.signal);
   }
@@ -134,15 +135,17 @@ export class JobSteps {
     const sent = await sending;
     if (!sent.ok) return err(about(manifest, sent.error));
     const { queue } = this.#deps;
-    const { signal } = this.#parent;
-    const { id } = sent.value;
+    const { job, signal } = this.#parent;
+    const { id, isFound } = sent.value;
     const record = sent.value.record ?? (await queue.outcome(id, signal));
     if (record !== undefined) {
       const outputs = outputsOf(record);
       return outputs.ok ? outputs : err(about(manifest, outputs.error));
     }
+    // Somebody else has the job by now, and may have sent the step and wait for it.
+    const isOthers = isFound && (job.isLost || job.isGoingBack);
     // What the queue does not hear of ends by its deadline.
-    if (signal.aborted) await queue.cancel(id, 'The job it was a step of has ended.');
+    if (signal.aborted && !isOthers) await queue.cancel(id, 'The job it was a step of has ended.');
     return err(about(manifest, failure('queue_unavailable', 'The outcome did not arrive.')));
   }
 
@@ -172,17 +175,17 @@ export class JobSteps {
   /** A step that was sent before, by another worker, is found again unless it was canceled meanwhile. */
   async #send(step: Step): Promise<Result<Sent, Failure>> {
     const { clock, queue, random } = this.#deps;
-    const { claim, signal } = this.#parent;
+    const { job, signal } = this.#parent;
     for (let turn = 0; turn < turnsMax; turn += 1) {
       const id =
         step.key === undefined
           ? newJobId(clock.nowMs(), random)
-          : sameId(claim.job.id, `${classOfStep(step)} ${step.key} ${turn}`);
+          : sameId(job.claim.job.id, `${classOfStep(step)} ${step.key} ${turn}`);
       const enqueued = await this.#enqueue(id, step);
       if (!enqueued.ok) return enqueued;
-      if (!enqueued.value.isDuplicate) return ok({ id });
+      if (!enqueued.value.isDuplicate) return ok({ id, isFound: false });
       const record = await queue.outcome(id, signal);
-      if (record?.status !== 'canceled' || signal.aborted) return ok({ id, record });
+      if (record?.status !== 'canceled' || signal.aborted) return ok({ id, isFound: true, record });
     }
     return err(failure('internal', 'The step was canceled again and again.'));
   }
@@ -190,13 +193,14 @@ export class JobSteps {
   /** Tries on while the queue is away or full, as long as the parent has time. */
   async #enqueue(id: JobId, step: Step): Promise<Result<Enqueued, Failure>> {
     const { clock, queue } = this.#deps;
-    const { claim, signal } = this.#parent;
+    const { signal } = this.#parent;
+    const { priority, tenantWeight = 1 } = this.#parent.job.claim.job;
     const { payload } = step;
     const terms = {
       depthMax: Number.MAX_SAFE_INTEGER,
       bytesMax: Number.MAX_SAFE_INTEGER,
       tenantDepthMax: null,
-      weight: flowWeight(claim.job.tenantWeight ?? 1, claim.job.priority),
+      weight: flowWeight(tenantWeight, priority),
       budget: null,
     };
     for (let retryMs = firstRetryMs; ; retryMs = Math.min(lastRetryMs, retryMs * 2)) {
@@ -214,7 +218,7 @@ export class JobSteps {
   #envelope(id: JobId, step: Step, leftMs: number, span: SendSpan | undefined): JobEnvelope {
     const { gatewayId, limits } = this.#deps;
     const { manifest, payload, rows } = step;
-    const { priority, requestId, tenant, tenantWeight, trace } = this.#parent.claim.job;
+    const { priority, requestId, tenant, tenantWeight, trace } = this.#parent.job.claim.job;
     const context = span?.context ?? trace;
     return {
       v: 1,
@@ -240,7 +244,7 @@ export class JobSteps {
   }
 
   #span(id: JobId, step: Step): SendSpan | undefined {
-    const { claim, span } = this.#parent;
+    const { claim, span } = this.#parent.job;
     return span?.send({
       id,
       class: classOfStep(step),
@@ -254,7 +258,7 @@ export class JobSteps {
 
   #leftMs(): number {
     const { clock, queueClock } = this.#deps;
-    return Math.floor(this.#parent.claim.deadlineAtMs - queueClock.toQueueMs(clock.nowMs()));
+    return Math.floor(this.#parent.job.claim.deadlineAtMs - queueClock.toQueueMs(clock.nowMs()));
   }
 }
 

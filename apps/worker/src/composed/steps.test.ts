@@ -1,0 +1,65 @@
+/** Steps whose job two workers had under way for a moment: one has lost it, and has not heard of it yet. */
+import { classOf, defaultLimits, newJobId } from '@inferry/contracts';
+import { type Claim, createMemoryQueue } from '@inferry/queue';
+import { ok, seededRandom, VirtualClock } from '@inferry/runtime';
+import { queueRules } from '@inferry/scheduling';
+import { expect, test } from 'vitest';
+import { HeldJob } from '../held-job.ts';
+import { QueueClock } from '../queue-clock.ts';
+import { modelManifest } from '../worker.fixture.ts';
+import { JobSteps } from './steps.ts';
+
+const echo = classOf('echo', '1');
+
+function twoWorkers() {
+  const clock = new VirtualClock();
+  const queue = createMemoryQueue({ clock, rules: queueRules });
+  const parent = { id: newJobId(1, seededRandom(2)), metadata: {}, priority: 'normal' };
+  const claim = { job: parent, deadlineAtMs: clock.nowMs() + 1e6 } as unknown as Claim;
+  const at = (gatewayId: string) => {
+    const stop = new AbortController();
+    const job = new HeldJob(claim);
+    job.onGone = () => stop.abort();
+    const steps = new JobSteps(
+      { job, signal: stop.signal },
+      {
+        queue,
+        gatewayId,
+        clock,
+        queueClock: new QueueClock(clock),
+        random: seededRandom(3),
+        limits: defaultLimits,
+        resolve: () => ok(modelManifest),
+      },
+    );
+    const x = { name: 'x', datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) } as const;
+    const send = () => steps.run({ model: 'echo', version: null, tensors: [x], key: '0' });
+    return { job, stop, send, steps };
+  };
+  const waiting = async () => (await queue.stats([echo]))[0]?.waiting;
+  return { owner: at('owner'), other: at('other'), waiting };
+}
+
+test.each(['isLost', 'isGoingBack'] as const)(
+  'a job that somebody else has by now (%s) does not take the step along that the other sent',
+  async (why) => {
+    const { other, owner, waiting } = twoWorkers();
+    void owner.send();
+    await expect.poll(waiting).toBe(1);
+    const found = other.send();
+    other.job[why] = true;
+    expect(await found).toMatchObject({ ok: false });
+    await other.steps.idle();
+    expect(await waiting()).toBe(1);
+  },
+);
+
+test('a job that ends takes along the step that it found as well as one that it sent', async () => {
+  const { other, owner, waiting } = twoWorkers();
+  void other.send();
+  await expect.poll(waiting).toBe(1);
+  const found = owner.send();
+  owner.stop.abort();
+  expect(await found).toMatchObject({ ok: false });
+  expect(await waiting()).toBe(0);
+});
