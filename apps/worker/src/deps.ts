@@ -15,6 +15,7 @@ import type { ServiceWatch } from './service-watch.ts';
 import type { Settler } from './settle.ts';
 import type { Slots } from './slots.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
+import type { FindInstead } from './wanted-models.ts';
 
 /** The one device of this process. A cuda worker runs cuda and tensorrt groups. */
 export interface WorkerDevice {
@@ -33,6 +34,8 @@ export interface WorkerDeps {
   readonly manifests: readonly ModelManifest[];
   /** How requests choose between versions, by model; told to the gateways. */
   readonly routing?: Readonly<Record<string, ModelRouting>>;
+  /** Asked when it starts and can load nothing of a model; then there is nothing where it is absent. */
+  readonly findInstead?: FindInstead;
   readonly device: WorkerDevice;
   /** What the device is, such as the name of the processor: run times are kept under it. */
   readonly hardware: string;

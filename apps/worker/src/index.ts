@@ -7,7 +7,7 @@ export type { ReloadResult, WorkerStage, WorkerTelemetry } from './telemetry.ts'
 export { cosineOf, type Difference, joined } from './comparing/differences.ts';
 export { ModelPair, type PairAnswer, type PairTiming, prepareAll } from './comparing/model-pair.ts';
 export { type BatchSample, MeasuredModel } from './tuning/measured-model.ts';
-export type { AppliedVersion, ApplyReport, WantedModels } from './model-switch.ts';
+export type { AppliedVersion, ApplyReport, FindInstead, WantedModels } from './wanted-models.ts';
 export { createWorker, type Worker } from './wire.ts';
 // What the command line needs of inference: it starts apps, and their parts meet inside them.
 export {

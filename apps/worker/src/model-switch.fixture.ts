@@ -2,7 +2,7 @@
 import { type ClassId, classOf, failure, type ModelManifest } from '@inferry/contracts';
 import { createSimulatedBackend, type InferenceBackend } from '@inferry/inference';
 import { err, invariant, VirtualClock } from '@inferry/runtime';
-import type { ApplyReport } from './model-switch.ts';
+import type { ApplyReport } from './wanted-models.ts';
 import { advance, answerOf, type Fixture, fixtureOn, modelManifest } from './worker.fixture.ts';
 
 /** Two leases. */

@@ -9,14 +9,12 @@ import {
   classOf,
   type Failure,
   failure,
-  type ModelManifest,
   type ModelRouting,
   type ServedModel,
 } from '@inferry/contracts';
 import type { JobQueue } from '@inferry/queue';
 import { type Clock, err, ok, type Result } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
-import { announced } from './announce.ts';
 import type { WorkerDevice } from './deps.ts';
 import { deviceName, type PlannedModel, planModels } from './load-models.ts';
 import { closePrepared, type ModelLoader, type Prepared } from './load-prepared.ts';
@@ -24,25 +22,8 @@ import { Retirement } from './retirement.ts';
 import type { Serving } from './serving.ts';
 import { rowsMaxOf } from './session-class.ts';
 import type { WorkerTelemetry } from './telemetry.ts';
-
-/** What a worker is to serve. */
-export interface WantedModels {
-  readonly manifests: readonly ModelManifest[];
-  readonly routing: Readonly<Record<string, ModelRouting>>;
-  /** Models whose versions are tried again where they could not be loaded, though they have not changed. */
-  readonly retry?: readonly string[];
-}
-
-export interface AppliedVersion {
-  readonly model: string;
-  readonly version: string;
-  /** retiring: it is wanted no longer; of those that are, failed ones have a reason. */
-  readonly result: 'loaded' | 'kept' | 'replaced' | 'retiring' | 'failed';
-  readonly reason?: string;
-}
-
-/** What became of each version that is wanted, or was served before. */
-export type ApplyReport = readonly AppliedVersion[];
+import { VersionStates } from './version-states.ts';
+import type { AppliedVersion, ApplyReport, FindInstead, WantedModels } from './wanted-models.ts';
 
 export interface ModelSwitchDeps {
   readonly serving: Serving;
@@ -58,20 +39,13 @@ export interface ModelSwitchDeps {
   readonly onChange: () => Promise<void>;
 }
 
-interface Version {
-  readonly planned: PlannedModel;
-  readonly state: ServedModel['state'];
-  readonly provider: string;
-  readonly device: string;
-  readonly loadMs: number;
-  readonly reason?: string;
-}
-
 const endingReason = 'The worker is ending.';
+/** Versions that are tried at the start, in the place of those that cannot be loaded. */
+const insteadMax = 3;
 
 export class ModelSwitch {
   readonly #deps: ModelSwitchDeps;
-  readonly #versions = new Map<ClassId, Version>();
+  readonly #versions = new VersionStates();
   /** What could not be loaded, as text, and why: it is tried again when it has changed. */
   readonly #refused = new Map<ClassId, { readonly text: string; readonly reason: string }>();
   /** Those that have no instances here, as far as the log knows. */
@@ -88,10 +62,7 @@ export class ModelSwitch {
 
   /** As it is announced. */
   get models(): readonly ServedModel[] {
-    return [...this.#versions.values()].map(({ planned, ...facts }) => ({
-      manifest: announced(planned.manifest),
-      ...facts,
-    }));
+    return this.#versions.announced();
   }
 
   get routing(): Readonly<Record<string, ModelRouting>> {
@@ -100,11 +71,14 @@ export class ModelSwitch {
 
   /**
    * Loads all of it, before anything is served. A version that cannot be loaded is told as failed, where another
-   * one of its model can. `model_unavailable` where there is a model without any; it names every version that
-   * cannot be loaded, and nothing stays loaded then.
+   * one of its model can; where none can, `findInstead` is asked for one. `model_unavailable` where a model is left
+   * without any; it names every version that cannot be loaded, and nothing stays loaded then.
    */
-  async begin(wanted: WantedModels): Promise<Result<ApplyReport, Failure>> {
-    const { device, loader, logger, serving, telemetry } = this.#deps;
+  async begin(
+    wanted: WantedModels,
+    findInstead: FindInstead,
+  ): Promise<Result<ApplyReport, Failure>> {
+    const { device, serving } = this.#deps;
     const planned = this.#plan(wanted);
     if (planned.length === 0 && wanted.manifests.length > 0) {
       const detail = `No model has instances for ${deviceName(device)}.`;
@@ -116,22 +90,18 @@ export class ModelSwitch {
     const loaded: Prepared[] = [];
     const report: AppliedVersion[] = [];
     for (const model of planned) {
-      const { name, version } = model.manifest;
-      const result = await loader.load(model, { isAlone: true });
-      if (result.ok) {
-        loaded.push(result.value);
-        this.#ready(model, result.value);
-        report.push({ model: name, version, result: 'loaded' });
-      } else {
-        const reason = result.error;
-        this.#refuse(model, reason);
-        telemetry.modelLoadFailed(name);
-        logger.error({ class: model.cls, reason }, 'cannot be loaded');
-        report.push({ model: name, version, result: 'failed', reason });
-      }
+      const first = await this.#loadFirst(model, report);
+      if (first !== null) loaded.push(first);
     }
     const served = new Set(loaded.map(({ manifest }) => manifest.name));
-    if (planned.some((model) => !served.has(nameOf(model)))) {
+    let isComplete = true;
+    for (const name of new Set(planned.map(nameOf))) {
+      if (served.has(name)) continue;
+      const instead = await this.#loadInstead(name, findInstead, report);
+      if (instead === null) isComplete = false;
+      else loaded.push(instead);
+    }
+    if (!isComplete) {
       await Promise.all(loaded.map(closePrepared));
       const errors = report.flatMap(({ model, version, reason }) =>
         reason === undefined ? [] : [`${classOf(model, version)}: ${reason}`],
@@ -149,9 +119,9 @@ export class ModelSwitch {
 
   /** To be called now and then: lets go of what nobody needs any more. Throws when the queue is away. */
   async lookAtRetiring(): Promise<void> {
-    const classes = [...this.#versions].flatMap(([cls, { state }]) =>
-      state === 'retiring' ? [cls] : [],
-    );
+    const classes = this.#versions
+      .all()
+      .flatMap(([cls, { state }]) => (state === 'retiring' ? [cls] : []));
     if (classes.length === 0) return;
     const { clock, queue } = this.#deps;
     try {
@@ -174,13 +144,52 @@ export class ModelSwitch {
     await this.#turn;
   }
 
+  // ---- begin ----------------------------------------------------------------------------------------
+
+  /** Null where it cannot be loaded. */
+  async #loadFirst(model: PlannedModel, report: AppliedVersion[]): Promise<Prepared | null> {
+    const { loader, logger, telemetry } = this.#deps;
+    const { name, version } = model.manifest;
+    const loaded = await loader.load(model, { isAlone: true });
+    if (loaded.ok) {
+      this.#versions.ready(model, loaded.value);
+      report.push({ model: name, version, result: 'loaded' });
+      return loaded.value;
+    }
+    const reason = loaded.error;
+    this.#refuse(model, reason);
+    telemetry.modelLoadFailed(name);
+    logger.error({ class: model.cls, reason }, 'cannot be loaded');
+    report.push({ model: name, version, result: 'failed', reason });
+    return null;
+  }
+
+  /** Of a model of which nothing could be loaded, what may take its place. */
+  async #loadInstead(
+    name: string,
+    findInstead: FindInstead,
+    report: AppliedVersion[],
+  ): Promise<Prepared | null> {
+    for (let i = 0; i < insteadMax; i += 1) {
+      const failed = report.flatMap(({ model, version }) => (model === name ? [version] : []));
+      const manifest = await findInstead(name, failed);
+      if (manifest === null || failed.includes(manifest.version)) return null;
+      const [model] = planModels([manifest], this.#deps.device).planned;
+      if (model === undefined) return null;
+      this.#loading(model);
+      const loaded = await this.#loadFirst(model, report);
+      if (loaded !== null) return loaded;
+    }
+    return null;
+  }
+
   // ---- apply ----------------------------------------------------------------------------------------
 
   async #apply(wanted: WantedModels): Promise<ApplyReport> {
     const planned = this.#isEnding ? [] : this.#plan(wanted);
     if (this.#isEnding) return [];
     this.#take(wanted);
-    const names = new Set([...this.#versions.values()].map(({ planned }) => planned.manifest.name));
+    const names = new Set(this.#versions.all().map(([, { planned }]) => nameOf(planned)));
     for (const { manifest } of planned) names.add(manifest.name);
     // Told first: no gateway takes a version for the default while others have not begun to load it.
     const steps = planned.map((model) => ({
@@ -189,7 +198,7 @@ export class ModelSwitch {
     }));
     for (const { model, what } of steps) {
       if (what === 'load') this.#loading(model);
-      else this.#stays(model.cls);
+      else this.#versions.stays(model.cls);
     }
     const report: AppliedVersion[] = [];
     // Those that go make room for those that come.
@@ -272,7 +281,7 @@ export class ModelSwitch {
     const result = what === 'load' ? 'loaded' : 'replaced';
     if (what === 'replace') await serving.replace(loaded.value);
     else await serving.add([loaded.value]);
-    this.#ready(model, loaded.value);
+    this.#versions.ready(model, loaded.value);
     if (what === 'load') serving.start(model.cls);
     void this.#deps.onChange();
     telemetry.modelReloaded(modelName, result);
@@ -283,12 +292,12 @@ export class ModelSwitch {
   #retireOthers(name: string, keeps: readonly ClassId[]): readonly AppliedVersion[] {
     this.#dropFailed(name, keeps);
     const report: AppliedVersion[] = [];
-    for (const [cls, known] of this.#versions) {
+    for (const [cls, known] of this.#versions.all()) {
       const { manifest } = known.planned;
       if (manifest.name !== name || keeps.includes(cls)) continue;
       report.push({ model: name, version: manifest.version, result: 'retiring' });
       if (known.state === 'retiring') continue;
-      this.#versions.set(cls, { ...known, state: 'retiring' });
+      this.#versions.retires(cls);
       this.#deps.logger.info({ class: cls }, 'retiring: what waits is still served');
     }
     return report;
@@ -296,10 +305,10 @@ export class ModelSwitch {
 
   /** Versions that could not be loaded, and are wanted no longer. */
   #dropFailed(name: string, keeps: readonly ClassId[]): void {
-    for (const [cls, { planned, state }] of this.#versions) {
+    for (const [cls, { planned, state }] of this.#versions.all()) {
       if (planned.manifest.name !== name || keeps.includes(cls)) continue;
       this.#refused.delete(cls);
-      if (state === 'failed') this.#versions.delete(cls);
+      if (state === 'failed') this.#versions.remove(cls);
     }
   }
 
@@ -307,50 +316,27 @@ export class ModelSwitch {
     const known = this.#versions.get(cls);
     if (this.#isEnding || known?.state !== 'retiring') return;
     if (!(await this.#deps.serving.remove(cls))) return;
-    this.#versions.delete(cls);
+    this.#versions.remove(cls);
     this.#deps.telemetry.modelReloaded(nameOf(known.planned), 'retired');
     this.#deps.logger.info({ class: cls }, 'not served any more');
     await this.#deps.onChange();
+  }
+
+  #loading(model: PlannedModel): void {
+    const { cls, manifest } = model;
+    this.#deps.telemetry.modelDeclared(manifest.name, cls, rowsMaxOf(manifest));
+    this.#versions.loading(model);
+  }
+
+  #refuse(model: PlannedModel, reason: string): void {
+    this.#refused.set(model.cls, { text: JSON.stringify(model.manifest), reason });
+    this.#versions.failed(model, reason);
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#turn.then(act);
     this.#turn = done.catch(() => undefined);
     return done;
-  }
-
-  // ---- states ---------------------------------------------------------------------------------------
-
-  #loading(planned: PlannedModel): void {
-    const { cls, devices, manifest } = planned;
-    this.#deps.telemetry.modelDeclared(manifest.name, cls, rowsMaxOf(manifest));
-    const [first] = devices;
-    const provider = first?.kind ?? 'cpu';
-    const device = first === undefined ? 'cpu' : deviceName(first);
-    this.#versions.set(cls, { planned, state: 'loading', provider, device, loadMs: 0 });
-  }
-
-  #ready(planned: PlannedModel, prepared: Prepared): void {
-    const { instances, loadMs } = 'program' in prepared ? { instances: [], loadMs: 0 } : prepared;
-    const [first] = instances;
-    const provider = first?.provider ?? 'cpu';
-    const device = first === undefined ? 'cpu' : deviceName(first.device);
-    this.#versions.set(planned.cls, { planned, state: 'ready', provider, device, loadMs });
-  }
-
-  /** It may have been about to go. */
-  #stays(cls: ClassId): void {
-    const known = this.#versions.get(cls);
-    if (known?.state === 'retiring') this.#versions.set(cls, { ...known, state: 'ready' });
-  }
-
-  /** It is failed, unless another content of it is served. */
-  #refuse(planned: PlannedModel, reason: string): void {
-    const { cls, manifest } = planned;
-    this.#refused.set(cls, { text: JSON.stringify(manifest), reason });
-    const known = this.#versions.get(cls);
-    if (known?.state !== 'loading') return;
-    this.#versions.set(cls, { ...known, planned, state: 'failed', reason });
   }
 }
 

@@ -11,6 +11,7 @@ import {
   replacing,
   virtualFixture,
 } from './worker.fixture.ts';
+import type { FindInstead } from './wanted-models.ts';
 
 const away = () => Promise.reject(new Error('away'));
 
@@ -79,6 +80,47 @@ describe('start', () => {
     expect(fixture.countOf('modelLoadFailed')).toBe(1);
     await fixture.worker.close();
     expect(fixture.clock.pendingTimers).toBe(0);
+  });
+
+  test('where nothing of a model can be loaded, what takes its place is served until it has changed', async () => {
+    const unloadable = (version: string): ModelManifest => ({ ...broken('echo'), version });
+    const asked: (readonly string[])[] = [];
+    const manifests = [unloadable('3')];
+    const findInstead: FindInstead = async (_, failed) => {
+      asked.push(failed);
+      return failed.includes('2') ? modelManifest : unloadable('2');
+    };
+    const fixture = virtualFixture({ manifests, deps: { findInstead } });
+    expect((await fixture.worker.start()).ok).toBe(true);
+    expect(asked).toEqual([['3'], ['3', '2']]);
+    const states = async (): Promise<readonly string[] | undefined> => {
+      const [own] = await fixture.queue.workers();
+      return own?.models.map(({ manifest, state }) => `${manifest.version} ${state}`);
+    };
+    expect(await states()).toEqual(['3 failed', '2 failed', '1 ready']);
+    await fixture.worker.apply({ manifests, routing: {} });
+    expect(await states()).toEqual(['3 failed', '1 ready']);
+    await fixture.worker.apply({ manifests: [{ ...modelManifest, version: '3' }], routing: {} });
+    expect(await states()).toEqual(['3 ready', '1 retiring']);
+    await fixture.worker.close();
+    expect(fixture.clock.pendingTimers).toBe(0);
+  });
+
+  test('what is found in the place of a model is tried a few times, and never the same again', async () => {
+    const again = virtualFixture({
+      manifests: [broken('echo')],
+      deps: { findInstead: async () => broken('echo') },
+    });
+    expect((await again.worker.start()).ok).toBe(false);
+    expect(again.countOf('modelLoadFailed')).toBe(1);
+    const other = virtualFixture({
+      manifests: [broken('echo')],
+      deps: {
+        findInstead: async (_, { length }) => ({ ...broken('echo'), version: `a${length}` }),
+      },
+    });
+    expect((await other.worker.start()).ok).toBe(false);
+    expect(other.countOf('modelLoadFailed')).toBe(4);
   });
 
   test('models without instances for the device are skipped; when all are, the start fails', async () => {

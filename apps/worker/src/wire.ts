@@ -5,15 +5,17 @@ import { Announcer } from './announce.ts';
 import type { ServingDeps, WorkerDeps } from './deps.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { ModelLoader } from './load-prepared.ts';
-import { type ApplyReport, ModelSwitch, type WantedModels } from './model-switch.ts';
+import { ModelSwitch } from './model-switch.ts';
 import { startPeriodic } from './periodic.ts';
 import { renewalsPerLease, Serving } from './serving.ts';
+import type { ApplyReport, FindInstead, WantedModels } from './wanted-models.ts';
 import { farewellMs, within } from './within.ts';
 
 /** How often it is looked whether a class that retires may go. */
 const retireLookMs = 500;
 /** Gateways learn of a change in a fraction of a lease; whoever was late has enqueued by then. */
 const retireLeases = 2;
+const nothingInstead: FindInstead = () => Promise.resolve(null);
 
 export interface Worker {
   /**
@@ -125,12 +127,12 @@ class WiredWorker implements Worker {
   // ---- start ----------------------------------------------------------------------------------------
 
   async #start(): Promise<Result<ApplyReport, Failure>> {
-    const { manifests, routing = {} } = this.#deps;
+    const { findInstead = nothingInstead, manifests, routing = {} } = this.#deps;
     this.#lifecycle.enter('warming');
     const opened = await this.#loader.open();
     if (!opened.ok) return this.#abandonStart(failure('internal', opened.error));
     this.#beginAnnouncing();
-    const begun = await this.#models.begin({ manifests, routing });
+    const begun = await this.#models.begin({ manifests, routing }, findInstead);
     if (!begun.ok) return this.#abandonStart(begun.error);
     await this.#serve();
     return begun;

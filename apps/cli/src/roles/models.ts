@@ -40,6 +40,19 @@ export async function readModels({
   return errors.length > 0 ? err(errors) : ok(repository);
 }
 
+/**
+ * What a worker may serve in the place of versions that cannot be loaded: the latest before them, where the policy of
+ * their model asks for the latest and nothing else of it is left.
+ */
+export async function insteadOf(
+  modelsDir: string,
+  model: string,
+  failed: readonly string[],
+): Promise<ModelManifest | null> {
+  const { models } = await loadRepository(modelsDir, { [model]: failed });
+  return models.findLast(({ name }) => name === model) ?? null;
+}
+
 /** Of a version, where another one of its model is sound: the start goes on without it. */
 function isStopping({ models }: Repository): (problem: RepositoryProblem) => boolean {
   const sound = new Set<string | null>(models.map(nameOf));

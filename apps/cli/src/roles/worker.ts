@@ -14,7 +14,7 @@ import type { Config } from '../config.ts';
 import { layFoundation, type Readiness } from './foundation.ts';
 import { watchGpu } from './gpu.ts';
 import { hardwareName } from './hardware.ts';
-import { logFindings, readModels } from './models.ts';
+import { insteadOf, logFindings, readModels } from './models.ts';
 import type { OpenQueue } from './queue.ts';
 import type { RoleDeps, StartRole } from './role.ts';
 import { watchModels } from './watch-models.ts';
@@ -92,7 +92,7 @@ export function buildInfo({ version }: RoleDeps): Parameters<typeof createMetric
 
 /** A worker on an open queue; it has loaded nothing yet. */
 export function wireWorker(
-  { concurrentRuns, device, jpegDecoder, preparationThreads, prepareIn }: Config,
+  { concurrentRuns, device, jpegDecoder, modelsDir, preparationThreads, prepareIn }: Config,
   { clock, random, logger, kill, abort, pid, hostName, tracing }: RoleDeps,
   {
     queue,
@@ -114,6 +114,7 @@ export function wireWorker(
     backend: createBackend({ clock, abort }),
     manifests: wanted.manifests,
     routing: wanted.routing,
+    findInstead: (model, failed) => insteadOf(modelsDir, model, failed),
     device,
     hardware: hardwareName(device),
     cores: availableParallelism(),

@@ -86,6 +86,7 @@ function askAllTheTime(url: string, clients: number) {
 describe('a gateway and two workers that look for changes', () => {
   let system: System;
   let gateway: RunningRole;
+  let workers: readonly RunningRole[];
 
   beforeAll(async () => {
     system = await System.open({}, { INFERRY_MODELS_POLL_MS: '100' });
@@ -93,7 +94,7 @@ describe('a gateway and two workers that look for changes', () => {
   beforeEach(async () => {
     await publish('1');
     await writeFile(join(models, 'm', 'versions.yaml'), 'policy: {latest: 1}\n');
-    [gateway] = await Promise.all([
+    [gateway, ...workers] = await Promise.all([
       system.start('gateway', models),
       system.start('worker', models),
       system.start('worker', models),
@@ -138,6 +139,20 @@ describe('a gateway and two workers that look for changes', () => {
     );
     expect((await index(gateway.url)).get('2')?.state).toBe('READY');
     expect(isAll(await answeredBy(gateway.url, 10), '2')).toBe(true);
+
+    // Whoever is started now serves what was served: the latest cannot be read, and the one before not be loaded.
+    const [another] = await Promise.all([
+      system.start('gateway', models),
+      system.start('worker', models),
+    ]);
+    await Promise.all(workers.map(({ process }) => process.stop()));
+    expect(isAll(await answeredBy(another.url, 10), '2')).toBe(true);
+    const told = await index(another.url);
+    expect(['2', '3', '4'].map((version) => told.get(version)?.state)).toEqual([
+      'READY',
+      'UNAVAILABLE',
+      'UNAVAILABLE',
+    ]);
 
     // Put right in its place.
     await rm(join(models, 'm', '4'), { recursive: true });
