@@ -111,6 +111,7 @@ export async function fetchPart(
       bytes: await sizeOf(partial.file),
       take: async (into) => {
         await mkdir(dirname(into), { recursive: true });
+        await refuseThere(into);
         await rename(partial.file, into);
         await discard(partial);
       },
@@ -119,6 +120,14 @@ export async function fetchPart(
   } finally {
     deps.progress('');
   }
+}
+
+/** Names that differ in case alone are one name on some file systems. */
+async function refuseThere(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return;
+  const message = `EEXIST: ${path} is the name of another file already, upper and lower case aside`;
+  throw Object.assign(new Error(message), { code: 'EEXIST', syscall: 'rename' });
 }
 
 /** Lower case hex. */

@@ -60,7 +60,7 @@ async function swap(moves: readonly Move[]): Promise<void> {
 }
 
 /** Renames survive a power failure sooner than bytes do. */
-async function flush(path: string): Promise<void> {
+export async function flush(path: string): Promise<void> {
   const found = await lstat(path);
   if (found.isDirectory()) for (const name of await readdir(path)) await flush(join(path, name));
   if (!found.isFile()) return;

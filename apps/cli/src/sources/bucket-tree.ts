@@ -74,5 +74,6 @@ function pushedAt(path: string): readonly [version?: string, model?: string] {
   const [name, version = '', folder] = parts.toReversed();
   const isManifest = name === manifestName && folder === pushedFolder && isModelVersion(version);
   const model = parts.slice(0, -3).join('/');
-  return isManifest && !isHidden(model) ? [version, model] : [];
+  const isTaken = isManifest && !isHidden(model) && keyProblem(path) === undefined;
+  return isTaken ? [version, model] : [];
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@inferry/runtime';
 import { createLogger } from '@inferry/telemetry';
@@ -57,14 +57,17 @@ test('models come, change and go, and only what has changed is fetched', () =>
     expect(await mirror.hasSynced()).toBe(false);
     expect(await mirror.sync()).toEqual({ ok: true, value: ['iris', 'plain'] });
     const first = ['iris/1/model.onnx', 'iris/model.yaml', 'iris/versions.yaml'];
-    const state = '.inferry/synced.json';
-    expect(await place.here.landed()).toEqual([state, ...first, 'plain/1/model.onnx']);
+    const states = ['.inferry/whole', 'iris/.synced.json'];
+    const plain = ['plain/.synced.json', 'plain/1/model.onnx'];
+    expect(await place.here.landed()).toEqual([...states, ...first, ...plain]);
     expect(await gets(() => mirror.sync())).toEqual([]);
 
     const before = await stat(join(place.here.models, 'iris/1/model.onnx'));
     await place.here.write('own', { 'iris/2/model.onnx': iris });
     await place.push('own', 'iris@2');
     await place.bucket.remove('models/plain/1/model.onnx');
+    // As a console leaves it.
+    await place.bucket.put('models/plain/', ' ');
     const asked = await gets(async () => {
       expect(await mirror.sync()).toEqual({ ok: true, value: ['iris', 'plain'] });
     });
@@ -73,8 +76,8 @@ test('models come, change and go, and only what has changed is fetched', () =>
     const after = await stat(join(place.here.models, 'iris/1/model.onnx'));
     expect([after.ino, after.mtimeMs]).toEqual([before.ino, before.mtimeMs]);
     const landed = ['iris/1/model.onnx', 'iris/2/model.onnx', ...first.slice(1)];
-    expect(await place.here.landed()).toEqual([state, ...landed]);
-    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['synced.json']);
+    expect(await place.here.landed()).toEqual([...states, ...landed]);
+    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['whole']);
   }));
 
 test('what breaks on the way leaves what is there, and the next look goes on', () =>
@@ -96,7 +99,39 @@ test('what breaks on the way leaves what is there, and the next look goes on', (
     way.fault = () => undefined;
     expect(await mirror.sync()).toEqual({ ok: true, value: ['iris'] });
     expect(await readFile(join(place.here.models, 'iris/model.yaml'), 'utf8')).toBe(`${yaml}\n`);
-    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['synced.json']);
+    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['whole']);
+  }));
+
+test('a model that was being swapped when its process was killed is there again, also without the bucket', () =>
+  withMirror(async (mirror) => {
+    await place.push('own', 'iris@1');
+    await mirror.sync();
+    const aside = join(place.here.models, '.inferry/aside-killed');
+    await mkdir(aside);
+    await rename(join(place.here.models, 'iris'), join(aside, 'iris'));
+    way.fault = () => ({ answer: (response) => void response.writeHead(403).end() });
+    expect(await mirror.sync()).toMatchObject({ ok: false });
+    expect(await readFile(join(place.here.models, 'iris/model.yaml'), 'utf8')).toBe(yaml);
+    expect(await readdir(join(place.here.models, '.inferry'))).toEqual(['whole']);
+    // What the folder itself tells is what is compared: it was swapped with it.
+    way.fault = () => undefined;
+    expect(await mirror.sync()).toEqual({ ok: true, value: [] });
+    await rm(join(place.here.models, 'iris'), { recursive: true });
+    expect(await mirror.sync()).toEqual({ ok: true, value: ['iris'] });
+  }));
+
+test('a model that cannot be fetched keeps back none of the others, and is told', () =>
+  withMirror(async (mirror) => {
+    await place.push('own', 'iris@1');
+    await place.bucket.put('models/ant/.inferry/1/manifest.json', '{');
+    const problem = `s3://${place.bucket.name}/models/ant/.inferry/1/manifest.json is no manifest of a pushed version`;
+    expect(await mirror.sync()).toEqual({ ok: false, error: problem });
+    expect(await readFile(join(place.here.models, 'iris/1/model.onnx'))).toEqual(iris);
+    // Nothing that a process could start with.
+    expect(await mirror.hasSynced()).toBe(false);
+    await place.bucket.remove('models/ant/.inferry/1/manifest.json');
+    expect(await mirror.sync()).toEqual({ ok: true, value: [] });
+    expect(await mirror.hasSynced()).toBe(true);
   }));
 
 test('two processes that share a directory fetch once', () =>

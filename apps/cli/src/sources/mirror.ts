@@ -3,15 +3,26 @@
  * Whoever reads the directory meanwhile finds the old model or the new one. Several processes may share it.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, link, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import {
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { compareVersions } from '@inferry/models';
 import { type Clock, err, ok, type Result, sleep } from '@inferry/runtime';
 import type { Logger } from '@inferry/telemetry';
 import { fetchPart } from '../pull/download.ts';
+import { flush } from '../pull/land.ts';
 import { lockFile } from '../pull/lock-file.ts';
 import { replaceFile } from '../replace-file.ts';
-import { isThere, routingFile } from '../repository/folders.ts';
+import { isThere, routingFile, visible } from '../repository/folders.ts';
 import type { BucketTree } from './bucket-tree.ts';
 import { checkObject } from './check-object.ts';
 import { readPushed, treeAt } from './find-in-s3.ts';
@@ -27,6 +38,8 @@ export interface MirrorOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Ends the wait for another process. */
+  readonly stop?: AbortSignal;
 }
 
 /** A file that a model is to have. */
@@ -40,18 +53,20 @@ interface WantedFile {
 
 type WantedModel = ReadonlyMap<string, WantedFile>;
 
-/** What each file of each model is here, as {@link WantedFile.is}. */
-type Synced = Readonly<Record<string, Readonly<Record<string, string>>>>;
+/** What each file of a model is here, as {@link WantedFile.is}. */
+type Synced = Readonly<Record<string, string>>;
 
 const lockLookMs = 500;
 /** The wait for another process that fetches the same. */
 const lockLooksMax = 7_200;
+/** In the folder of a model, so that it is swapped with what it tells of. */
+const stateName = '.synced.json';
 
 export class Mirror {
   readonly #options: MirrorOptions;
   readonly #own: string;
-  /** Manifests that were read, by the ETag of their object. */
-  readonly #read = new Map<string, PushedVersion>();
+  /** Manifests of the last look, by the ETag of their object. */
+  #read: ReadonlyMap<string, PushedVersion> = new Map();
 
   constructor(options: MirrorOptions) {
     this.#options = options;
@@ -60,10 +75,13 @@ export class Mirror {
 
   /** Whether a whole state of the bucket was brought here before. */
   async hasSynced(): Promise<boolean> {
-    return isThere(this.#stateFile);
+    return isThere(this.#wholeFile);
   }
 
-  /** Names of models that are others now, or gone. One process does it, the others wait for it. The error says why not. */
+  /**
+   * Names of models that are others now, or gone. One process does it, the others wait for it. The error says why
+   * not; a model that cannot be fetched stays as it is, and keeps none of the others back.
+   */
   async sync(): Promise<Result<readonly string[], string>> {
     try {
       return await this.#syncAlone();
@@ -74,7 +92,7 @@ export class Mirror {
   }
 
   async #syncAlone(): Promise<Result<readonly string[], string>> {
-    const { clock, directory, logger } = this.#options;
+    const { clock, directory, logger, stop } = this.#options;
     await mkdir(this.#own, { recursive: true });
     for (let looks = 0; ; looks += 1) {
       const lock = await lockFile(join(this.#own, 'sync.lock'), 'is fetching the same models');
@@ -85,59 +103,93 @@ export class Mirror {
           await lock.value();
         }
       }
-      if (looks >= lockLooksMax) return err(lock.error);
+      if (looks >= lockLooksMax || stop?.aborted === true) return err(lock.error);
       if (looks === 0)
         logger.info({ directory }, 'waiting for another process that fetches the same');
-      await sleep(clock, lockLookMs);
+      await sleep(clock, lockLookMs, stop);
     }
   }
 
   async #sync(): Promise<Result<readonly string[], string>> {
-    const { location, logger, store } = this.#options;
-    // Of a process that was killed: this one is alone here.
-    for (const name of await readdir(this.#own)) {
-      if (name.startsWith('stage-')) await rm(join(this.#own, name), { recursive: true });
-    }
+    const { directory, location, logger, store } = this.#options;
+    await this.#clearUp();
     const tree = await treeAt(store, location);
     if (!tree.ok) return tree;
     const folders = (await tree.value.look('')).folders;
     const names = new Set([...folders, ...tree.value.pushed.keys()]);
-    if (tree.value.pushed.has('') || names.size === 0) {
-      return err(`${s3Text(location)} is no folder of models, as in s3://bucket/models`);
-    }
-    let synced = await this.#readState();
+    const none = err(`${s3Text(location)} is no folder of models, as in s3://bucket/models`);
+    if (tree.value.pushed.has('') || names.size === 0) return none;
+    const there: string[] = [];
     const changed: string[] = [];
+    const problems: string[] = [];
+    const read = new Map<string, PushedVersion>();
     for (const name of [...names].filter((one) => !one.includes('/')).toSorted()) {
-      const wanted = await this.#wanted(tree.value, name);
-      if (!wanted.ok) return wanted;
-      if (wanted.value.size === 0) continue;
-      const versions = await this.#versions(tree.value, name);
-      const is = Object.fromEntries([
-        ...[...wanted.value].map(([path, file]) => [path, file.is] as const),
-        ...versions.map((version) => [`${version}/`, 'folder'] as const),
-      ]);
-      const isHere = await isThere(join(this.#options.directory, name));
-      if (isHere && isSame(synced[name] ?? {}, is)) continue;
-      const brought = await this.#bring(name, versions, wanted.value, synced[name] ?? {});
-      if (!brought.ok) return brought;
-      synced = { ...synced, [name]: is };
-      await this.#writeState(synced);
+      const brought = await this.#follow(tree.value, name, read);
+      if (!brought.ok) {
+        problems.push(brought.error);
+        // Whether it is this model alone: while S3 is away, every other one would be waited for as long.
+        const again = await treeAt(store, location);
+        if (!again.ok) return err(problems.join('; '));
+      }
+      if (!brought.ok || brought.value !== 'nothing') there.push(name);
+      if (!brought.ok || brought.value !== 'changed') continue;
       changed.push(name);
       logger.info({ model: name, from: s3Text(below(location, name)) }, 'fetched a model');
     }
-    for (const name of Object.keys(synced).filter((one) => !names.has(one))) {
+    this.#read = read;
+    if (there.length === 0) return none;
+    for (const name of (await visible(directory)).folders) {
+      if (there.includes(name)) continue;
       await this.#swap(name, null);
-      const { [name]: _gone, ...left } = synced;
-      synced = left;
       changed.push(name);
     }
-    await this.#writeState(synced);
+    if (problems.length > 0) return err(problems.join('; '));
+    if (!(await this.hasSynced())) await replaceFile(this.#wholeFile, '');
     // What was begun of objects that are others now.
     await rm(join(this.#own, 'partial'), { recursive: true, force: true });
     return ok(changed);
   }
 
-  async #wanted(tree: BucketTree, name: string): Promise<Result<WantedModel, string>> {
+  /** What a process left that was killed: this one is alone here. */
+  async #clearUp(): Promise<void> {
+    for (const name of await readdir(this.#own)) {
+      const left = join(this.#own, name);
+      if (name.startsWith('aside-')) {
+        // Killed between the two renames of a swap.
+        for (const model of await readdir(left)) {
+          const place = join(this.#options.directory, model);
+          if (!(await isThere(place))) await rename(join(left, model), place);
+        }
+      }
+      if (/^(?:aside|stage)-/u.test(name)) await rm(left, { recursive: true });
+    }
+  }
+
+  /** One model; `nothing`: there is none by this name in the bucket. */
+  async #follow(
+    tree: BucketTree,
+    name: string,
+    read: Map<string, PushedVersion>,
+  ): Promise<Result<'changed' | 'nothing' | 'same', string>> {
+    const wanted = await this.#wanted(tree, name, read);
+    if (!wanted.ok) return wanted;
+    if (wanted.value.size === 0) return ok('nothing');
+    const versions = await this.#versions(tree, name);
+    const is = Object.fromEntries([
+      ...[...wanted.value].map(([path, file]) => [path, file.is] as const),
+      ...versions.map((version) => [`${version}/`, 'folder'] as const),
+    ]);
+    const here = await readState(join(this.#options.directory, name));
+    if (isSame(here, is)) return ok('same');
+    const brought = await this.#bring(name, { versions, wanted: wanted.value, is }, here);
+    return brought.ok ? ok('changed') : brought;
+  }
+
+  async #wanted(
+    tree: BucketTree,
+    name: string,
+    readNow: Map<string, PushedVersion>,
+  ): Promise<Result<WantedModel, string>> {
     const { location, logger, store } = this.#options;
     const model = below(location, name);
     const wanted = new Map<string, WantedFile>();
@@ -152,11 +204,12 @@ export class Mirror {
     // The last wins where versions have other settings beside them.
     for (const version of versions.toSorted(compareVersions)) {
       const etag = tree.etags.get(`${name}/${version}`) ?? '';
-      const pushed = ok(this.#read.get(`${name} ${version} ${etag}`));
-      const read = pushed.value === undefined ? await readPushed(store, model, version) : pushed;
+      const id = `${name} ${version} ${etag}`;
+      const known = etag === '' ? undefined : this.#read.get(id);
+      const read = known === undefined ? await readPushed(store, model, version) : ok(known);
       if (!read.ok) return read;
       if (read.value === undefined) continue;
-      this.#read.set(`${name} ${version} ${etag}`, read.value);
+      readNow.set(id, read.value);
       for (const { bytes, path, sha256 } of read.value.files) {
         const other = wanted.get(path);
         if (other !== undefined && other.sha256 !== sha256) {
@@ -179,9 +232,16 @@ export class Mirror {
   /** Builds the model beside the one that is there, of which it takes what has not changed. */
   async #bring(
     name: string,
-    versions: readonly string[],
-    wanted: WantedModel,
-    here: Readonly<Record<string, string>>,
+    {
+      is: state,
+      versions,
+      wanted,
+    }: {
+      readonly versions: readonly string[];
+      readonly wanted: WantedModel;
+      readonly is: Synced;
+    },
+    here: Synced,
   ): Promise<Result<void, string>> {
     const { clock, directory, store } = this.#options;
     const stage = await mkdtemp(join(this.#own, 'stage-'));
@@ -209,6 +269,8 @@ export class Mirror {
         }
         await part.value.take(into);
       }
+      await writeFile(join(stage, stateName), `${JSON.stringify(state)}\n`);
+      await flush(stage);
       await this.#swap(name, stage);
       return ok(undefined);
     } finally {
@@ -219,7 +281,7 @@ export class Mirror {
   /** Puts a folder in the place of a model; null takes it away. */
   async #swap(name: string, folder: string | null): Promise<void> {
     const there = join(this.#options.directory, name);
-    const aside = await mkdtemp(join(this.#own, 'stage-'));
+    const aside = await mkdtemp(join(this.#own, 'aside-'));
     try {
       if (await isThere(there)) await rename(there, join(aside, name));
       if (folder !== null) await rename(folder, there);
@@ -228,21 +290,17 @@ export class Mirror {
     }
   }
 
-  get #stateFile(): string {
-    return join(this.#own, 'synced.json');
+  get #wholeFile(): string {
+    return join(this.#own, 'whole');
   }
+}
 
-  async #readState(): Promise<Synced> {
-    try {
-      return Object(JSON.parse(await readFile(this.#stateFile, 'utf8'))) as Synced;
-    } catch {
-      // None, or none that can be read: everything is fetched again.
-      return {};
-    }
-  }
-
-  #writeState(synced: Synced): Promise<void> {
-    return replaceFile(this.#stateFile, `${JSON.stringify(synced)}\n`);
+/** Nothing where the model is not here, or nothing that can be read: then all of it is fetched again. */
+async function readState(folder: string): Promise<Synced> {
+  try {
+    return Object(JSON.parse(await readFile(join(folder, stateName), 'utf8'))) as Synced;
+  } catch {
+    return {};
   }
 }
 
@@ -252,7 +310,7 @@ export function mirrorFolder(cache: string, where: string, { bucket, key }: S3Lo
   return join(cache, `${bucket}-${place}`);
 }
 
-function isSame(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+function isSame(a: Synced, b: Synced): boolean {
   const paths = Object.keys(a);
   return paths.length === Object.keys(b).length && paths.every((path) => a[path] === b[path]);
 }
