@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ok, systemClock } from '@inferry/runtime';
 import { createLogger } from '@inferry/telemetry';
@@ -48,7 +48,10 @@ function settings(): Record<string, string> {
 }
 
 /** A role that reads its models and does nothing else; what it found, as `name@version`. */
-async function start(env: Readonly<Record<string, string>>): Promise<{
+async function start(
+  env: Readonly<Record<string, string>>,
+  stopping?: Promise<unknown>,
+): Promise<{
   readonly read: () => Promise<readonly string[]>;
   readonly sync: () => Promise<void>;
   readonly stop: () => Promise<void>;
@@ -61,7 +64,7 @@ async function start(env: Readonly<Record<string, string>>): Promise<{
   const config = parseConfig('serve', { env: { ...settings(), ...env }, flags: new Map() });
   if (!config.ok) throw new Error(JSON.stringify(config.error));
   const logger = createLogger({ role: 'test', level: 'fatal', destination: process.stderr });
-  const deps = { logger, clock: systemClock } as RoleDeps;
+  const deps = { logger, clock: systemClock, stopping } as RoleDeps;
   const started = await startFromS3(role, env)(config.value, deps);
   if (!started.ok) throw new Error(started.error.join('\n'));
   return {
@@ -102,6 +105,26 @@ test('without its bucket a role starts on what it had, and without that it does 
   await role.stop();
   const elsewhere = { ...place.env, AWS_ENDPOINT_URL: `http://127.0.0.1:${await freePort()}` };
   await expect(start(elsewhere)).rejects.toThrow('AWS_ENDPOINT_URL says where it is');
+});
+
+test('a role that is stopped while it fetches ends at once, and leaves no lock', async () => {
+  const role = await start({ ...place.env, INFERRY_MODELS_SYNC_MS: '0' });
+  await place.here.write('own', { 'iris/2/model.onnx': iris });
+  await place.push('own', 'iris@2');
+  let isAsked = false;
+  way.fault = (asked) => {
+    isAsked ||= asked.includes('/files/');
+    return asked.includes('/files/') ? { until: new Promise(() => undefined) } : undefined;
+  };
+  const syncing = role.sync();
+  await waitFor(() => isAsked);
+  await role.stop();
+  await syncing;
+  const left = await readdir(join(place.here.folder, 'cache'), { recursive: true });
+  expect(left.filter((file) => file.endsWith('.lock'))).toEqual([]);
+  // The one that stopped while it started has nothing to drain.
+  const stopping = start(place.env, Promise.resolve());
+  await expect(stopping).rejects.toThrow('was asked to stop');
 });
 
 test('a directory that cannot be written is told, with what to set', async () => {

@@ -16,49 +16,66 @@ export function startFromS3(
 ): StartRole {
   return async (config, deps) => {
     const { modelsCache, modelsDir: from, modelsSyncMs } = config;
-    const { clock, logger } = deps;
+    const { clock, logger, stopping } = deps;
     const location = parseS3Location(from);
     if (!location.ok) return err([`INFERRY_MODELS ${location.error}`]);
-    const store = openS3(location.value.bucket, { env, idleMs });
+    const stopped = new AbortController();
+    const { signal: stop } = stopped;
+    void stopping?.then(() => stopped.abort());
+    const store = openS3(location.value.bucket, { env, idleMs, stop });
     if (!store.ok) return err([store.error]);
     const cache = modelsCache ?? join(homedir(), '.cache', 'inferry', 'models');
     const directory = mirrorFolder(cache, store.value.where, location.value);
-    const mirror = new Mirror({
-      store: store.value,
-      location: location.value,
-      directory,
-      clock,
-      logger,
-    });
-    const syncModels = async (): Promise<void> => {
+    const options = { store: store.value, location: location.value, directory, clock, logger };
+    const mirror = new Mirror({ ...options, stop });
+    let last: Promise<void> = Promise.resolve();
+    let next: Promise<void> | null = null;
+    const sync = async (): Promise<void> => {
       const synced = await mirror.sync();
+      // What this process was doing when it was asked to stop is no failure.
+      if (stop.aborted) return;
       if (!synced.ok)
         logger.error(
           { from, problem: synced.error },
-          'the models in S3 cannot be fetched; they stay as they are',
+          'models in S3 cannot be fetched; they stay as they are',
         );
       else if (synced.value.length > 0)
         logger.info({ from, directory, models: synced.value }, 'models were fetched from S3');
     };
+    /** One after the other; those who ask while one is under way share the next. */
+    const syncModels = (): Promise<void> => {
+      if (stop.aborted || next !== null) return next ?? last;
+      next = last.then(() => {
+        next = null;
+        return stop.aborted ? undefined : sync();
+      });
+      last = next;
+      return next;
+    };
     const first = await mirror.sync();
+    if (stop.aborted) return err(['was asked to stop while models were fetched from S3']);
     if (!first.ok) {
       if (!(await mirror.hasSynced())) return err([first.error]);
       logger.error(
         { from, directory, problem: first.error },
-        'the models in S3 cannot be fetched; starting with those of last time',
+        'models in S3 cannot be fetched; starting with those of last time',
       );
     }
     const started = await start({ ...config, modelsDir: directory }, { ...deps, syncModels });
     if (!started.ok) return started;
-    const stop = modelsSyncMs === 0 ? () => undefined : every(clock, modelsSyncMs, syncModels);
+    const stopSyncing =
+      modelsSyncMs === 0 ? () => undefined : every(clock, modelsSyncMs, syncModels);
     return {
       ...started,
       value: {
         ...started.value,
         async drain() {
-          stop();
-          await started.value.drain();
+          stopSyncing();
+          stopped.abort();
           store.value.close();
+          // Which gives its lock back.
+          await last;
+          await started.value.drain();
         },
       },
     };
