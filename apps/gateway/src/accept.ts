@@ -6,6 +6,7 @@ import {
   classOf,
   type ErrorCode,
   type Failure,
+  failure,
   inputPieces,
   isComposed,
   type JobEnvelope,
@@ -18,6 +19,7 @@ import {
   queueTimeoutOf,
   type TraceContext,
 } from '@inferry/contracts';
+import { mayBeRequested } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import { flowWeight } from '@inferry/scheduling';
 import type { RequestSpan } from '@inferry/telemetry';
@@ -59,6 +61,8 @@ export interface Accepted {
   readonly isDeferred: boolean;
 }
 
+const retryAfterMs = 1_000;
+
 /** What a request is refused with because its answer would be late, or is not known to come. */
 const lateCodes: ReadonlySet<ErrorCode> = new Set([
   'deadline_infeasible',
@@ -75,12 +79,32 @@ const lateCodes: ReadonlySet<ErrorCode> = new Set([
 export async function accept(work: Work, parts: GatewayParts): Promise<Result<Accepted, Failure>> {
   const admission = admit(parts.load, parts.limits);
   if (!admission.ok) return admission;
+  if (!isStillServed(work, parts)) {
+    const { name, version } = work.manifest;
+    const detail = `Version ${version} of model "${name}" was retired while the request arrived.`;
+    return err(failure('model_unavailable', detail, { retryAfterMs }));
+  }
   const payload = inputPieces(work.input);
   const asked = await enqueue(work, payload, parts);
   if (asked.ok) return ok({ record: asked.value, isDeferred: false });
   if (!work.isHeld || work.whenLate !== 'defer' || !lateCodes.has(asked.error.code)) return asked;
   const deferred = await enqueue(deferredWork(work, parts.limits), payload, parts);
   return deferred.ok ? ok({ record: deferred.value, isDeferred: true }) : deferred;
+}
+
+/**
+ * The version was drawn before the body was read, which may have taken long. Workers that retire one still take
+ * what comes for two leases: a request of less than one may have drawn it before that began, and is served.
+ */
+function isStillServed(
+  { manifest, startedAtMs }: Work,
+  { catalogue, clock, limits }: GatewayParts,
+): boolean {
+  const versions = catalogue.get(manifest.name)?.versions ?? [];
+  const known = versions.find(({ version }) => version === manifest.version);
+  if (known === undefined) return false;
+  if (mayBeRequested(known)) return true;
+  return known.state === 'retiring' && clock.nowMs() - startedAtMs < limits.leaseMs;
 }
 
 /** The same as a job to come back for, which nobody waits for on the open request. */

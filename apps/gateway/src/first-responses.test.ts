@@ -149,24 +149,24 @@ describe('a request counts once', () => {
   });
 
   test.each([
-    ['generate_stream', '/v2/models/talker/generate_stream', { prompt: 'hello' }, {}],
+    ['generate_stream', 'message', '/v2/models/talker/generate_stream', { prompt: 'hello' }],
     [
       'the events of a job',
+      'output',
       '/v1/models/talker/jobs',
       {
         input: {
           inputs: [{ name: 'prompt', datatype: 'BYTES', shape: [1, 1], data: ['hello'] }],
         },
       },
-      { Accept: 'text/event-stream' },
     ],
-  ])('of %s with the first part', async (_what, path, body, headers) => {
+  ])('of %s with the first part', async (_what, event, path, body) => {
     const gateway = open(talker);
-    const answer = post(gateway, path, body, headers);
+    const answer = post(gateway, path, body, { Accept: 'text/event-stream' });
     const claim = await claimTalk(gateway.queue);
     await say(gateway.queue, claim, 'a');
     const reader = new EventReader(await answer);
-    await reader.until(headers.Accept === undefined ? 'message' : 'output');
+    await reader.until(event);
     expect(await count(gateway, 'talker')).toBe(1);
     await settleTalk(gateway.queue, claim, saying('a b'));
     await reader.all();
