@@ -138,6 +138,27 @@ describe('generate_stream', () => {
     await drained;
   });
 
+  test('goes on until its answer is there, however long that takes', async () => {
+    const gateway = open({ streamAgeMsMax: 20 });
+    const answer = post(gateway, 'generate_stream');
+    const claim = await claimTalk(gateway.queue);
+    await say(gateway.queue, claim, 'a');
+    const reader = new EventReader(await answer);
+    await reader.next();
+    // A stream that began later, and whose caller can come back, has ended by now.
+    const submitted = await gateway.request('/v1/models/talker/jobs', {
+      method: 'POST',
+      body: JSON.stringify({
+        input: { inputs: [{ name: 'prompt', datatype: 'BYTES', shape: [1, 1], data: ['hi'] }] },
+      }),
+      headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },
+    });
+    expect(submitted.status).toBe(200);
+    await new EventReader(submitted).all();
+    await settleTalk(gateway.queue, claim, saying('a b'));
+    expect((await reader.all()).map(({ data }) => data['text'])).toEqual(['a b']);
+  });
+
   test('counts the parts that it tells', async () => {
     const gateway = open();
     const answer = post(gateway, 'generate_stream');

@@ -74,10 +74,9 @@ export async function generateStream(
       }
     }
     // Its answer is waited for as that of any infer request, also by a server that is going.
-    const own = { ...place, draining: new AbortController().signal };
     return streamResponse(
       c,
-      own,
+      { release: place.release },
       (signal) => textsOf(c, { answers, ended, first, leave, signal }),
       parts,
     );

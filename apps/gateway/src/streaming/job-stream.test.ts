@@ -226,6 +226,41 @@ describe('a stream', () => {
     expect(again.others.at(-1)).toBe('retry: 500');
   });
 
+  test('whose caller reads slowly, but reads, is not cut off', async () => {
+    const gateway = open({ streamBufferBytesMax: 1_000, streamStallMsMax: 250 });
+    const id = await submit(gateway);
+    const held = await claim(gateway);
+    const size = 1_000_000;
+    for (const number of [1, 2]) {
+      await gateway.queue.partials.emit(cls, held, number, word('y'.repeat(size)));
+    }
+    const answer = await gateway.request(`/v1/jobs/${id}/events`);
+    const reader = answer.body!.getReader();
+    // A part takes twice as long as nothing may be read.
+    for (let bytes = 0; bytes < 2 * size;) {
+      const { value } = await reader.read();
+      bytes += value!.length;
+      await new Promise((resolve) => setTimeout(resolve, (value!.length / size) * 500));
+    }
+    await reader.cancel();
+  });
+
+  test('is one of many without a complaint about listeners', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    const gateway = open();
+    const id = await submit(gateway);
+    const readers = await Promise.all(Array.from({ length: 12 }, () => follow(gateway, id)));
+    for (const reader of readers) await reader.until('state');
+    await gateway.gateway.drain();
+    await Promise.all(readers.map((reader) => reader.all()));
+    // Node complains behind everything else.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   test('whose caller reads nothing is cut off', async () => {
     const gateway = open({ streamBufferBytesMax: 1_000, streamStallMsMax: 20, eventStreamsMax: 1 });
     const id = await submit(gateway);

@@ -2,6 +2,8 @@
  * Places for event streams: a bounded number, apart from those of held requests, because streams stay open for
  * minutes. A drain tells each stream to end, and waits until it has.
  */
+import { setMaxListeners } from 'node:events';
+
 import { type Failure, failure, type Limits } from '@inferry/contracts';
 
 import type { OpenRequests } from '../exchange.ts';
@@ -31,6 +33,9 @@ export class StreamPlaces {
     readonly open: OpenRequests;
   }) {
     this.#deps = deps;
+    // Every stream waits for it, and every held request that is told parts of its answer.
+    const { eventStreamsMax, heldRequestsMax } = deps.limits;
+    setMaxListeners(eventStreamsMax + heldRequestsMax, this.#drain.signal);
   }
 
   /** A place for one stream, or undefined when all are taken. */

@@ -1,7 +1,7 @@
 /**
  * An event stream as the answer of an HTTP request. What its caller has not read is bounded: then no more is
- * read for it, and one that reads nothing for a while is cut off. Each stream ends by itself, at the latest when
- * it has its age; its caller comes back and goes on.
+ * read for it, and one that reads nothing for a while is cut off. A stream whose caller can come back and go on
+ * ends at the latest when it has its age, or the server goes.
  */
 import { eventStreamType, pingText, retryText } from '@inferry/protocols';
 import { every } from '@inferry/runtime';
@@ -14,15 +14,21 @@ import type { StreamPlace } from './stream-places.ts';
 const retryMs = 2_000;
 const drainRetryMs = 500;
 
+/** What is written is handed on in pieces of so many bytes at most: a caller that reads them slowly is seen to read. */
+const pieceBytesMax = 16 * 1024;
+
 const encoder = new TextEncoder();
 
 /** Texts of events, until there are no more or the signal aborts. */
 export type Events = (signal: AbortSignal) => AsyncIterable<string>;
 
+/** Without `draining` the caller cannot come back: the stream goes on for as long as there are events. */
+type TakenPlace = Pick<StreamPlace, 'release'> & Partial<StreamPlace>;
+
 /** Takes the place over and releases it when the stream is over. */
 export function streamResponse(
   c: GatewayContext,
-  place: StreamPlace,
+  place: TakenPlace,
   events: Events,
   parts: GatewayParts,
   headers: Readonly<Record<string, string>> = {},
@@ -45,14 +51,14 @@ export function streamResponse(
 class StreamWriter {
   readonly body: ReadableStream<Uint8Array>;
   readonly #c: GatewayContext;
-  readonly #place: StreamPlace;
+  readonly #place: TakenPlace;
   readonly #parts: GatewayParts;
   /** Aborts when nothing is to be written any more. */
   readonly #stop = new AbortController();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #room: () => void = () => undefined;
 
-  constructor(c: GatewayContext, place: StreamPlace, parts: GatewayParts) {
+  constructor(c: GatewayContext, place: TakenPlace, parts: GatewayParts) {
     this.#c = c;
     this.#place = place;
     this.#parts = parts;
@@ -79,11 +85,11 @@ class StreamWriter {
     const stopPings = every(clock, limits.streamPingMs, () => {
       if (this.#hasRoom) this.#write(pingText);
     });
-    const cancelAge = clock.after(limits.streamAgeMsMax, () => this.#end(undefined));
-    draining.addEventListener('abort', onDrain, { once: true });
+    const cancelAge = draining && clock.after(limits.streamAgeMsMax, () => this.#end(undefined));
+    draining?.addEventListener('abort', onDrain, { once: true });
     try {
-      this.#write(retryText(retryMs));
-      if (draining.aborted) onDrain();
+      if (draining !== undefined) this.#write(retryText(retryMs));
+      if (draining?.aborted === true) onDrain();
       const { signal } = this.#stop;
       if (!signal.aborted) {
         for await (const text of events(signal)) {
@@ -98,19 +104,28 @@ class StreamWriter {
       log.error({ err: cause, request_id: requestId, route }, 'a stream failed');
       this.#cut();
     } finally {
-      cancelAge();
+      cancelAge?.();
       stopPings();
-      draining.removeEventListener('abort', onDrain);
+      draining?.removeEventListener('abort', onDrain);
       this.#place.release();
     }
   }
 
+  /** Bytes that may still be written; below 0 where there are more than may wait. */
+  get #roomBytes(): number {
+    return this.#controller?.desiredSize ?? 0;
+  }
+
   get #hasRoom(): boolean {
-    return (this.#controller?.desiredSize ?? 0) > 0;
+    return this.#roomBytes > 0;
   }
 
   #write(text: string): void {
-    if (!this.#stop.signal.aborted) this.#controller?.enqueue(encoder.encode(text));
+    if (this.#stop.signal.aborted) return;
+    const bytes = encoder.encode(text);
+    for (let at = 0; at < bytes.length; at += pieceBytesMax) {
+      this.#controller?.enqueue(bytes.subarray(at, at + pieceBytesMax));
+    }
   }
 
   /** Ends the stream after what was written; `thenMs`: when its caller is to come back, if not as told before. */
@@ -135,7 +150,11 @@ class StreamWriter {
   async #drained(): Promise<void> {
     if (this.#hasRoom || this.#stop.signal.aborted) return;
     const { clock, limits, log } = this.#parts;
-    const cancelStall = clock.after(limits.streamStallMsMax, () => {
+    let roomBytes = this.#roomBytes;
+    const stopLooks = every(clock, limits.streamStallMsMax, () => {
+      const before = roomBytes;
+      roomBytes = this.#roomBytes;
+      if (roomBytes !== before) return;
       const { requestId, route } = this.#c.get('exchange');
       log.debug({ request_id: requestId, route }, 'a stream that nobody reads was cut off');
       this.#cut();
@@ -144,6 +163,6 @@ class StreamWriter {
       this.#room = resolve;
     });
     this.#room = () => undefined;
-    cancelStall();
+    stopLooks();
   }
 }
