@@ -126,6 +126,8 @@ export async function infer<Request extends InferWork = InferRequest>(
     if (place === undefined || isDeferred) return { end: 'deferred', record: accepted };
     const telling = tellTo(call, queued.value, { manifest, responds }, parts);
     const awaited = await awaitRecord(call, accepted, parts); // 504
+    // The wait is over; how long the caller takes to read the parts is its own affair.
+    place.release();
     await telling?.finish(awaited.ok);
     if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: accepted };
     responds?.();

@@ -91,6 +91,29 @@ test('parts of a request come behind the answers to those in front of it', async
   ]);
 });
 
+test('a request that has ended holds no place for those who wait while its parts are not read', async () => {
+  const fixture = await openGrpc({ heldRequestsMax: 2 }, { models: [talker] });
+  const { answers, ended, stream } = openStream(fixture);
+  stream.write(prompt('id-a'));
+  const first = await claimTalk(fixture.queue);
+  stream.write(prompt('id-b'));
+  const second = await claimTalk(fixture.queue);
+  await say(fixture.queue, second, 'said later');
+  await settleTalk(fixture.queue, second, saying('said last'));
+  const isTaken = async (): Promise<boolean> => {
+    const other = fixture.call('ModelInfer', prompt('id-c'));
+    const refused = await Promise.race([other, claimTalk(fixture.queue)]);
+    if ('error' in refused) return false;
+    await settleTalk(fixture.queue, refused, saying('said other'));
+    return (await other).error === null;
+  };
+  await waitFor(isTaken, { timeoutMs: 5_000, what: 'the place of the second request to be free' });
+  await settleTalk(fixture.queue, first, saying('said first'));
+  stream.end();
+  await ended;
+  expect(answers.map(({ said }) => said)).toEqual(['said first', 'said later', 'said last']);
+});
+
 test('a call with one answer gets the whole', async () => {
   const fixture = await openGrpc({}, { models: [talker] });
   const calling = fixture.call('ModelInfer', prompt('id-a'));
