@@ -143,6 +143,16 @@ test("metrics under Triton's names tell what the statistics tell", async () => {
   }
   expect(of(after, 'compute_infer_duration_us')).toBeGreaterThan(0);
   expect(told).toMatchObject({ inference_count: 3, batch_stats: [{ batch_size: 3 }] });
+  const firstResponse = 'nv_inference_first_response_histogram_ms';
+  expect(after.get(`${firstResponse}_count{model="plain",version="1"}`)).toBe(1);
+  const scores = 'model="scores",version="1"';
+  expect(after.get(`${firstResponse}_count{${scores}}`)).toBeGreaterThan(0);
+  const bounds = [...after.keys()].filter((key) =>
+    key.startsWith(`${firstResponse}_bucket{${scores}`),
+  );
+  expect(bounds).toEqual(
+    ['0.5', '60000', '+Inf'].map((le) => `${firstResponse}_bucket{${scores},le="${le}"}`),
+  );
   // Names and units are not ours.
   const wrong = complaints(await exposition(metricsUrl));
   expect(wrong.filter((line) => !line.startsWith('nv_inference_'))).toEqual([]);
