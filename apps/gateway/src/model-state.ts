@@ -4,6 +4,7 @@ import { type Failure, failure, type ModelManifest } from '@inferry/contracts';
 import {
   type CatalogueVersion,
   mayBeRequested,
+  missingStep,
   type ModelCatalogue,
   type ServingState,
 } from '@inferry/models';
@@ -26,7 +27,7 @@ export function metadataOf(
   );
 }
 
-/** The manifest of a model that a worker has loaded. Errors: those above, `model_unavailable`. */
+/** The manifest of a model that a worker has loaded, as all that it runs. Errors: those above, `model_unavailable`. */
 export function readyModel(
   model: { readonly name: string; readonly version: string | undefined },
   catalogue: ModelCatalogue,
@@ -35,9 +36,13 @@ export function readyModel(
   if (!manifest.ok) return manifest;
   const { name, version } = manifest.value;
   const entry = catalogue.get(name)?.versions.find((one) => one.version === version);
-  if (entry?.state === 'ready') return manifest;
+  const missing = missingStep(manifest.value, catalogue);
+  if (entry?.state === 'ready' && missing === undefined) return manifest;
   const why = typeof entry?.failure === 'string' ? ` It failed: ${entry.failure}` : '';
-  const detail = `No worker has model "${name}" version ${version} loaded.${why}`;
+  const detail =
+    entry?.state === 'ready'
+      ? `Model "${name}" version ${version} runs "${missing}", which no worker has loaded.`
+      : `No worker has model "${name}" version ${version} loaded.${why}`;
   return err(failure('model_unavailable', detail, { retryAfterMs: 1_000 }));
 }
 
@@ -75,8 +80,13 @@ export function repositoryIndex(
   }
   const known = catalogue.list().flatMap(({ name, versions }) =>
     versions.map((one): IndexEntry => {
-      const { state, version } = one;
-      const entry = { name, version, state: states[state], reason: reasonOf(one) };
+      const { manifest, state, version } = one;
+      const missing = state === 'ready' ? missingStep(manifest, catalogue) : undefined;
+      const told =
+        missing === undefined
+          ? { state: states[state], reason: reasonOf(one) }
+          : { state: states.unavailable, reason: `runs "${missing}", which no worker has loaded` };
+      const entry = { name, version, ...told };
       const problem = unread.get(keyOf(entry));
       unread.delete(keyOf(entry));
       // It is served as it was.

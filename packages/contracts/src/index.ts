@@ -66,6 +66,7 @@ export {
   hasPipeline,
   type InstanceGroup,
   isComposed,
+  modelsRunBy,
   type LingerSpec,
   type ModelManifest,
   nestedStepsMax,

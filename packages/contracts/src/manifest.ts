@@ -215,3 +215,15 @@ export function attemptsMaxOf(
 export function isComposed({ backend }: ModelManifest): boolean {
   return backend === 'ensemble' || backend === 'processor';
 }
+
+/** The models that a composed one runs, or may run, as callers name them; none for every other. */
+export function modelsRunBy({
+  ensemble,
+  processor,
+}: Pick<ModelManifest, 'ensemble' | 'processor'>): readonly Pick<
+  EnsembleStep,
+  'model' | 'version'
+>[] {
+  const loops = (processor?.runs ?? []).map((model) => ({ model, version: null }));
+  return [...(ensemble?.steps ?? []), ...loops];
+}

@@ -13,6 +13,7 @@ export { type ParsedModelYaml, parseModelYaml } from './model-yaml.ts';
 export { type ModelYaml, modelYamlJsonSchema } from './model-yaml-schema.ts';
 export { type OnnxSignature, readOnnxSignature } from './onnx-signature.ts';
 export type { OnnxTensor } from './onnx-value-info.ts';
+export { missingStep } from './missing-step.ts';
 export { type ModelVersions, readVersions } from './read-versions.ts';
 export {
   labelProblem,

@@ -10,6 +10,7 @@ const state = {
   labels: { stable: '1' },
   shares: [{ version: '1', weight: 1 }],
   status: 'ready',
+  isReady: true,
   queue: null,
   workers: { ready: 1 },
 } as const;

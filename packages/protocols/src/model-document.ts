@@ -35,6 +35,7 @@ interface ModelState {
   /** Of requests that name no version. */
   readonly shares: readonly { readonly version: string; readonly weight: number }[];
   readonly status: ModelStatus;
+  readonly isReady: boolean;
   /** Null when the queue cannot be reached. */
   readonly queue: {
     readonly queued: number;
@@ -52,7 +53,7 @@ export const modelSchema = z
     object: z.literal('model'),
     id: z.string(),
     name: z.string(),
-    ready: z.boolean().describe('A worker has this version loaded.'),
+    ready: z.boolean().describe('A worker has this version loaded, and all that it runs.'),
     version: z.string(),
     versions: z.array(z.string()).describe('Those that may be requested, the oldest first.'),
     default_version: z.string().describe('For requests without one, where no traffic is shared.'),
@@ -119,7 +120,7 @@ export function modelDocument(
     object: 'model',
     id: manifest.name,
     name: manifest.name,
-    ready: state.status === 'ready',
+    ready: state.isReady,
     version: manifest.version,
     versions: state.versions.filter((one) => !leaving.has(one.state)).map(({ version }) => version),
     default_version: state.defaultVersion,

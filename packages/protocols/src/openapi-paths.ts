@@ -113,7 +113,9 @@ function inferencePaths(models: readonly ModelManifest[], compat: Compat): OpenA
     get('inference', 'Statistics', statistics, [...codes, 'queue_unavailable'], parameters, v2);
   paths['/v2/models/stats'] = statisticsOf([], []);
   const metadata = success('Metadata.', { [json]: schema('ModelMetadata') });
-  const ready = success('A worker has it loaded.', { [json]: schema('ModelReady') });
+  const ready = success('A worker has it loaded, and all that it runs.', {
+    [json]: schema('ModelReady'),
+  });
   for (const [base, parameters] of [
     ['/v2/models/{model}', [parameter('model')]],
     ['/v2/models/{model}/versions/{version}', [parameter('model'), parameter('version')]],

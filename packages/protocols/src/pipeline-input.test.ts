@@ -153,6 +153,7 @@ test('the document of a model describes its fields', () => {
     labels: {},
     shares: [],
     status: 'ready',
+    isReady: true,
     queue: null,
     workers: { ready: 1 },
   } as const;

@@ -1,6 +1,6 @@
 /** `GET /v1/models`: what is served, what it takes and gives, and how it is doing. */
 import { classOf, type ModelManifest } from '@inferry/contracts';
-import type { CatalogueModel } from '@inferry/models';
+import { type CatalogueModel, missingStep } from '@inferry/models';
 import { modelDocument } from '@inferry/protocols';
 import type { ClassStats } from '@inferry/queue';
 import { ok, type Result } from '@inferry/runtime';
@@ -79,7 +79,7 @@ function documentOf(
   manifest: ModelManifest,
   model: CatalogueModel | undefined,
   stats: ReadonlyMap<string, ClassStats>,
-  { limits }: GatewayParts,
+  { catalogue, limits }: GatewayParts,
 ) {
   const { name, version } = manifest;
   const serving = model?.versions.find((one) => one.version === version);
@@ -92,6 +92,7 @@ function documentOf(
       labels: model?.labels ?? {},
       shares: model?.shares ?? [],
       status: serving?.state ?? 'unavailable',
+      isReady: serving?.state === 'ready' && missingStep(manifest, catalogue) === undefined,
       queue:
         waiting === undefined
           ? null

@@ -22,7 +22,7 @@ const ofOuter = { class: classOf('outer', '1') };
 
 async function started(options: Parameters<typeof virtualFixture>[0] = {}) {
   const fixture = virtualFixture({ manifests: [modelManifest, twice, outer], ...options });
-  expect(await fixture.worker.start()).toEqual({ ok: true, value: undefined });
+  expect(await fixture.worker.start()).toMatchObject({ ok: true });
   return fixture;
 }
 

@@ -2,7 +2,7 @@
  * In which order classes stop to claim, so that a job that has begun can end: what runs others before what it
  * runs. A step of it may wait for this very process.
  */
-import { isComposed, type ModelManifest } from '@inferry/contracts';
+import { isComposed, type ModelManifest, modelsRunBy } from '@inferry/contracts';
 
 /** 0 for a model of its own; for a composed one, more than all the models that it runs. */
 export function heightsOf(manifests: readonly ModelManifest[]): ReadonlyMap<string, number> {
@@ -11,8 +11,7 @@ export function heightsOf(manifests: readonly ModelManifest[]): ReadonlyMap<stri
     if (!isComposed(manifest)) continue;
     const names = below.get(manifest.name) ?? new Set();
     below.set(manifest.name, names);
-    for (const { model } of manifest.ensemble?.steps ?? []) names.add(model);
-    for (const model of manifest.processor?.runs ?? []) names.add(model);
+    for (const { model } of modelsRunBy(manifest)) names.add(model);
   }
   const heights = new Map<string, number>();
   const heightOf = (name: string): number => {
