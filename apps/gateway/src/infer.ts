@@ -128,11 +128,11 @@ export async function infer<Request extends InferWork = InferRequest>(
     const awaited = await awaitRecord(call, accepted, parts); // 504
     // The wait is over; how long the caller takes to read the parts is its own affair.
     place.release();
+    if (awaited.ok) noteAnswer(call.exchange, awaited.value, parts);
     await telling?.finish(awaited.ok);
     if (!awaited.ok) return { end: 'failed', reason: awaited.error, record: accepted };
     responds?.();
     const record = awaited.value;
-    noteAnswer(call.exchange, record, parts);
     const output = record.outcome?.output ?? null;
     if (output !== null && cacheKey !== undefined) parts.cache.keep(manifest, cacheKey, output);
     return output === null
