@@ -88,7 +88,7 @@ async function fetchPushed(
       key,
       etag: '',
       shown,
-      scope: `${idOf(store, wanted)} ${path}`,
+      scope: `${idOf(store, wanted)} ${path} ${sha256}`,
     });
     const file = { source, sha256, folder: wanted.partial, bytesMax: bytes };
     const part = await fetchPart(file, deps);

@@ -66,6 +66,7 @@ async function pushFiles(
         key,
         path: join(folder, path),
         bytes,
+        sha256,
         sent: (done) => progress(`${shown} ${path}: ${done} of ${bytes} bytes`),
       });
       if (!upload.ok) {

@@ -4,8 +4,9 @@ import { loadRepository } from '@inferry/models';
 import { repositoryPath, type S3Server, startS3Server } from '@inferry/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { manageModels } from '../repository/commands.ts';
+import { sha256 } from '../pull/pull.fixture.ts';
 import { openS3 } from './open-s3.ts';
-import { manifestText, parseManifest } from './pushed-version.ts';
+import { manifestText, parseManifest, type PushedVersion } from './pushed-version.ts';
 import { type FaultyWay, S3Place, startFaultyWay } from './s3.fixture.ts';
 import { uploadFile } from './s3-upload.ts';
 
@@ -40,6 +41,12 @@ afterEach(async () => {
 
 function where(path: string): string {
   return `s3://${place.bucket.name}/${path}`;
+}
+
+function parsed(text: string): PushedVersion {
+  const pushed = parseManifest(text);
+  if (!pushed.ok) throw new Error(pushed.error);
+  return pushed.value;
 }
 
 async function manage(
@@ -99,6 +106,22 @@ describe('a version that is pushed', () => {
     await place.pull('models/iris');
     const landed = await readFile(join(place.here.models, 'iris/model.yaml'), 'utf8');
     expect(landed).toBe('max_batch_size: 4\n');
+  });
+
+  test('is pulled as it is now, where a pull of what it was broke off', async () => {
+    await place.push('own', 'iris@1');
+    const { files } = parsed(await place.bucket.text('models/iris/.inferry/1/manifest.json'));
+    const last = files.at(-1)?.sha256 ?? '';
+    way.fault = (asked) =>
+      asked.includes(last)
+        ? { answer: (response) => void response.writeHead(403).end() }
+        : undefined;
+    expect(await place.pull('models/iris')).toMatchObject({ code: 1 });
+    way.fault = () => undefined;
+    await place.here.write('new', { 'iris/1/model.onnx': other });
+    expect(await place.push('new', 'iris@1', { force: '' })).toMatchObject({ code: 0 });
+    expect(await place.pull('models/iris')).toMatchObject({ code: 0 });
+    expect(await readFile(join(place.here.models, 'iris/1/model.onnx'))).toEqual(other);
   });
 
   test('is not seen before all of it is there, and the same command goes on', async () => {
@@ -215,12 +238,33 @@ describe('a large file', () => {
     expect(await place.bucket.unfinished()).toEqual([]);
   });
 
+  test('that changes while it is pushed is not taken for what it was', async () => {
+    const store = openS3(place.bucket.name, { env: place.env, idleMs: 5_000 });
+    if (!store.ok) throw new Error(store.error);
+    for (const [name, content] of Object.entries({ 'weights.bin': big, 'model.onnx': iris })) {
+      const path = join(place.here.folder, 'own/iris/1', name);
+      const upload = { key: name, path, bytes: content.length, sent: () => undefined };
+      const uploaded = await uploadFile(store.value, {
+        ...upload,
+        sha256: sha256(Buffer.from('before')),
+      });
+      expect(uploaded).toEqual({
+        ok: false,
+        error: { kind: 'refused', text: 'has changed since it was read' },
+      });
+    }
+    store.value.close();
+    expect(await place.bucket.keys()).toEqual([]);
+    expect(await place.bucket.unfinished()).toEqual([]);
+  });
+
   test('that others sent in parts is checked by the MD5 of its parts', async () => {
     const store = openS3(place.bucket.name, { env: place.env, idleMs: 5_000 });
     if (!store.ok) throw new Error(store.error);
     const path = join(place.here.folder, 'own/iris/1/weights.bin');
     const key = 'plain/iris/1/weights.bin';
-    await uploadFile(store.value, { key, path, bytes: big.length, sent: () => undefined });
+    const upload = { key, path, bytes: big.length, sent: () => undefined };
+    await uploadFile(store.value, { ...upload, sha256: sha256(big) });
     store.value.close();
     await place.bucket.put('plain/iris/1/model.onnx', iris);
     const pulled = await place.pull('plain/iris');

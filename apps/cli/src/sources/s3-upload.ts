@@ -5,6 +5,7 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { S3Failure } from './s3-failure.ts';
@@ -14,6 +15,8 @@ export interface Upload {
   readonly key: string;
   readonly path: string;
   readonly bytes: number;
+  /** Lower case hex. A file that has become another one while it was read is not written. */
+  readonly sha256: string;
   /** Told how many bytes are there. */
   readonly sent: (bytes: number) => void;
 }
@@ -29,14 +32,17 @@ const partBytesMin = 8 * mib;
 /** As many as S3 takes. */
 const partsMax = 10_000;
 const partsAtOnce = 3;
+const another: S3Failure = { kind: 'refused', text: 'has changed since it was read' };
 
 /** Every request carries the SHA-256 of its bytes. Parts are taken back when one of them fails. */
 export async function uploadFile(store: S3Store, upload: Upload): Promise<Result<void, S3Failure>> {
-  const { bytes, key, path, sent } = upload;
+  const { bytes, key, path, sent, sha256 } = upload;
   const file = await open(path);
   try {
     if (bytes > partBytesMin) return await uploadParts(store, file, upload);
-    const put = await store.put(key, await readPart(file, 0, bytes), 'anything');
+    const whole = await readPart(file, 0, bytes);
+    if (createHash('sha256').update(whole).digest('hex') !== sha256) return err(another);
+    const put = await store.put(key, whole, 'anything');
     if (put.ok) sent(bytes);
     return put;
   } finally {
@@ -47,7 +53,7 @@ export async function uploadFile(store: S3Store, upload: Upload): Promise<Result
 async function uploadParts(
   store: S3Store,
   file: FileHandle,
-  { bytes, key, sent }: Upload,
+  { bytes, key, sent, sha256 }: Upload,
 ): Promise<Result<void, S3Failure>> {
   const target = { Bucket: store.bucket, Key: key };
   const begun = await store.ask((client, options) =>
@@ -64,12 +70,23 @@ async function uploadParts(
   let failure: S3Failure | undefined;
   let sentBytes = 0;
   let next = 0;
+  const hash = createHash('sha256');
+  let reading: Promise<unknown> = Promise.resolve();
+  /** One after the other, in the order of the file. */
+  const readNext = (from: number): Promise<Uint8Array> => {
+    const part = reading.then(async () => {
+      const read = await readPart(file, from, Math.min(partBytes, bytes - from));
+      hash.update(read);
+      return read;
+    });
+    reading = part.catch(() => undefined);
+    return part;
+  };
   const lane = async (): Promise<void> => {
     while (next < count && failure === undefined) {
       const index = next;
       next += 1;
-      const from = index * partBytes;
-      const part = await readPart(file, from, Math.min(partBytes, bytes - from));
+      const part = await readNext(index * partBytes);
       const put = await uploadPart(store, { ...upload, PartNumber: index + 1 }, part);
       if (!put.ok) {
         failure ??= put.error;
@@ -83,6 +100,8 @@ async function uploadParts(
   const ended = await Promise.allSettled(Array.from({ length: partsAtOnce }, lane));
   // Of the file, and not of S3.
   const broken = ended.find((one) => one.status === 'rejected');
+  const isWhole = failure === undefined && broken === undefined;
+  if (isWhole && hash.digest('hex') !== sha256) failure = another;
   if (failure === undefined && broken === undefined) {
     const completed = await store.ask((client, options) =>
       client.send(
