@@ -256,6 +256,19 @@ test('where models are not controlled by callers an order is refused, and names 
   expect(await gateway.queue.orders()).toEqual([]);
 });
 
+test('a page of another site does not control models', async () => {
+  const gateway = await open();
+  const response = await gateway.request('/v2/repository/models/iris/unload', {
+    method: 'POST',
+    headers: { 'Sec-Fetch-Site': 'cross-site' },
+  });
+  expect([response.status, await response.json()]).toMatchObject([
+    503,
+    { code: 'model_control_off' },
+  ]);
+  expect(await gateway.queue.orders()).toEqual([]);
+});
+
 test('the index is told whatever the repository is called', async () => {
   const gateway = await open();
   const [named, plain] = await Promise.all([post(gateway, 'mine/index'), post(gateway, 'index')]);

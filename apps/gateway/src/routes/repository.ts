@@ -45,6 +45,11 @@ export const namedRepository = failure(
   'Repositories have no names here: leave it out to load and unload models.',
 );
 
+const foreignPage = failure(
+  'model_control_off',
+  'A page of another site does not load and unload models here.',
+);
+
 async function tellIndex(c: GatewayContext, parts: GatewayParts): Promise<Response> {
   // Not given back: such a body is small, or is refused.
   const bytes = await readBody(c, parts.bodyMemory.lend(), parts);
@@ -60,6 +65,8 @@ async function control(
   want: ControlOrder['want'],
   parts: GatewayParts,
 ): Promise<Response> {
+  // Browsers say so by themselves, and let any page post to a server on this machine.
+  if (c.req.header('sec-fetch-site') === 'cross-site') return problem(c, foreignPage);
   const bytes = await readBody(c, parts.bodyMemory.lend(), parts);
   if (!bytes.ok) return problem(c, bytes.error);
   const request = parseControl(bytes.value, want);
