@@ -5,6 +5,10 @@ import { pullFlags } from './pull/flags.ts';
 import { pushFlags } from './push/flags.ts';
 
 const modelsFlag = { flag: 'models', placeholder: 'DIR', help: 'The repository. Default: models.' };
+const modelsOrS3Flag = {
+  ...modelsFlag,
+  help: 'The repository, a directory or s3://bucket/folder. Default: models.',
+};
 const gatewayFlag = {
   flag: 'url',
   placeholder: 'URL',
@@ -78,7 +82,7 @@ export const modelCommands = [
       'then the command exits with 2.',
     ],
     role: null,
-    options: [modelsFlag, jsonFlag],
+    options: [modelsOrS3Flag, jsonFlag],
     examples: [
       'inferry models list',
       'inferry models list --models /srv/models --json',
@@ -91,7 +95,7 @@ export const modelCommands = [
     summary: 'Tells one model in full: inputs, outputs, batches, size, digest, why it is served.',
     details: ['MODEL is a name, for all of its versions, or name@version.'],
     role: null,
-    options: [modelsFlag, jsonFlag],
+    options: [modelsOrS3Flag, jsonFlag],
     examples: ['inferry models show digits', 'inferry models show digits@1 --models models --json'],
   },
   {
@@ -101,11 +105,12 @@ export const modelCommands = [
     details: [
       'MODEL is a name or name@version. It is moved away in one step before it is deleted. Workers that run',
       'serve what waits for it first. A version that has a label or traffic stays, unless --force takes these',
-      'away with it. Without --yes it only says what would go, and exits with 1.',
+      'away with it; in S3, --models s3://bucket/folder, versions.yaml is yours to change first. Without --yes it',
+      'only says what would go, and exits with 1.',
     ],
     role: null,
     options: [
-      modelsFlag,
+      modelsOrS3Flag,
       {
         flag: 'force',
         placeholder: null,

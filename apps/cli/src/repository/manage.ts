@@ -16,6 +16,7 @@ import { fileOf, type Report, servedBlock } from '../models-doctor.ts';
 import { changeVersions, type VersionsState } from './change-versions.ts';
 import { type Extent, extentOf, formOf, versionFolders } from './folders.ts';
 import { table } from './table.ts';
+import { type VersionUses, versionUses } from './version-uses.ts';
 import { labelsOf, shareOf, whyServed } from './why-served.ts';
 
 const titles = ['MODEL', 'VERSION', 'FORM', 'BYTES', 'DIGEST', 'LABELS', 'TRAFFIC'];
@@ -148,27 +149,9 @@ export async function removeModel({ flags, operands }: Words): Promise<Result<Re
 }
 
 /** What of versions.yaml asks for the version. Nothing where that is broken: what is broken may be removed. */
-async function usesOf(
-  folder: string,
-  version: string,
-): Promise<{
-  readonly uses: readonly string[];
-  readonly isNoted: boolean;
-  readonly isSpecific: boolean;
-}> {
+async function usesOf(folder: string, version: string): Promise<VersionUses> {
   const versions = await readVersions(folder);
-  const config = versions.ok ? versions.value.versionsYaml?.config : undefined;
-  const { labels = {}, policy, previous = {}, traffic = {} } = config ?? {};
-  const names = Object.keys(labels).filter((label) => labels[label] === version);
-  return {
-    uses: [
-      ...names.map((label) => `the label ${label}`),
-      ...(Object.hasOwn(traffic, version) ? ['a share of the traffic'] : []),
-    ],
-    isNoted: Object.values(previous).includes(version),
-    isSpecific:
-      typeof policy === 'object' && 'specific' in policy && policy.specific.includes(version),
-  };
+  return versionUses(versions.ok ? versions.value.versionsYaml?.config : undefined, version);
 }
 
 function without({ labels, previous, traffic }: VersionsState, version: string): VersionsEdit {

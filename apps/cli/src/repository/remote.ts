@@ -1,4 +1,5 @@
 /** `inferry models list`, `show` and `rm` for a repository in S3. */
+import { parseVersionsYaml } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
 import type { Invocation } from '../arguments.ts';
 import { type ModelReference, parseModelReference } from '../model-reference.ts';
@@ -10,9 +11,11 @@ import {
   type RemoteVersion,
   removeRemote,
 } from '../sources/remote-models.ts';
-import { parseS3Location, type S3Location, s3Text } from '../sources/s3-location.ts';
+import { below, parseS3Location, type S3Location, s3Text } from '../sources/s3-location.ts';
 import type { S3Store } from '../sources/s3-store.ts';
+import { routingFile } from './folders.ts';
 import { table } from './table.ts';
+import { versionUses } from './version-uses.ts';
 
 type Words = Pick<Invocation, 'flags' | 'operands'>;
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,6 +29,7 @@ interface Asked {
 
 const titles = ['MODEL', 'VERSION', 'FORM', 'FILES', 'BYTES', 'DIGEST'];
 const idleMs = 30_000;
+const routingBytesMax = 1024 ** 2;
 
 /** The error of each is one of usage. */
 export const remoteCommands = {
@@ -65,6 +69,8 @@ export const remoteCommands = {
         const { model, version } = reference;
         const name = `${s3Text(location)}/${model}${version === null ? '' : `@${version}`}`;
         const bytes = gone.reduce((sum, one) => sum + one.bytes, 0);
+        const used = version === null ? undefined : await whyUsed(store, location, model, version);
+        if (used !== undefined) return failure(used);
         if (!words.flags.has('yes')) {
           return failure(`would remove ${name} (${bytes} bytes); --yes does it`);
         }
@@ -80,6 +86,27 @@ export const remoteCommands = {
   string,
   (words: Words, where: string, env: Environment) => Promise<Result<Report, string>>
 >;
+
+/** That the repository gives the version a label or traffic; without it, it would be broken. */
+async function whyUsed(
+  store: S3Store,
+  location: S3Location,
+  model: string,
+  version: string,
+): Promise<string | undefined> {
+  const at = below(location, `${model}/${routingFile}`);
+  const read = await store.readText(at.key, routingBytesMax);
+  if (!read.ok) {
+    return read.error.kind === 'absent' ? undefined : `${s3Text(at)}: ${read.error.text}`;
+  }
+  const parsed = parseVersionsYaml(s3Text(at), read.value.text);
+  // What is broken may be removed.
+  if (!parsed.ok) return undefined;
+  const { isSpecific, uses } = versionUses(parsed.value.config, version);
+  const all = [...uses, ...(isSpecific ? ['a place in the policy'] : [])];
+  if (all.length === 0) return undefined;
+  return `${s3Text(at)} gives version ${version} ${all.join(' and ')}; take that away first`;
+}
 
 async function ask(
   where: string,

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { loadRepository } from '@inferry/models';
 import { repositoryPath, type S3Server, startS3Server } from '@inferry/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { manageModels } from '../repository/commands.ts';
 import { sha256 } from '../pull/pull.fixture.ts';
 import { openS3 } from './open-s3.ts';
 import { manifestText, parseManifest, type PushedVersion } from './pushed-version.ts';
@@ -39,24 +38,10 @@ afterEach(async () => {
   await place.remove();
 });
 
-function where(path: string): string {
-  return `s3://${place.bucket.name}/${path}`;
-}
-
 function parsed(text: string): PushedVersion {
   const pushed = parseManifest(text);
   if (!pushed.ok) throw new Error(pushed.error);
   return pushed.value;
-}
-
-async function manage(
-  name: 'models list' | 'models show' | 'models rm',
-  operands: readonly string[],
-  flags: Record<string, string> = {},
-): Promise<string> {
-  const words = { operands, flags: new Map(Object.entries(flags)) };
-  const told = await manageModels(name, words, place.env);
-  return told.ok ? `${told.value.data}${told.value.remarks}` : told.error;
 }
 
 describe('a version that is pushed', () => {
@@ -66,7 +51,9 @@ describe('a version that is pushed', () => {
     expect(pushed).toEqual({
       code: 0,
       told: '',
-      out: ['1', '2'].map((v) => `${where('models/iris')}@${v} (2 files, 652 bytes)\n`).join(''),
+      out: ['1', '2']
+        .map((v) => `${place.where('models/iris')}@${v} (2 files, 652 bytes)\n`)
+        .join(''),
     });
     const pulled = await place.pull('models/iris', { json: '' });
     expect(JSON.parse(pulled.out)).toMatchObject({
@@ -100,7 +87,7 @@ describe('a version that is pushed', () => {
     expect(refused).toMatchObject({
       code: 1,
       out: '',
-      told: `inferry: ${where('models/iris')}@1 is already there with other content; --force replaces it\n`,
+      told: `inferry: ${place.where('models/iris')}@1 is already there with other content; --force replaces it\n`,
     });
     expect(await place.push('own', 'iris@1', { force: '' })).toMatchObject({ code: 0 });
     await place.pull('models/iris');
@@ -135,7 +122,7 @@ describe('a version that is pushed', () => {
       'the credentials must be allowed to list, read and, to push, write',
     );
     expect(await place.bucket.keys()).toHaveLength(2);
-    expect(await manage('models list', [where('models')])).toBe('');
+    expect(await place.manage('models list')).toBe('');
     expect((await place.pull('models/iris')).told).toContain('holds nothing');
     expect((await place.pull('models/iris/1')).told).toContain('holds nothing');
     way.fault = () => undefined;
@@ -270,50 +257,6 @@ describe('a large file', () => {
     const pulled = await place.pull('plain/iris');
     expect(pulled).toMatchObject({ code: 0, told: '' });
     expect(pulled.out).toContain('checked 2 files by MD5 (ETag)\n');
-  });
-});
-
-describe('a repository in a bucket', () => {
-  beforeEach(async () => {
-    await place.push('own', 'iris');
-    await place.bucket.put('models/plain/1/model.onnx', iris);
-  });
-
-  test('is listed, with what was pushed and what was not', async () => {
-    const { digest } = JSON.parse(
-      await place.bucket.text('models/iris/.inferry/1/manifest.json'),
-    ) as { readonly digest: string };
-    expect(await manage('models list', [], { models: where('models') }))
-      .toBe(`MODEL  VERSION  FORM        FILES  BYTES  DIGEST
-iris   1        model.yaml  2      652    ${digest.slice(0, 12)}
-plain  1        plain       1      634    -
-`);
-    const shown = await manage('models show', ['iris'], { models: where('models') });
-    expect(shown).toContain(`  digest     ${digest}\n`);
-    expect(shown).toMatch(/^ {2}1\/model\.onnx +634 +[0-9a-f]{64}$/mu);
-    expect(await manage('models show', ['rose'], { models: where('models') })).toContain(
-      'no model is called "rose"; there are: iris, plain',
-    );
-  });
-
-  test('loses a model or version when somebody says so', async () => {
-    await place.here.write('own', { 'iris/2/model.onnx': iris });
-    await place.push('own', 'iris@2');
-    const models = where('models');
-    expect(await manage('models rm', ['iris@1'], { models })).toBe(
-      `inferry: would remove ${models}/iris@1 (652 bytes); --yes does it\n`,
-    );
-    await manage('models rm', ['iris@1'], { models, yes: '' });
-    expect((await place.pull('models/iris/1')).told).toContain('holds nothing');
-    expect(await place.pull('models/iris')).toMatchObject({ code: 0 });
-    await manage('models rm', ['iris'], { models, yes: '' });
-    await manage('models rm', ['plain'], { models, yes: '' });
-    expect(await place.bucket.keys()).toEqual([]);
-  });
-
-  test('takes no command that changes files of a directory', async () => {
-    const words = { operands: ['iris', 'stable', '1'], flags: new Map([['models', where('m')]]) };
-    expect(await manageModels('models label', words, place.env)).toMatchObject({ ok: false });
   });
 });
 

@@ -17,6 +17,7 @@ import type { S3Server } from '@inferry/testkit';
 import { PullPlace, type Pulled } from '../pull/pull.fixture.ts';
 import { parsePushOptions } from '../push/options.ts';
 import { pushModel } from '../push/push.ts';
+import { type ManagingCommand, manageModels } from '../repository/commands.ts';
 
 let buckets = 0;
 
@@ -65,6 +66,25 @@ export class S3Place {
       ...(stop === undefined ? {} : { stop }),
     });
     return { code, ...told };
+  }
+
+  where(path: string): string {
+    return `s3://${this.bucket.name}/${path}`;
+  }
+
+  /** On the folder `models` of the bucket; what is printed. */
+  async manage(
+    name: ManagingCommand,
+    operands: readonly string[] = [],
+    flags: Record<string, string> = {},
+  ): Promise<string> {
+    const words = { models: this.where('models'), ...flags };
+    const told = await manageModels(
+      name,
+      { operands, flags: new Map(Object.entries(words)) },
+      this.env,
+    );
+    return told.ok ? `${told.value.data}${told.value.remarks}` : told.error;
   }
 
   async remove(): Promise<void> {
