@@ -11,7 +11,7 @@ export const entriesMaxDefault = 10_000;
 const depthMax = 6;
 
 /**
- * A digest of path, size, time of change and inode of every file below `directory`; of the folders `only` where
+ * A digest of path, size, times of change and inode of every file below `directory`; of the folders `only` where
  * it names some. Links are followed, hidden entries left out, as by whoever reads the models. Null when there
  * are more entries than `entriesMax`. A directory that cannot be read has a fingerprint as well.
  */
@@ -43,9 +43,13 @@ export async function fingerprintOf(
   return (await walk(directory, 1)) ? hash.digest('hex') : null;
 }
 
-/** Of a folder only that it is there: its own time changes with hidden entries too. */
+/**
+ * Of a folder only that it is there: its own time changes with hidden entries too. Of a file also the time of change
+ * that nobody can set: archives give every build the same one, and its inode may be that of the file before it.
+ */
 function told(seen: BigIntStats): string {
-  return seen.isDirectory() ? 'folder' : [seen.size, seen.mtimeNs, seen.ino].map(String).join(' ');
+  if (seen.isDirectory()) return 'folder';
+  return [seen.size, seen.mtimeNs, seen.ctimeNs, seen.dev, seen.ino].map(String).join(' ');
 }
 
 /** Or what the operating system said: files come and go under a look. */

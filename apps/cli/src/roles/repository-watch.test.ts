@@ -1,12 +1,21 @@
 /** A model repository that changes under a running role. */
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadRepository, type Repository } from '@inferry/models';
 import { VirtualClock } from '@inferry/runtime';
 import type { LogFields, Logger } from '@inferry/telemetry';
 import { repositoryPath, waitFor } from '@inferry/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { fingerprintOf } from './fingerprint.ts';
 import { type RepositoryWatch, watchRepository } from './repository-watch.ts';
 
@@ -37,7 +46,7 @@ interface Watched {
 }
 
 async function watched(
-  options: { pollMs?: number; only?: readonly string[] } = {},
+  options: { pollMs?: number; only?: readonly string[]; load?: typeof loadRepository } = {},
 ): Promise<Watched> {
   const clock = new VirtualClock();
   const logged: string[] = [];
@@ -48,6 +57,7 @@ async function watched(
     repository: await loadRepository(folder),
     modelsDir: folder,
     only: options.only ?? null,
+    ...(options.load === undefined ? {} : { load: options.load }),
     pollMs: options.pollMs ?? pollMs,
     clock,
     logger,
@@ -174,6 +184,86 @@ test('a model that goes away is gone; a directory that goes away changes nothing
   expect(served(watch.current())).toEqual(['b@1']);
   expect(watch.current().problems[0]?.message).toBe('does not exist');
   renameSync(`${folder}-away`, folder);
+});
+
+test('another content of the same size and time is seen, in the same file and behind a link that is swapped', async () => {
+  const releases = mkdtempSync(join(tmpdir(), 'inferry-releases-'));
+  onTestFinished(() => rmSync(releases, { recursive: true }));
+  const release = (name: string, limitMs: number): void => {
+    const file = join(releases, name, 'model.yaml');
+    mkdirSync(join(releases, name, '1'), { recursive: true });
+    cpSync(fixture, join(releases, name, '1/model.onnx'));
+    writeFileSync(file, `execution_timeout_ms: ${limitMs}\n`);
+    utimesSync(file, 1_000_000, 1_000_000);
+  };
+  release('a', 1_000);
+  release('b', 3_000);
+  symlinkSync(join(releases, 'a'), join(folder, 'm'));
+  const { changes, look } = await watched();
+  const limits = (): readonly unknown[] =>
+    changes.map(({ models }) => models.map(({ executionTimeoutMs }) => executionTimeoutMs));
+  await look();
+  await look();
+  release('a', 2_000);
+  await look();
+  await look();
+  expect(limits()).toEqual([[2_000]]);
+  symlinkSync(join(releases, 'b'), join(folder, '.m'));
+  renameSync(join(folder, '.m'), join(folder, 'm'));
+  await look();
+  await look();
+  expect(limits()).toEqual([[2_000], [3_000]]);
+});
+
+test('what changes while it is read is read again: a model that is being replaced is not given up', async () => {
+  version('m', '1');
+  version('n', '1');
+  let reads = 0;
+  const { changes, watch } = await watched({
+    pollMs: 0,
+    load: async (directory) => {
+      reads += 1;
+      if (reads > 1) return loadRepository(directory);
+      renameSync(join(folder, 'm'), join(folder, '.m'));
+      const read = await loadRepository(directory);
+      version('m', '2');
+      return read;
+    },
+  });
+  expect(served(await watch.reread())).toEqual(['m@2', 'n@1']);
+  expect([changes.length, reads]).toEqual([1, 2]);
+  // One that changes all the time is read as it is.
+  reads = 0;
+  const busy = await watched({
+    pollMs: 0,
+    load: (directory) => {
+      reads += 1;
+      version('m', String(10 + reads));
+      return loadRepository(directory);
+    },
+  });
+  expect(served(await busy.watch.reread())).toContain('m@13');
+  expect(reads).toBe(3);
+});
+
+test('what cannot be read for a reason that its files do not show is read again now and then', async () => {
+  version('m', '1');
+  let isOut = true;
+  const { changes, look, watch } = await watched({
+    load: async (directory) => {
+      const read = await loadRepository(directory);
+      const problem = { model: 'm', version: null, file: 'm', line: null, message: 'too many' };
+      return isOut ? { ...read, models: [], problems: [problem] } : read;
+    },
+  });
+  version('m', '2');
+  await look();
+  await look();
+  expect(watch.current().problems).toHaveLength(1);
+  isOut = false;
+  for (let i = 0; i < 20; i += 1) await look();
+  expect(served(changes.at(-1))).toEqual(['m@1', 'm@2']);
+  expect(watch.current().problems).toEqual([]);
 });
 
 test('a reading that is asked for does not wait for a look, and is shared by those that ask together', async () => {

@@ -22,7 +22,14 @@ export interface RepositoryWatchOptions extends Pick<Config, 'modelsDir' | 'only
   readonly pollMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of a directory; `loadRepository` where it is absent. */
+  readonly load?: (directory: string) => Promise<Repository>;
 }
+
+/** A repository that changes while it is read is read so often, and then taken as it was read last. */
+const readsMax = 3;
+/** While something cannot be read, every so many looks. */
+const againLooks = 15;
 
 type RepositoryEvents = {
   /** It is another than it was, be it in its problems alone. */
@@ -58,6 +65,7 @@ class Watch implements RepositoryWatch {
   #told: ReadonlySet<string>;
   #reading: Promise<unknown> = Promise.resolve();
   #next: Promise<Repository> | null = null;
+  #looks = 0;
   #isStopped = false;
   #stopLooking: () => void = () => undefined;
 
@@ -106,7 +114,10 @@ class Watch implements RepositoryWatch {
       }
       const rests = seen === this.#seen;
       this.#seen = seen;
-      if (rests && seen !== this.#readAs) await this.reread();
+      this.#looks += 1;
+      // What could not be read for a reason that files do not show, such as too many that are open, may be readable by now.
+      const isDue = this.#current.problems.length > 0 && this.#looks % againLooks === 0;
+      if (rests && (isDue || seen !== this.#readAs)) await this.reread();
     } catch (cause) {
       logger.error(
         { directory: modelsDir, err: cause },
@@ -116,11 +127,17 @@ class Watch implements RepositoryWatch {
   }
 
   async #read(): Promise<Repository> {
-    const { modelsDir, only } = this.#options;
+    const { load = loadRepository, modelsDir, only } = this.#options;
     if (this.#isStopped) return this.#current;
-    // Before: what changes while it is read is another change.
-    const readAs = await fingerprintOf(modelsDir, only);
-    const read = narrowed(await loadRepository(modelsDir), only);
+    let readAs = await fingerprintOf(modelsDir, only);
+    let read = narrowed(await load(modelsDir), only);
+    for (let i = 1; i < readsMax; i += 1) {
+      const after = await fingerprintOf(modelsDir, only);
+      if (after === readAs) break;
+      // It is neither what was there before, nor what is there now: a model that was being replaced may be missing.
+      readAs = after;
+      read = narrowed(await load(modelsDir), only);
+    }
     this.#readAs = readAs;
     this.#tell(read);
     const next = keepingGood(this.#current, read);
