@@ -149,12 +149,15 @@ describe('a job of an ensemble ends', () => {
     await stopped(fixture);
   });
 
-  test('with the refusal of a model that is not there', async () => {
+  test('for lack of a model that is not there, which is no matter of the name that was asked for', async () => {
     const lost = ensembleOf('lost', [{ model: 'gone', inputs: { x: 'x' }, outputs: { y: 'y' } }]);
     const fixture = await started({ composed: [lost] });
     const id = await fixture.submit(1, { class: classOf('lost', '1') });
     await advance(fixture.clock, 20);
-    expect((await fixture.record(id)).outcome?.error).toMatchObject({ code: 'model_not_found' });
+    expect((await fixture.record(id)).outcome?.error).toEqual({
+      code: 'model_unavailable',
+      detail: 'Step 1: there is no such model',
+    });
     await stopped(fixture);
   });
 

@@ -156,7 +156,9 @@ export class JobSteps {
     const pinned = this.#pinned.get(key);
     const again = pinned === undefined ? undefined : resolve(model, pinned);
     const resolved = again?.ok === true ? again : resolve(model, version);
-    if (resolved.ok) this.#pinned.set(key, resolved.value.version);
+    // The caller named no such model: it is the composed one that cannot be served.
+    if (!resolved.ok) return err(failure('model_unavailable', resolved.error.detail));
+    this.#pinned.set(key, resolved.value.version);
     return resolved;
   }
 
