@@ -28,7 +28,7 @@ export async function checkRepository({
       bad('Models', `${name} is not in ${modelsDir}`, 'correct INFERRY_ONLY or the repository'),
     ),
     ...unservable(wanted, device).map((reason) =>
-      doubtful('Models', reason, 'start a worker with the device that its instances ask for'),
+      doubtful('Models', reason, 'start a worker that serves what is missing here'),
     ),
   ];
   if (wanted.length > 0) {

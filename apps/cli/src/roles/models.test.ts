@@ -43,6 +43,15 @@ test('where nobody could serve a model, it is told which devices could', () => {
   expect(unservable([model({ kind: 'cuda', count: 1 })], first)).toEqual([]);
 });
 
+test('where nobody could serve what a model runs, it is told what is left out', () => {
+  const step = { version: null, inputs: {}, outputs: {} };
+  const steps = ['m', 'n', 'n'].map((name) => ({ ...step, model: name }));
+  const ensemble = { ...model(), name: 'e', backend: 'ensemble', ensemble: { steps } } as const;
+  const m = model({ kind: 'cpu', count: 1 });
+  expect(unservable([ensemble, m], cpu)).toEqual(['e@1 runs "n", which INFERRY_ONLY leaves out']);
+  expect(unservable([ensemble, m, { ...m, name: 'n' }], cpu)).toEqual([]);
+});
+
 const onnx = repositoryPath('packages/testkit/fixtures/models/identity_fp32/1/model.onnx');
 
 /** A repository with these versions of a model m; those that begin with `!` cannot be read. */

@@ -1,5 +1,5 @@
 /** The models a role knows, or why the repository cannot be used as it is. */
-import { isComposed, type ModelManifest } from '@inferry/contracts';
+import { isComposed, type ModelManifest, modelsRunBy } from '@inferry/contracts';
 import {
   loadRepository,
   problemText,
@@ -97,10 +97,19 @@ export function logFindings({ problems, warnings }: Repository, logger: Logger):
   for (const warning of warnings) logger.warn({ model: warning.model }, problemText(warning));
 }
 
-/** Of models that have no session on the device, where no other process could serve them. */
+/** Of models that have no session on the device, or run others that are left out, where no other process could serve them. */
 export function unservable(models: readonly ModelManifest[], device: Device): readonly string[] {
   const here = device.kind === 'cpu' ? 'cpu' : `${device.kind}:${device.index}`;
-  return models
+  const names = new Set(models.map(nameOf));
+  const leftOut = models.flatMap((manifest) =>
+    modelsRunBy(manifest)
+      .filter(({ model }) => !names.has(model))
+      .map(({ model }) => {
+        const { name, version } = manifest;
+        return `${name}@${version} runs "${model}", which INFERRY_ONLY leaves out`;
+      }),
+  );
+  const elsewhere = models
     .filter((model) => !isServable(model, device))
     .map(({ name, version, instances }) => {
       const devices = instances.flatMap(
@@ -108,6 +117,7 @@ export function unservable(models: readonly ModelManifest[], device: Device): re
       );
       return `${name}@${version} has instances for ${devices.join(', ')} only, and this process runs on ${here}`;
     });
+  return [...elsewhere, ...new Set(leftOut)];
 }
 
 function nameOf({ name }: { readonly name: string | null }): string | null {
