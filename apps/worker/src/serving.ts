@@ -150,9 +150,11 @@ export class Serving {
     return true;
   }
 
-  /** Resolves when nothing is left of what was replaced; but for ensembles, which hold nothing and may take long. */
-  async replaced(): Promise<void> {
-    const awaited = [...this.#leaving].filter(([{ manifest }]) => manifest.backend !== 'ensemble');
+  /** Resolves when nothing is left of what the class was before; but for ensembles, which hold nothing and may take long. */
+  async replaced(cls: ClassId): Promise<void> {
+    const awaited = [...this.#leaving].filter(
+      ([served]) => served.cls === cls && served.manifest.backend !== 'ensemble',
+    );
     await Promise.all(awaited.map(([, leaving]) => leaving));
   }
 
@@ -190,7 +192,11 @@ export class Serving {
 
   /** Returns every job that has no outcome yet; what a run still brings for them is dropped. */
   async giveBackAll(): Promise<void> {
-    for (const served of this.#every()) served.stopClaiming();
+    const all = this.#every();
+    for (const served of all) served.stopClaiming();
+    // What is being claimed is held then; a queue that is away is not waited for.
+    const stopped = Promise.all(all.map((served) => served.stopped()));
+    await within(this.#deps.clock, farewellMs, stopped);
     const { leases, settler } = this.#shared;
     const going = [...leases.held()].map(async ([cls, held]) => {
       const open = [...held].filter((job) => job.isOpen);

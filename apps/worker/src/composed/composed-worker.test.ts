@@ -1,9 +1,19 @@
 /** Composed models on a worker that serves the models of their steps too. */
 import { classOf, type JobId } from '@inferry/contracts';
 import { expect, test } from 'vitest';
-import { advance, answerOf, modelManifest, virtualFixture } from '../worker.fixture.ts';
+import { sleep } from '@inferry/runtime';
+import { advance, answerOf, modelManifest, replacing, virtualFixture } from '../worker.fixture.ts';
 import { ensembleOf } from './lane.fixture.ts';
 
+const aModel = { state: 'ready', provider: 'cpu', device: 'cpu', loadMs: 1 } as const;
+const aWorker = {
+  v: 1,
+  workerId: 'other',
+  host: 'h',
+  pid: 2,
+  state: 'serving',
+  startedAtMs: 1,
+} as const;
 const twice = ensembleOf('twice', [
   { inputs: { x: 'x' }, outputs: { y: 'middle' } },
   { inputs: { x: 'middle' }, outputs: { y: 'y' } },
@@ -98,6 +108,39 @@ test('what cannot end in the time to drain goes back to its place, and its steps
   expect(await fixture.record(id)).toMatchObject({ status: 'queued' });
   expect(await fixture.queue.stats([classOf('echo', '1')])).toMatchObject([{ waiting: 0 }]);
   await advance(fixture.clock, 3_000);
+  await close(fixture);
+});
+
+test('what is claimed for them when the time to drain is over goes back too', async () => {
+  const simulated = { runMs: 3_000, rowMs: 0, failOn: null, hangOn: null, crashOn: null };
+  const other = { ...modelManifest, name: 'other', executionTimeoutMs: 20_000, simulated };
+  let isSlow = false;
+  const fixture = virtualFixture({
+    limits: { drainMs: 100 },
+    manifests: [other, twice],
+    // The reply to a claim is on its way when all is given back.
+    wrapQueue: (queue) =>
+      replacing(queue, {
+        async claim(cls, request) {
+          const claimed = await queue.claim(cls, request);
+          if (isSlow && cls === classOf('other', '1')) await sleep(fixture.clock, 300);
+          return claimed;
+        },
+      }),
+  });
+  await fixture.worker.start();
+  // Its step is a job of a model that nobody serves.
+  await fixture.queue.announce({ ...aWorker, models: [{ ...aModel, manifest: modelManifest }] });
+  await advance(fixture.clock, 600);
+  await fixture.submit(1, ofTwice);
+  await advance(fixture.clock, 10);
+  const draining = fixture.worker.drain();
+  isSlow = true;
+  const id = await fixture.submit(2, { class: classOf('other', '1') });
+  await advance(fixture.clock, 1_500);
+  await draining;
+  expect(await fixture.record(id)).toMatchObject({ status: 'queued', attempt: 0 });
+  expect(fixture.worker.state).toBe('draining');
   await close(fixture);
 });
 
