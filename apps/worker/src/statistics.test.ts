@@ -8,7 +8,7 @@ const echo = classOf('echo', '1');
 
 async function started(...args: Parameters<typeof virtualFixture>) {
   const fixture = virtualFixture(...args);
-  expect(await fixture.worker.start()).toEqual({ ok: true, value: undefined });
+  expect(await fixture.worker.start()).toMatchObject({ ok: true });
   return fixture;
 }
 

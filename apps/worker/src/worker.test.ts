@@ -21,7 +21,7 @@ async function submitAll(
 
 async function started(...args: Parameters<typeof virtualFixture>) {
   const fixture = virtualFixture(...args);
-  expect(await fixture.worker.start()).toEqual({ ok: true, value: undefined });
+  expect(await fixture.worker.start()).toMatchObject({ ok: true });
   return fixture;
 }
 
