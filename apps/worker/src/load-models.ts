@@ -83,22 +83,37 @@ export async function loadModel(
   { isAlone }: { readonly isAlone: boolean },
 ): Promise<Result<LoadedModel, string>> {
   const { devices, manifest } = model;
-  const load = (device: Device): ReturnType<InferenceBackend['load']> =>
-    deps.backend.load(manifest, device, deps.preparationOf(model));
+  const load = (device: Device): Promise<Result<ModelInstance, string>> =>
+    orReason(async () => {
+      const loaded = await deps.backend.load(manifest, device, deps.preparationOf(model));
+      return loaded.ok ? loaded : err(loaded.error.detail);
+    });
   const results: Awaited<ReturnType<typeof load>>[] = [];
   if (isAlone) results.push(...(await Promise.all(devices.map(load))));
   else for (const device of devices) results.push(await load(device));
   const instances = results.flatMap((result) => (result.ok ? [result.value] : []));
-  const failed = results.flatMap((result) => (result.ok ? [] : [result.error.detail]));
-  if (failed.length > 0) {
+  const failed = results.flatMap((result) => (result.ok ? [] : [result.error]));
+  const rowMs =
+    failed.length > 0
+      ? err([...new Set(failed)].join('; '))
+      : await orReason(async () => ok(await deps.prepareMsOf(model, instances)));
+  if (!rowMs.ok) {
     await Promise.all(instances.map((instance) => instance.close()));
-    return err([...new Set(failed)].join('; '));
+    return rowMs;
   }
-  const rowMs = await deps.prepareMsOf(model, instances);
   const warmupRuns = instances.flatMap((instance, i) =>
-    instance.warmupRuns.map(({ ms, rows }) => ({ rows, ms: ms + rows * (rowMs[i] ?? 0) })),
+    instance.warmupRuns.map(({ ms, rows }) => ({ rows, ms: ms + rows * (rowMs.value[i] ?? 0) })),
   );
   return ok({ ...report(model, instances, deps), warmupRuns });
+}
+
+/** A thread may end where nothing else ends it: what throws then must not leave a model about to be loaded for ever. */
+async function orReason<T>(step: () => Promise<Result<T, string>>): Promise<Result<T, string>> {
+  try {
+    return await step();
+  } catch (cause) {
+    return err(cause instanceof Error ? cause.message : String(cause));
+  }
 }
 
 /** `cpu`, `cuda:1`. */

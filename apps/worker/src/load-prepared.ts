@@ -53,7 +53,14 @@ export class ModelLoader {
     planned: PlannedModel,
     how: { readonly isAlone: boolean },
   ): Promise<Result<Prepared, string>> {
-    return isComposed(planned.manifest) ? this.#openProgram(planned) : this.#load(planned, how);
+    const { cls, manifest } = planned;
+    try {
+      return await (isComposed(manifest) ? this.#openProgram(planned) : this.#load(planned, how));
+    } catch (cause) {
+      // A bug. What comes after it in line is loaded all the same.
+      this.#deps.logger.error({ class: cls, err: cause }, 'a load broke off');
+      return err(cause instanceof Error ? cause.message : String(cause));
+    }
   }
 
   async #load(

@@ -25,13 +25,18 @@ test('fifty changes leave what one leaves: sessions, timers, and memory', async 
       const loaded = await simulated.load(...args);
       if (!loaded.ok) return loaded;
       open += 1;
-      const { close, device, loadMs, preparer, provider, run, warmupRuns } = loaded.value;
+      const session = loaded.value;
+      const { device, loadMs, preparer, provider, warmupRuns } = session;
       const counted: ModelInstance = {
-        ...{ device, loadMs, preparer, provider, warmupRuns },
-        run: run.bind(loaded.value),
+        device,
+        loadMs,
+        preparer,
+        provider,
+        warmupRuns,
+        run: (items, outputs) => session.run(items, outputs),
         close: () => {
           open -= 1;
-          return close.call(loaded.value);
+          return session.close();
         },
       };
       instances.push(new WeakRef(counted));
