@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { echo, graceMs, serving, v1, v2 } from './model-switch.fixture.ts';
 import { advance, answerOf, claimByOther, replacing } from './worker.fixture.ts';
 
+const slow = { rowMs: 0, failOn: null, hangOn: null, crashOn: null };
+
 describe('a new version', () => {
   test('is loaded beside the old one, which serves on until it is ready', async () => {
     const on = await serving([echo('1')]);
@@ -165,6 +167,20 @@ describe('another content of the same version', () => {
     ]);
     await on.worker.close();
     expect(on.clock.pendingTimers).toBe(0);
+  });
+
+  test('keeps no other model waiting for the batches of the old one', async () => {
+    const on = await serving([{ ...echo('1', 'old'), simulated: { ...slow, runMs: 900 } }]);
+    const before = await on.submit(1);
+    await advance(on.clock, 5);
+    const other = { ...echo('1', 'other'), name: 'other' };
+    const applied = on.apply([echo('1', 'new'), other]);
+    await advance(on.clock, 50);
+    expect((await applied).map(({ result }) => result)).toEqual(['replaced', 'loaded']);
+    expect((await on.record(before)).status).toBe('running');
+    await advance(on.clock, 1_000);
+    expect(answerOf(await on.record(before))).toBe(1);
+    await on.worker.close();
   });
 
   test('that cannot be loaded changes nothing, and the versions beside it stay', async () => {

@@ -264,7 +264,7 @@ export class ModelSwitch {
     }
     const { loader, logger, serving, telemetry } = this.#deps;
     // At most two contents of a class are in memory.
-    await serving.replaced();
+    await serving.replaced(model.cls);
     const loaded = this.#isEnding
       ? err(endingReason)
       : await loader.load(model, { isAlone: false });
