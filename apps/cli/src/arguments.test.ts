@@ -26,6 +26,7 @@ describe('commands', () => {
   test('no word asks for help, and the usual flags stand for commands', () => {
     expect(parsed('').name).toBe('help');
     expect(parsed('--help').name).toBe('help');
+    expect(parsed('models --help')).toMatchObject({ name: 'help', operands: ['models'] });
     expect(parsed('--version').name).toBe('version');
   });
 

@@ -37,6 +37,8 @@ export function parseArguments(words: readonly string[]): Result<Invocation, Usa
   if (pair !== undefined) return parseFlags(pair, words.slice(2));
   const single = commands.find((command) => command.name === first);
   if (single !== undefined) return parseFlags(single, words.slice(1));
+  const asksHelp = words[1] === '--help' || words[1] === '-h';
+  if (asksHelp) return parseFlags(commandNamed('help'), [first]);
   return err({ message: unknownCommand(words), command: null });
 }
 

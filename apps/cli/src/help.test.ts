@@ -1,12 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { commands, settingsTaken } from './commands.ts';
-import { commandHelp, overview } from './help.ts';
+import { commandHelp, groupHelp, overview } from './help.ts';
 
 const columnsMax = 80;
 
 test('the overview names every command, and fits a terminal', () => {
   for (const command of commands) expect(overview()).toContain(`  ${command.name}`);
   for (const line of overview().split('\n')) expect(line.length).toBeLessThanOrEqual(columnsMax);
+});
+
+test('a word that several commands begin with tells them', () => {
+  const models = groupHelp('models') ?? '';
+  for (const { name, summary } of commands) {
+    expect(models.includes(`  ${name} `)).toBe(name.startsWith('models '));
+    if (name === 'models list') expect(models).toContain(summary);
+  }
+  for (const line of models.split('\n')) expect(line.length).toBeLessThanOrEqual(columnsMax);
+  expect(groupHelp('model')).toBeUndefined();
 });
 
 describe.each(commands)('help of $name', (command) => {

@@ -7,21 +7,39 @@ const columnsMax = 80;
 
 /** What `inferry help` prints. */
 export function overview(): string {
-  const width = Math.max(...commands.map((command) => usage(command).length)) + 2;
   return [
     'inferry: a queue-first inference server',
     '',
     'Usage: inferry COMMAND [flags]',
     '',
-    ...commands.flatMap((command) => {
-      const [first = '', ...rest] = wrapped(command.summary, 2 + width);
-      return [`  ${usage(command)}`.padEnd(2 + width) + first.trimStart(), ...rest];
-    }),
+    ...list(commands),
     '',
     ...wrapped('inferry help COMMAND tells the flags, environment variables and defaults of it.'),
     ...wrapped('Exit status: 0 done, 1 failed, 2 wrong usage, configuration or model repository.'),
     '',
   ].join('\n');
+}
+
+/** What `inferry help models` and `inferry models --help` print; undefined where no command begins with the word. */
+export function groupHelp(word: string): string | undefined {
+  const group = commands.filter(({ name }) => name.startsWith(`${word} `));
+  if (group.length === 0) return undefined;
+  return [
+    `Usage: inferry ${word} COMMAND [flags]`,
+    '',
+    ...list(group),
+    '',
+    ...wrapped(`inferry help ${word} COMMAND tells more of it.`),
+    '',
+  ].join('\n');
+}
+
+function list(shown: readonly Command[]): string[] {
+  const width = Math.max(...shown.map((command) => usage(command).length)) + 2;
+  return shown.flatMap((command) => {
+    const [first = '', ...rest] = wrapped(command.summary, 2 + width);
+    return [`  ${usage(command)}`.padEnd(2 + width) + first.trimStart(), ...rest];
+  });
 }
 
 /** What `inferry help COMMAND` and `inferry COMMAND --help` print. */

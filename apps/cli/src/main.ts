@@ -8,7 +8,7 @@ import { systemClock, systemRandom } from '@inferry/runtime';
 import { createLogger, type Logger, openTracing } from '@inferry/telemetry';
 import { findCommand, type Invocation, parseArguments, unknownCommand } from './arguments.ts';
 import { type Config, type ConfigProblem, nearMisses, parseConfig } from './config.ts';
-import { commandHelp, overview } from './help.ts';
+import { commandHelp, groupHelp, overview } from './help.ts';
 import {
   keptPortsName,
   onReread,
@@ -90,9 +90,11 @@ function help(operands: readonly string[]): number {
     print(overview());
     return 0;
   }
-  const command = findCommand(operands.join(' '));
-  if (command === undefined) return refuse(unknownCommand(operands), null);
-  print(commandHelp(command));
+  const words = operands.join(' ');
+  const command = findCommand(words);
+  const text = command === undefined ? groupHelp(words) : commandHelp(command);
+  if (text === undefined) return refuse(unknownCommand(operands), null);
+  print(text);
   return 0;
 }
 
