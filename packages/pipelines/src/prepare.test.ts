@@ -131,6 +131,18 @@ describe('raw tensors', () => {
     if (!item.ok) expect(item.error.detail).toContain(detail);
   });
 
+  test('elements of any bytes, as of pictures, are for models that are composed of others', async () => {
+    const picture = text(Uint8Array.of(0xff, 0xd8, 0));
+    for (const backend of ['ensemble', 'processor'] as const) {
+      const composed = { ...model, backend };
+      const taken = await prepare(composed, { form: 'tensors', tensors: [x, picture] });
+      expect(taken.ok && taken.value.tensors).toEqual([x, picture]);
+      const broken = { ...picture, bytes: picture.bytes.subarray(1) };
+      const refused = await prepare(composed, { form: 'tensors', tensors: [x, broken] });
+      expect(refused).toMatchObject({ error: { code: 'input_rejected' } });
+    }
+  });
+
   test('an unknown output is rejected', async () => {
     const item = await prepare(model, { form: 'tensors', tensors: [x, s], outputs: ['z'] });
     expect(item).toMatchObject({ ok: false, error: { detail: 'the model has no output "z"' } });

@@ -5,6 +5,7 @@
 import {
   datatypeBytes,
   elementCount,
+  isComposed,
   type ModelManifest,
   splitBytes,
   type Tensor,
@@ -23,7 +24,7 @@ export function tensorProblems(
   for (const spec of manifest.inputs) {
     const tensor = byName.get(spec.name);
     if (tensor === undefined) problems.push(`input "${spec.name}" is missing`);
-    else problems.push(...problemsOf(tensor, spec));
+    else problems.push(...problemsOf(tensor, spec, { isText: !isComposed(manifest) }));
     byName.delete(spec.name);
   }
   for (const name of byName.keys()) problems.push(`the model has no input "${name}"`);
@@ -41,7 +42,11 @@ export function rowsOf(manifest: ModelManifest, tensors: readonly Tensor[]): num
   return manifest.maxBatchSize === 0 ? 1 : (tensors[0]?.shape[0] ?? 1);
 }
 
-function problemsOf(tensor: Tensor, spec: TensorSpec): string[] {
+function problemsOf(
+  tensor: Tensor,
+  spec: TensorSpec,
+  { isText }: { readonly isText: boolean },
+): string[] {
   const label = `input "${tensor.name}"`;
   if (tensor.datatype !== spec.datatype) {
     return [`${label} is ${tensor.datatype}, the model takes ${spec.datatype}`];
@@ -56,7 +61,11 @@ function problemsOf(tensor: Tensor, spec: TensorSpec): string[] {
     return [`${label} has shape [${tensor.shape.join(', ')}], expected [${spec.shape.join(', ')}]`];
   }
   const count = elementCount(tensor.shape);
-  if (tensor.datatype === 'BYTES') return stringProblems(label, tensor.bytes, count);
+  if (tensor.datatype === 'BYTES') {
+    const elements = splitBytes(tensor.bytes, count);
+    if (elements === undefined) return [`${label} does not hold ${count} length-prefixed elements`];
+    return isText ? textProblems(label, elements) : [];
+  }
   const expectedBytes = count * datatypeBytes[tensor.datatype];
   return tensor.bytes.byteLength === expectedBytes
     ? []
@@ -68,9 +77,7 @@ function fitsAxis(dimension: number, wanted: number | undefined): boolean {
 }
 
 /** ONNX strings are UTF-8, and ONNX Runtime for Node cuts them at a zero byte: neither may pass silently. */
-function stringProblems(label: string, bytes: Uint8Array, count: number): string[] {
-  const elements = splitBytes(bytes, count);
-  if (elements === undefined) return [`${label} does not hold ${count} length-prefixed elements`];
+function textProblems(label: string, elements: readonly Uint8Array[]): string[] {
   const bad = elements.findIndex((element) => element.includes(0) || !isUtf8(element));
   return bad === -1 ? [] : [`${label} element ${bad} is not UTF-8 text without zero bytes`];
 }
