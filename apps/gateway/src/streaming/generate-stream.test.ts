@@ -138,6 +138,24 @@ describe('generate_stream', () => {
     await drained;
   });
 
+  test('has its place when its body is there; without one it makes no job', async () => {
+    const gateway = open({ eventStreamsMax: 1 });
+    const slow = new ReadableStream<Uint8Array>({ pull: () => new Promise<void>(() => undefined) });
+    const init = { method: 'POST', body: slow, duplex: 'half' } as const;
+    const arriving = gateway.request('/v2/models/talker/generate_stream', init);
+    void arriving.catch(() => undefined);
+    const answer = post(gateway, 'generate_stream');
+    const claim = await claimTalk(gateway.queue);
+    await say(gateway.queue, claim, 'a');
+    const reader = new EventReader(await answer);
+    await reader.next();
+    const refused = await post(gateway, 'generate_stream');
+    expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'queue_full' }]);
+    expect((await gateway.queue.stats([classOf('talker', '1')]))[0]).toMatchObject({ waiting: 0 });
+    await settleTalk(gateway.queue, claim, saying('a b'));
+    expect((await reader.all()).map(({ data }) => data['text'])).toEqual(['a b']);
+  });
+
   test('goes on until its answer is there, however long that takes', async () => {
     const gateway = open({ streamAgeMsMax: 20 });
     const answer = post(gateway, 'generate_stream');

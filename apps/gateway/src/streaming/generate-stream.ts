@@ -10,7 +10,7 @@ import {
   parseGenerate,
   problemDocument,
 } from '@inferry/protocols';
-import { invariant, ok, type Result } from '@inferry/runtime';
+import { err, invariant, ok, type Result } from '@inferry/runtime';
 
 import { tenantHeader } from '../admission/tenants.ts';
 import type { GatewayParts } from '../deps.ts';
@@ -20,6 +20,7 @@ import type { InferCodec } from '../http/infer-http.ts';
 import { readBody } from '../http/read-body.ts';
 import { infer, type InferEnd } from '../infer.ts';
 import { Handover } from './handover.ts';
+import type { StreamPlace } from './stream-places.ts';
 import { streamResponse } from './stream-response.ts';
 
 export const generateCodec: InferCodec<InferRequest> = {
@@ -36,8 +37,7 @@ export async function generateStream(
   model: { readonly name: string; readonly version: string | undefined },
   parts: GatewayParts,
 ): Promise<Response> {
-  const place = parts.streams.reserve();
-  if (place === undefined) return problem(c, parts.streams.refusal());
+  const taken: { place?: StreamPlace } = {};
   const answers = new Handover<string>();
   const gone = new AbortController();
   const leave = (): void => {
@@ -54,7 +54,15 @@ export async function generateStream(
       prefersJob: false,
       giveUpAtMs: undefined,
       signal: gone.signal,
-      read: (manifest, memory) => readRequest(c, manifest, memory, parts),
+      async read(manifest, memory) {
+        const request = await readRequest(c, manifest, memory, parts);
+        if (!request.ok) return request;
+        // Not before: a body may be long on its way.
+        const place = parts.streams.reserve();
+        if (place === undefined) return err(parts.streams.refusal());
+        taken.place = place;
+        return request;
+      },
       onSent: onSentOf(c),
       onPartial: (output, { manifest, request }) =>
         answers.give(generateResponse(manifest, output, request)),
@@ -68,11 +76,13 @@ export async function generateStream(
     if (first === undefined) {
       const end = await ended;
       if (end.end !== 'output') {
-        place.release();
+        taken.place?.release();
         invariant(end.end === 'failed', 'who does not prefer a job gets none');
         return problem(c, end.reason);
       }
     }
+    const { place } = taken;
+    invariant(place !== undefined, 'what has an answer has a place');
     // Its answer is waited for as that of any infer request, also by a server that is going.
     return streamResponse(
       c,
@@ -81,7 +91,7 @@ export async function generateStream(
       parts,
     );
   } catch (cause) {
-    place.release();
+    taken.place?.release();
     throw cause;
   }
 }
