@@ -7,6 +7,7 @@ import {
   encodeInput,
   type JobEnvelope,
   type JobId,
+  type JobInput,
   type JobRecord,
   type Limits,
   type ModelManifest,
@@ -105,9 +106,13 @@ export interface Fixture<C extends Clock> {
   readonly kills: () => number;
   /**
    * Enqueues a job with `rows` rows (1 by default), the first of which holds `value`; null makes an
-   * input no model can use.
+   * input no model can use. `input` takes the place of both.
    */
-  readonly submit: (value: number | null, job?: Partial<JobEnvelope>) => Promise<JobId>;
+  readonly submit: (
+    value: number | null,
+    job?: Partial<JobEnvelope>,
+    input?: JobInput,
+  ) => Promise<JobId>;
   readonly record: (id: JobId) => Promise<JobRecord>;
   readonly countOf: (name: keyof WorkerTelemetry) => number;
 }
@@ -162,9 +167,10 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
     runs,
     events,
     kills: () => kills,
-    async submit(value, job = {}) {
+    async submit(value, job = {}, input = undefined) {
       const id = newJobId(clock.nowMs(), random);
-      const payload = encodeInput({ form: 'tensors', tensors: [tensorOf(value, job.rows)] });
+      const tensors = [tensorOf(value, job.rows)];
+      const payload = encodeInput(input ?? { form: 'tensors', tensors });
       const envelope = { ...envelopeOf(id, payload.length), ...job };
       const enqueued = await queue.enqueue(envelope, payload, takesAll);
       invariant(enqueued.ok, 'the queue has room');

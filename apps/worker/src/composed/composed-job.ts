@@ -109,14 +109,17 @@ function runProgram(
 /** `ran` is undefined where the time was over first. */
 function end(item: ReadyItem, ran: Ran | undefined, lane: ComposedContext): Promise<void> {
   const { cls, queueClock, settler, statistics } = lane;
-  const { job, rows } = item;
+  const { facts, job, rows } = item;
   if (ran === undefined) {
     const late = failure('deadline_exceeded', 'The deadline passed before all steps had ended.');
     fail(job, late, rows, lane);
   } else if (ran.ok) {
     const { ranAtMs = 0, runAtMs = 0 } = job.marks;
     countRun(statistics, cls, { computeMs: ranAtMs - runAtMs, jobs: [job], rows }, queueClock);
-    const result = ok({ kind: 'outputs', tensors: ran.value } as const);
+    // A program gives all outputs, whichever are wanted.
+    const wanted = facts.outputs.length === 0 ? null : new Set(facts.outputs);
+    const tensors = ran.value.filter(({ name }) => wanted?.has(name) ?? true);
+    const result = ok({ kind: 'outputs', tensors } as const);
     finish([{ item, result, batchRows: rows }], lane);
   } else if ('asSuspect' in ran.error) {
     return settler.giveBack(cls, [job], ran.error.asSuspect);

@@ -79,6 +79,25 @@ test('what they did is counted: a job is a run of its rows', async () => {
   await close(fixture);
 });
 
+test('only the outputs that are asked for count against the limit of an answer', async () => {
+  const [y] = modelManifest.outputs;
+  const both = { ...twice, outputs: [y!, { ...y!, name: 'middle' }] };
+  const fixture = await started({
+    limits: { outputBytesMax: 6 },
+    manifests: [modelManifest, both],
+  });
+  const x = { name: 'x', datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) } as const;
+  const statuses: string[] = [];
+  for (const outputs of [['y'], ['middle', 'y']]) {
+    const id = await fixture.submit(1, ofTwice, { form: 'tensors', tensors: [x], outputs });
+    await advance(fixture.clock, 100);
+    const { outcome, status } = await fixture.record(id);
+    statuses.push(outcome?.error?.code ?? status);
+  }
+  expect(statuses).toEqual(['succeeded', 'output_too_large']);
+  await close(fixture);
+});
+
 test('a worker that drains finishes them, also ensembles of ensembles, and claims for them what they run', async () => {
   const fixture = await started();
   const ids: JobId[] = [];
