@@ -12,7 +12,7 @@ test('the overview names every command, and fits a terminal', () => {
 test('a word that several commands begin with tells them', () => {
   const models = groupHelp('models') ?? '';
   for (const { name } of commands) {
-    expect(models.includes(`  ${name} `)).toBe(name.startsWith('models '));
+    expect(models.includes(`\n  ${name} `)).toBe(name.startsWith('models '));
   }
   expect(models.replaceAll(/\s+/gu, ' ')).toContain(
     'Goes back to the version that was stable before.',
