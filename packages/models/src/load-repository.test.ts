@@ -102,6 +102,13 @@ describe('a repository', () => {
     expect(await found()).toEqual([]);
   });
 
+  test('does not take a model that cannot be looked at for one that is gone', async () => {
+    await put('m/1/model.onnx', writeOnnx(rows));
+    await symlink('loop', join(folder, 'loop'));
+    await symlink('2', join(folder, 'm/2'));
+    expect(await found()).toEqual(['loop: cannot be read (ELOOP)', 'm: cannot be read (ELOOP)']);
+  });
+
   test('refuses names that routes cannot carry', async () => {
     await put('jobs/1/model.onnx', writeOnnx(rows));
     await put('my model/1/model.onnx', writeOnnx(rows));

@@ -136,8 +136,8 @@ async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (cause) {
-    // A dangling link is no folder; anything else surfaces when the folder is read.
     if (fileErrorText(cause) === undefined) throw cause;
-    return false;
+    // A dangling link is no folder. What cannot be looked at may be one: that surfaces when it is read.
+    return !(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT');
   }
 }
