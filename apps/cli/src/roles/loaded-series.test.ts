@@ -1,3 +1,4 @@
+import { classOf } from '@inferry/contracts';
 import { createMetrics } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
 import { LoadedSeries } from './loaded-series.ts';
@@ -23,4 +24,29 @@ test('what tells of a model goes with its last version, and what another version
   ]);
   series.remove('m', '1');
   expect(await told()).toEqual([]);
+});
+
+test('what is counted by version stays for a while, and not for ever', async () => {
+  const metrics = createMetrics('worker', { version: '0', revision: 'r', onnxruntime: 'none' });
+  const series = new LoadedSeries(metrics);
+  const counted = async (): Promise<readonly string[]> => {
+    const found = (await metrics.text()).matchAll(
+      /^inferry_version_requests_total\{queue="([^"]*)"/gmu,
+    );
+    return [...new Set([...found].flatMap(([, queue]) => queue ?? []))];
+  };
+  const serveAndDrop = (version: string): void => {
+    series.declare('m', classOf('m', version));
+    series.remove('m', version);
+  };
+  serveAndDrop('1');
+  serveAndDrop('2');
+  expect(await counted()).toEqual(['m@1', 'm@2']);
+  series.declare('m', classOf('m', '1'));
+  for (let version = 3; version <= 60; version += 1) serveAndDrop(String(version));
+  const left = await counted();
+  expect(left).toHaveLength(51);
+  expect(left).toContain('m@1');
+  expect(left).not.toContain('m@2');
+  expect(left).toContain('m@60');
 });

@@ -1,10 +1,17 @@
-/** The series of what a worker has loaded: they go when the last version of their model does. */
+/**
+ * The series of what a worker has loaded: they go when the last version of their model does. What is counted by
+ * version stays for a while, for a scrape to see how it ended.
+ */
+import { classOf } from '@inferry/contracts';
 import type { WorkerTelemetry } from '@inferry/worker';
 import type { WorkerMetrics } from '@inferry/telemetry';
 
 type Ran = Parameters<WorkerTelemetry['modelLoaded']>[2];
 type Prepared = Parameters<WorkerMetrics['preparation']['set']>[0];
-type Series = 'executionProvider' | 'modelLoaded' | 'preparation';
+type Series = 'declareModel' | 'executionProvider' | 'forgetQueue' | 'modelLoaded' | 'preparation';
+
+/** Versions that are gone and still told of; the longest gone are forgotten first. */
+const formerMax = 50;
 
 export class LoadedSeries {
   readonly #metrics: Pick<WorkerMetrics, Series>;
@@ -12,8 +19,15 @@ export class LoadedSeries {
   readonly #ran = new Map<string, Map<string, readonly Ran[]>>();
   readonly #prepared = new Map<string, readonly Prepared[]>();
 
+  readonly #former = new Set<string>();
+
   constructor(metrics: Pick<WorkerMetrics, Series>) {
     this.#metrics = metrics;
+  }
+
+  declare(model: string, cls: string): void {
+    this.#former.delete(cls);
+    this.#metrics.declareModel(model, cls);
   }
 
   add(model: string, version: string, ran: Ran): void {
@@ -35,6 +49,11 @@ export class LoadedSeries {
     const gone = versions?.get(version) ?? [];
     versions?.delete(version);
     this.#metrics.modelLoaded.remove({ model, version });
+    this.#former.add(classOf(model, version));
+    for (const cls of [...this.#former].slice(0, Math.max(0, this.#former.size - formerMax))) {
+      this.#former.delete(cls);
+      this.#metrics.forgetQueue(cls);
+    }
     const left = [...(versions?.values() ?? [])].flat();
     for (const ran of gone) {
       if (!left.some(like(ran))) this.#metrics.executionProvider.remove({ model, ...ran });

@@ -14,7 +14,7 @@ export function createWorkerTelemetry(metrics: WorkerMetrics): WorkerTelemetry {
   const loaded = new LoadedSeries(metrics);
   return {
     modelDeclared(model, classId, rowsMax) {
-      metrics.declareModel(model, classId);
+      loaded.declare(model, classId);
       metrics.batchSizeLimit.set({ model }, rowsMax);
     },
     modelLoadPhase: (model, phase, seconds) => metrics.modelLoad.observe({ model, phase }, seconds),
