@@ -1,4 +1,4 @@
-import type { ClassId } from '@inferry/contracts';
+import type { ClassId, ServedModel, WorkerAnnouncement } from '@inferry/contracts';
 import type { ClassStats } from '@inferry/queue';
 import { VirtualClock } from '@inferry/runtime';
 import type { LogFields, Logger } from '@inferry/telemetry';
@@ -30,6 +30,7 @@ async function fixture(given: Partial<AutoscaleOptions['policy']> = {}) {
     isAway: false,
     of: slow,
     looked: [] as readonly ClassId[],
+    announced: [] as readonly WorkerAnnouncement[],
   };
   const stats = (classes: readonly ClassId[]): Promise<readonly ClassStats[]> => {
     if (queue.isAway) return Promise.reject(new Error('no Redis'));
@@ -57,7 +58,7 @@ async function fixture(given: Partial<AutoscaleOptions['policy']> = {}) {
     {
       clock,
       logger,
-      queue: { stats },
+      queue: { stats, workers: () => Promise.resolve(queue.announced) },
       startWorker: (ready) => {
         let end: (code: number) => void = silent;
         const ended = new Promise<number>((resolve) => (end = resolve));
@@ -120,6 +121,27 @@ test('what waits for a new version wakes a worker, and what waits for an old one
   queue.waiting = 60;
   await clock.advance(2_000);
   expect([queue.looked, workers.length]).toEqual([[next], 2]);
+});
+
+test('a version that workers have kept, as the one of the repository is broken, wakes workers too', async () => {
+  const { autoscaler, clock, queue, workers } = await fixture();
+  const announced = (name: string, version: string, state: ServedModel['state']): ServedModel =>
+    ({ manifest: { name, version }, state }) as ServedModel;
+  queue.announced = [
+    {
+      models: [
+        announced('slow', '1', 'ready'),
+        announced('slow', '2', 'failed'),
+        announced('slow', '0', 'retiring'),
+        announced('other', '1', 'ready'),
+      ],
+    } as unknown as WorkerAnnouncement,
+  ];
+  autoscaler.serve(['slow@2' as ClassId]);
+  await clock.advance(2_000);
+  queue.waiting = 60;
+  await clock.advance(2_000);
+  expect([queue.looked.toSorted(), workers.length]).toEqual([[slow, 'slow@2'], 2]);
 });
 
 test('while the queue is away the number stays, which is told once', async () => {

@@ -2,8 +2,8 @@
  * The loop of `inferry autoscale`: looks every second, decides, and starts or drains workers. What it cannot see
  * it does not act on: while the queue is away, everything stays as it is.
  */
-import type { ClassId } from '@inferry/contracts';
-import type { JobQueue } from '@inferry/queue';
+import { type ClassId, classOf, partsOf, type WorkerAnnouncement } from '@inferry/contracts';
+import type { ClassStats, JobQueue } from '@inferry/queue';
 import { type Clock, err, every, ok } from '@inferry/runtime';
 import type { LogFields, Logger } from '@inferry/telemetry';
 import type { Supervised } from '../own-process.ts';
@@ -17,7 +17,7 @@ import { WorkerPool } from './worker-pool.ts';
 export interface AutoscalerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly queue: Pick<JobQueue, 'stats'>;
+  readonly queue: Pick<JobQueue, 'stats' | 'workers'>;
   /** Starts a worker under supervision; calls back each time that it has become ready. */
   readonly startWorker: (onReady: () => void) => Supervised;
 }
@@ -104,8 +104,8 @@ export class Autoscaler {
   }
 
   async #look(): Promise<void> {
-    const { clock, queue } = this.#deps;
-    const told = await queue.stats([...this.#classes]).then(ok, (cause: unknown) => err(cause));
+    const { clock } = this.#deps;
+    const told = await this.#see().then(ok, (cause: unknown) => err(cause));
     if (this.#isStopping) return;
     if (!told.ok) return this.#missed(told.error);
     this.#noteBack();
@@ -115,6 +115,14 @@ export class Autoscaler {
     const classes = [...this.#classes].filter((cls) => this.#served.has(cls) || isLeft.has(cls));
     this.#classes = new Set(classes);
     this.#act(this.#meter.measure({ atMs: clock.nowMs(), queues: told.value }));
+  }
+
+  /** Also of versions that workers have kept: those of the repository may be broken. */
+  async #see(): Promise<readonly ClassStats[]> {
+    const { queue } = this.#deps;
+    const kept = keptOf(await queue.workers(), this.#served);
+    this.#classes = new Set([...this.#classes, ...kept]);
+    return queue.stats([...this.#classes]);
   }
 
   #act({ queues, isActive }: Measured): void {
@@ -189,4 +197,17 @@ export class Autoscaler {
 
 function rounded(value: number): number {
   return Math.round(value * 1_000) / 1_000;
+}
+
+/** Versions of the models served that some worker has, and does not give up. */
+function keptOf(
+  workers: readonly WorkerAnnouncement[],
+  served: ReadonlySet<ClassId>,
+): readonly ClassId[] {
+  const names = new Set([...served].map((cls) => partsOf(cls).model));
+  return workers.flatMap(({ models }) =>
+    models
+      .filter(({ manifest, state }) => state === 'ready' && names.has(manifest.name))
+      .map(({ manifest }) => classOf(manifest.name, manifest.version)),
+  );
 }
