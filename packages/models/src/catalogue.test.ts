@@ -115,6 +115,18 @@ describe('the catalogue', () => {
   });
 });
 
+test('what is retiring is known to what runs it, until an order unloads it', () => {
+  const catalogue = new ModelCatalogue();
+  const workers = [
+    worker('a', [served('1', 'retiring'), served('2', 'retiring'), served('3', 'ready')]),
+  ];
+  const retiring = (version?: string) => catalogue.retiring('iris', version)?.version;
+  catalogue.replaceAnnounced(workers);
+  expect([retiring(), retiring('1'), retiring('3')]).toEqual(['2', '1', undefined]);
+  catalogue.replaceAnnounced(workers, [{ model: 'iris', number: 1, want: 'unloaded', atMs: 1 }]);
+  expect([retiring(), retiring('1')]).toEqual([undefined, undefined]);
+});
+
 test('a version is not waited for at a worker whose device it has no instances for', () => {
   const catalogue = new ModelCatalogue();
   const local = localOf('1', '2');

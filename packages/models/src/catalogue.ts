@@ -130,6 +130,16 @@ export class ModelCatalogue {
     return this.#announced.contentOf(keyOf(version));
   }
 
+  /**
+   * A version that is retiring, but for an unload; the latest such where none is named. No request gets it: it is for
+   * models that run it and are to retire as well, so that their jobs end as they began.
+   */
+  retiring(name: string, version?: string): ModelManifest | undefined {
+    if (this.#unloaded.has(name)) return undefined;
+    const leaving = this.get(name)?.versions.filter(({ state }) => state === 'retiring') ?? [];
+    return leaving.findLast((one) => version === undefined || one.version === version)?.manifest;
+  }
+
   /** By name. */
   list(): readonly CatalogueModel[] {
     return [...this.#models.values()];

@@ -38,7 +38,7 @@ export class ComposedClass implements ServedClass {
       steps: {
         gatewayId: deps.workerId,
         random: deps.random,
-        resolve: (model, version) => stepModels.resolve(model, version),
+        resolve: (model, versions) => stepModels.resolve(model, versions),
       },
       watch: new ServiceWatch(manifest, deps.telemetry, () => offers.changed(cls)),
     };

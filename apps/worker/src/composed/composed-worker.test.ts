@@ -205,6 +205,25 @@ test('a new content takes the place of the old one, and the jobs of the old one 
   await close(fixture);
 });
 
+test('a job that runs a version of its own choice ends, while both are retiring for newer ones', async () => {
+  const slow = { runMs: 900, rowMs: 0, failOn: null, hangOn: null, crashOn: null };
+  const echo = (version: string) => ({ ...modelManifest, version, simulated: slow });
+  const pinned = (version: string) => {
+    const steps = (twice.ensemble?.steps ?? []).map((step) => ({ ...step, version }));
+    return { ...twice, version, ensemble: { steps } };
+  };
+  const fixture = await started({ manifests: [echo('1'), pinned('1')] });
+  const id = await fixture.submit(1, ofTwice);
+  await advance(fixture.clock, 5);
+  void fixture.worker.apply({ manifests: [echo('2'), pinned('2')], routing: {} });
+  await advance(fixture.clock, 6_000);
+  expect(await fixture.record(id)).toMatchObject({ status: 'succeeded' });
+  await advance(fixture.clock, 15_000);
+  const [announced] = await fixture.queue.workers();
+  expect(announced?.models.map(({ manifest }) => manifest.version)).toEqual(['2', '2']);
+  await close(fixture);
+});
+
 test('an ensemble that nobody wants goes, and the worker serves on', async () => {
   const fixture = await started({ manifests: [modelManifest, twice] });
   const applying = fixture.worker.apply({ manifests: [modelManifest], routing: {} });

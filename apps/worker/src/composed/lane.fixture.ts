@@ -23,6 +23,7 @@ import { modelManifest, silent } from '../worker.fixture.ts';
 import { ComposedLane } from './composed-lane.ts';
 import { ensembleProgram } from './ensemble.ts';
 import type { Program } from './program.ts';
+import type { StepVersions } from './step-models.ts';
 
 /** An ensemble from `x` to `y`, both as the model of the worker's fixture has them. */
 export function ensembleOf(
@@ -95,9 +96,11 @@ export async function openLanes(options: LanesOptions): Promise<Lanes> {
     ),
   );
   const wake = new Wake({ queue, workerId, clock });
-  const resolve = (model: string, version: string | null): Result<ModelManifest, Failure> => {
+  const resolve = (model: string, versions: StepVersions): Result<ModelManifest, Failure> => {
     const of = known.filter(({ name }) => name === model);
-    const found = version === null ? of.at(-1) : of.find((one) => one.version === version);
+    const [found] = versions.flatMap(
+      (wanted) => of.findLast(({ version }) => version === (wanted ?? version)) ?? [],
+    );
     return found === undefined
       ? err(failure('model_not_found', 'there is no such model'))
       : ok(found);

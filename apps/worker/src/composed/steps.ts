@@ -29,6 +29,7 @@ import type { SendSpan } from '@inferry/telemetry';
 import type { HeldJob } from '../held-job.ts';
 import type { QueueClock } from '../queue-clock.ts';
 import type { StepRequest } from './program.ts';
+import type { StepVersions } from './step-models.ts';
 import { fitted } from './step-tensors.ts';
 
 export interface StepRunnerDeps {
@@ -39,8 +40,8 @@ export interface StepRunnerDeps {
   readonly queueClock: QueueClock;
   readonly random: Random;
   readonly limits: Limits;
-  /** The model that a step names, as callers name it. Errors: those of a request that names it. */
-  readonly resolve: (model: string, version: string | null) => Result<ModelManifest, Failure>;
+  /** See {@link StepModels.resolve}. */
+  readonly resolve: (model: string, versions: StepVersions) => Result<ModelManifest, Failure>;
 }
 
 /** A claimed job of a composed model. */
@@ -149,13 +150,12 @@ export class JobSteps {
     return err(about(manifest, failure('queue_unavailable', 'The outcome did not arrive.')));
   }
 
-  /** The version that the last such step had, as long as it may be asked for: one that is retiring may be gone soon. */
+  /** The version that the last such step had, but rather another one than one that is retiring, and may be gone soon. */
   #resolve({ model, version }: StepRequest): Result<ModelManifest, Failure> {
     const { resolve } = this.#deps;
     const key = `${model}@${version ?? ''}`;
     const pinned = this.#pinned.get(key);
-    const again = pinned === undefined ? undefined : resolve(model, pinned);
-    const resolved = again?.ok === true ? again : resolve(model, version);
+    const resolved = resolve(model, pinned === undefined ? [version] : [pinned, version]);
     // The caller named no such model: it is the composed one that cannot be served.
     if (!resolved.ok) return err(failure('model_unavailable', resolved.error.detail));
     this.#pinned.set(key, resolved.value.version);
