@@ -189,6 +189,21 @@ export const refusals = [
     says: 'workerGroups "a": modelStore: type emptyDir needs emptyDir.initContainers',
   },
   {
+    name: 'a bucket without its name',
+    values: { modelStore: { type: 's3' } },
+    says: 'modelStore: type s3 needs s3.location',
+  },
+  {
+    name: 'a bucket that nobody may reach',
+    values: group({ modelStore: { type: 's3', s3: { location: 's3://models' } } }),
+    says: 'workerGroups "a": modelStore: type s3 needs networkPolicy.allowHttps',
+  },
+  {
+    name: 'a key among the settings, which all can read',
+    values: { settings: { AWS_SECRET_ACCESS_KEY: 'x' } },
+    says: "'AWS_SECRET_ACCESS_KEY' does not match pattern",
+  },
+  {
     name: 'a folder of nodes without a path',
     values: { modelStore: { type: 'hostPath' } },
     says: 'type hostPath needs hostPath.path',

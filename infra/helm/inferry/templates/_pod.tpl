@@ -93,7 +93,12 @@ spec:
               name: {{ include "inferry.redisSecretName" $root }}
               key: {{ include "inferry.redisUrlKey" $root }}
         - { name: INFERRY_REDIS_PREFIX, value: {{ $root.Values.redis.prefix | quote }} }
+        {{- if eq $store.type "s3" }}
+        - { name: INFERRY_MODELS, value: {{ $store.s3.location | quote }} }
+        - { name: INFERRY_MODELS_CACHE, value: {{ $store.path | quote }} }
+        {{- else }}
         - { name: INFERRY_MODELS, value: {{ $store.path | quote }} }
+        {{- end }}
         - { name: INFERRY_DRAIN_MS, value: {{ mul 1000 (int $pod.drainSeconds) | quote }} }
         {{- range .env }}
         - { name: {{ .name }}, value: {{ .value | quote }} }
@@ -146,7 +151,9 @@ spec:
         {{- if $hasModelVolume }}
         - name: models
           mountPath: {{ $store.path }}
+          {{- if ne $store.type "s3" }}
           readOnly: true
+          {{- end }}
           {{- if and (eq $store.type "pvc") $store.pvc.subPath }}
           subPath: {{ $store.pvc.subPath }}
           {{- end }}
@@ -165,6 +172,8 @@ spec:
       hostPath: { path: {{ $store.hostPath.path }}, type: Directory }
       {{- else if eq $store.type "image" }}
       image: { reference: {{ $store.image.reference | quote }}, pullPolicy: {{ $store.image.pullPolicy }} }
+      {{- else if eq $store.type "s3" }}
+      emptyDir: { sizeLimit: {{ $store.s3.sizeLimit }} }
       {{- else }}
       emptyDir: { sizeLimit: {{ $store.emptyDir.sizeLimit }} }
       {{- end }}
