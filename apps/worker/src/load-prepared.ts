@@ -105,6 +105,7 @@ export class ModelLoader {
     // They take tensors as they are: no thread is needed to make them.
     this.#inline ??= this.#openInline();
     const preparation = (await this.#inline).open(cls, manifest);
+    this.#deps.telemetry.modelLoaded(manifest.name, manifest.version, null);
     this.#deps.logger.info({ class: cls }, 'loaded');
     return ok({ cls, manifest, program: program.value, preparation });
   }

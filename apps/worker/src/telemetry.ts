@@ -31,6 +31,7 @@ export interface WorkerTelemetry {
   modelLoadPhase(model: string, phase: 'session' | 'warmup', seconds: number): void;
   /** A version could not be loaded, and the worker does not start. */
   modelLoadFailed(model: string): void;
+  /** `ran` is null of a composed model, which runs on nothing itself. */
   modelLoaded(
     model: string,
     version: string,
@@ -38,7 +39,7 @@ export interface WorkerTelemetry {
       readonly expected: ProviderKind;
       readonly provider: ProviderKind;
       readonly device: string;
-    },
+    } | null,
   ): void;
   /** A version is loaded no longer. */
   modelUnloaded(model: string, version: string): void;

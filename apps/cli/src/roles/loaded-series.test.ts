@@ -12,6 +12,9 @@ test('what tells of a model goes with its last version, and what another version
       .filter((line) => /^inferry_(model_loaded|execution_provider|preparation)_info\{/u.test(line))
       .map((line) => line.replace(/^inferry_(.*)_info\{(.*)\} 1$/u, '$1 $2').replaceAll('"', ''));
   const cpu = { expected: 'cpu', provider: 'cpu', device: 'cpu' } as const;
+  series.add('composed', '1', null);
+  expect(await told()).toEqual(['model_loaded model=composed,version=1']);
+  series.remove('composed', '1');
   series.add('m', '1', cpu);
   series.add('m', '1', cpu);
   series.add('m', '2', { ...cpu, expected: 'cuda' });

@@ -6,7 +6,7 @@ import { classOf } from '@inferry/contracts';
 import type { WorkerTelemetry } from '@inferry/worker';
 import type { WorkerMetrics } from '@inferry/telemetry';
 
-type Ran = Parameters<WorkerTelemetry['modelLoaded']>[2];
+type Ran = NonNullable<Parameters<WorkerTelemetry['modelLoaded']>[2]>;
 type Prepared = Parameters<WorkerMetrics['preparation']['set']>[0];
 type Series = 'declareModel' | 'executionProvider' | 'forgetQueue' | 'modelLoaded' | 'preparation';
 
@@ -30,11 +30,12 @@ export class LoadedSeries {
     this.#metrics.declareModel(model, cls);
   }
 
-  add(model: string, version: string, ran: Ran): void {
+  add(model: string, version: string, ran: Ran | null): void {
+    this.#metrics.modelLoaded.set({ model, version }, 1);
+    if (ran === null) return;
     const versions = this.#ran.get(model) ?? new Map<string, readonly Ran[]>();
     this.#ran.set(model, versions);
     versions.set(version, including(versions.get(version) ?? [], ran));
-    this.#metrics.modelLoaded.set({ model, version }, 1);
     this.#metrics.executionProvider.set({ model, ...ran }, 1);
   }
 

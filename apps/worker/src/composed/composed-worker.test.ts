@@ -48,6 +48,7 @@ test('they are served beside the models of their steps, on a worker of any devic
   await advance(fixture.clock, 300);
   const records = await Promise.all(ids.map((id) => fixture.record(id)));
   expect(records.map(answerOf)).toEqual([5, 6]);
+  expect(fixture.countOf('modelLoaded')).toBe(3);
   const [announced] = await fixture.queue.workers();
   expect(announced?.models.map(({ manifest, state }) => [manifest.name, state])).toEqual([
     ['echo', 'ready'],
