@@ -47,6 +47,8 @@ export class AnnouncedVersions {
   #holdings: ReadonlyMap<string, readonly Holding[]> = new Map();
   /** By version and worker. */
   #ready: ReadonlyMap<string, Ready> = new Map();
+  /** By version, the digest that no worker could load when it was last heard of. */
+  readonly #failed = new Map<string, string>();
   #turn = 0;
   readonly #contents = new Map<string, Content>();
   #routing = new Map<string, ModelRouting>();
@@ -72,6 +74,7 @@ export class AnnouncedVersions {
     }
     this.#ready = ready;
     this.#learnContents();
+    this.#learnFailures();
     this.#learnRouting(speakers);
   }
 
@@ -110,6 +113,11 @@ export class AnnouncedVersions {
   /** As the worker that started last says, of those that have the model, or had it when they went. */
   routingOf(name: string): ModelRouting {
     return this.#routing.get(name) ?? nothingSet;
+  }
+
+  /** The last that workers said of this content is that it cannot be loaded, also where they are gone or try again. */
+  hasFailed(manifest: ModelManifest): boolean {
+    return this.#failed.get(keyOf(manifest)) === manifest.digest;
   }
 
   #remember(speakers: readonly WorkerAnnouncement[], unloaded: ReadonlySet<string>): void {
@@ -151,6 +159,18 @@ export class AnnouncedVersions {
     }
     for (const key of this.#contents.keys()) {
       if (!this.#remembered.has(key) && !this.#holdings.has(key)) this.#contents.delete(key);
+    }
+  }
+
+  #learnFailures(): void {
+    for (const [key, holdings] of this.#holdings) {
+      const isReady = holdings.some(({ served }) => served.state === 'ready');
+      const failed = holdings.findLast(({ served }) => served.state === 'failed');
+      if (isReady) this.#failed.delete(key);
+      else if (failed !== undefined) this.#failed.set(key, failed.served.manifest.digest);
+    }
+    for (const key of this.#failed.keys()) {
+      if (!this.#remembered.has(key)) this.#failed.delete(key);
     }
   }
 

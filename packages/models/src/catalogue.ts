@@ -184,6 +184,8 @@ export class ModelCatalogue {
     const view = {
       versions: there,
       isAwaited: (version: string) => this.#isAwaited(name, version, there),
+      hasFailed: (version: string) =>
+        there.some((one) => one.version === version && this.#announced.hasFailed(one.manifest)),
     };
     const known = (version: string | undefined) =>
       there.some((one) => one.version === version) ? version : undefined;

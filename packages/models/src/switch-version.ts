@@ -19,6 +19,8 @@ export interface SwitchView {
    * not begun. Where it failed, or has no instances for the device, nothing is waited for.
    */
   readonly isAwaited: (version: string) => boolean;
+  /** No worker could load it when one last tried, be it gone by now or trying again. */
+  readonly hasFailed: (version: string) => boolean;
 }
 
 /** The version of a label; where it was never ready, what the label names is loaded, or waited for. */
@@ -27,7 +29,7 @@ export function settledVersion(view: SwitchView): string | undefined {
   const isReady = readyIn(view);
   if (wanted === undefined) return isReady(before) ? before : undefined;
   if (isReady(wanted) && !isAwaited(wanted)) return wanted;
-  return isReady(before) ? before : wanted;
+  return isReady(before) || isBetter(view, before, wanted) ? before : wanted;
 }
 
 /**
@@ -45,9 +47,21 @@ export function defaultVersion(view: SwitchView): string | undefined {
   // What was served and is being loaded again was good once.
   const coming = versions.filter(({ state }) => state === 'loading').map(({ version }) => version);
   if (view.before !== undefined && coming.includes(view.before)) return view.before;
-  const isHopeless = versions.some((one) => one.version === wanted && one.state === 'failed');
-  if (wanted !== undefined && (!isHopeless || coming.length === 0)) return wanted;
-  return coming.at(-1) ?? versions.at(-1)?.version;
+  if (wanted === undefined) return coming.at(-1) ?? versions.at(-1)?.version;
+  if (!view.hasFailed(wanted)) return wanted;
+  // Between the end of a worker and the start of the next, it is what was served that comes back.
+  if (isBetter(view, view.before, wanted)) return view.before;
+  return coming.findLast((version) => !view.hasFailed(version)) ?? wanted;
+}
+
+/** The one before may be loaded again, and what is wanted could not be. */
+function isBetter(
+  { hasFailed, versions }: SwitchView,
+  before: string | undefined,
+  wanted: string,
+): boolean {
+  const isThere = versions.some(({ version }) => version === before);
+  return hasFailed(wanted) && before !== undefined && isThere && !hasFailed(before);
 }
 
 function readyIn({ versions }: SwitchView): (version: string | undefined) => boolean {
