@@ -245,22 +245,6 @@ describe('a stream', () => {
     await reader.cancel();
   });
 
-  test('is one of many without a complaint about listeners', async () => {
-    const warnings: Error[] = [];
-    const note = (warning: Error): void => void warnings.push(warning);
-    process.on('warning', note);
-    const gateway = open();
-    const id = await submit(gateway);
-    const readers = await Promise.all(Array.from({ length: 12 }, () => follow(gateway, id)));
-    for (const reader of readers) await reader.until('state');
-    await gateway.gateway.drain();
-    await Promise.all(readers.map((reader) => reader.all()));
-    // Node complains behind everything else.
-    await new Promise((resolve) => setImmediate(resolve));
-    process.off('warning', note);
-    expect(warnings).toEqual([]);
-  });
-
   test('whose caller reads nothing is cut off', async () => {
     const gateway = open({ streamBufferBytesMax: 1_000, streamStallMsMax: 20, eventStreamsMax: 1 });
     const id = await submit(gateway);

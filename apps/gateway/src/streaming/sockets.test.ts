@@ -69,3 +69,18 @@ test('a drain ends the streams, and then nothing is open', async () => {
   await drained;
   await gateway!.gateway.close();
 });
+
+test('many streams end with a drain, and Node complains of no leak', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  const first = await open(await start());
+  const events = new URL(`/v1/jobs/${first.headers.get('job-id')}/events`, first.url);
+  const others = await Promise.all(Array.from({ length: 12 }, () => fetch(events)));
+  expect(await openStreams()).toBe('13');
+  const readers = [first, ...others].map((response) => new EventReader(response));
+  await gateway!.gateway.drain();
+  await Promise.all(readers.map((reader) => reader.all()));
+  process.off('warning', note);
+  expect(warnings).toEqual([]);
+});
