@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { failure } from '@inferry/contracts';
 import { err, ok } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Program } from '../program.ts';
 import {
   contextOf,
   fp32,
@@ -21,13 +20,8 @@ beforeEach(async () => {
 });
 afterEach(() => model.close());
 
-async function loaded(text: string): Promise<Program> {
-  await model.put('processor.ts', text);
-  // No job of these tests has that much to do, on however busy a machine.
-  const program = await model.start({ executionTimeoutMs: 2_000 });
-  if (!program.ok) throw new Error(program.error);
-  return program.value;
-}
+/** No job of these tests has that much to do, on however busy a machine. */
+const limit = { executionTimeoutMs: 2_000 };
 
 const text = `export async function generate({ inputs, run }) {
   const [how] = inputs.x.data;
@@ -62,7 +56,7 @@ function waiting(): { readonly context: ReturnType<typeof contextOf>; readonly l
 
 describe('a thread that hangs', () => {
   test('ends the job whose code it runs, and gives the others back unharmed', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const { context } = waiting();
     const other = program.run([fp32('x', 0)], context);
     await expect.poll(() => context.steps.length).toBe(1);
@@ -74,7 +68,7 @@ describe('a thread that hangs', () => {
   });
 
   test('gives all back as suspects where nobody knows whose code it runs; a suspect is alone', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const { context } = waiting();
     const other = program.run([fp32('x', 0)], context);
     const hanging = program.run([fp32('x', 3)], contextOf());
@@ -99,7 +93,7 @@ describe('a suspect', () => {
     ${text}`;
 
   test('that nobody wants any more when its turn comes gets no thread', async () => {
-    const program = await loaded(counting);
+    const program = await model.load(counting, limit);
     const { context, letGo } = waiting();
     const first = program.run([fp32('x', 0)], { ...context, isSuspect: true });
     await expect.poll(() => context.steps.length).toBe(1);
@@ -125,7 +119,7 @@ describe('what the worker does wrong over a step', () => {
     ],
     ['later', () => Promise.reject(new Error('a bug'))],
   ])('%s ends the job, and the others of its thread go on', async (_, step) => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const { context, letGo } = waiting();
     const other = program.run([fp32('x', 0)], context);
     const detail = 'The worker failed to serve this job.';
@@ -139,7 +133,7 @@ describe('what the worker does wrong over a step', () => {
 
 describe('a job that waits for nothing', () => {
   test('ends at its limit, and the others of its thread go on', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const { context, letGo } = waiting();
     // Its step takes longer than the limit, which counts its own work only.
     const other = program.run([fp32('x', 0)], context);
@@ -149,7 +143,7 @@ describe('a job that waits for nothing', () => {
   });
 
   test('and never comes back uses its thread up, which is replaced once the others have ended', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const { context, letGo } = waiting();
     const other = program.run([fp32('x', 0)], context);
     const stuck = Array.from({ length: 16 }, () => program.run([fp32('x', 2)], contextOf()));
@@ -162,7 +156,7 @@ describe('a job that waits for nothing', () => {
 
 describe('a thread that breaks', () => {
   test('ends the job that was alone in it, and is replaced', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const broken = 'The thread of the processor broke: in a timer';
     expect(await program.run([fp32('x', 4)], contextOf())).toEqual(
       err(failure('model_error', broken)),
@@ -174,7 +168,7 @@ describe('a thread that breaks', () => {
   });
 
   test('ends the job that ended it', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     const { context } = waiting();
     const other = program.run([fp32('x', 0)], context);
     await expect.poll(() => context.steps.length).toBe(1);
@@ -185,7 +179,7 @@ describe('a thread that breaks', () => {
   });
 
   test('whose file is broken by now tells it to its jobs, until it is mended', async () => {
-    const program = await loaded(text);
+    const program = await model.load(text, limit);
     await model.put('processor.ts', 'const =');
     await program.run([fp32('x', 5)], contextOf());
     expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({

@@ -24,6 +24,12 @@ export interface ProcessorFolder {
     changes?: Partial<ModelManifest>,
     file?: string,
   ) => Promise<Result<Program, string>>;
+  /** Loads a processor with this text, which must load. */
+  readonly load: (
+    text: string,
+    changes?: Partial<ModelManifest>,
+    file?: string,
+  ) => Promise<Program>;
   readonly close: () => Promise<void>;
 }
 
@@ -35,27 +41,34 @@ export async function processorFolder(): Promise<ProcessorFolder> {
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   };
+  const start: ProcessorFolder['start'] = async (changes = {}, file = 'processor.ts') => {
+    const program = await startProcessor({
+      manifest: testManifest({
+        backend: 'processor',
+        maxBatchSize: 0,
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+        outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+        executionTimeoutMs: 60_000,
+        processor: { file: join(folder, file), runs: ['twice', 'other'], stepsMax: 5 },
+        ...changes,
+      }),
+      limits: defaultLimits,
+      clock: systemClock,
+      logger: recorderOf(lines),
+    });
+    if (program.ok) started.push(program.value);
+    return program;
+  };
   return {
     folder,
     lines,
     put,
-    async start(changes = {}, file = 'processor.ts') {
-      const program = await startProcessor({
-        manifest: testManifest({
-          backend: 'processor',
-          maxBatchSize: 0,
-          inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
-          outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
-          executionTimeoutMs: 60_000,
-          processor: { file: join(folder, file), runs: ['twice', 'other'], stepsMax: 5 },
-          ...changes,
-        }),
-        limits: defaultLimits,
-        clock: systemClock,
-        logger: recorderOf(lines),
-      });
-      if (program.ok) started.push(program.value);
-      return program;
+    start,
+    async load(text, changes, file = 'processor.ts') {
+      await put(file, text);
+      const program = await start(changes, file);
+      if (!program.ok) throw new Error(program.error);
+      return program.value;
     },
     async close() {
       await Promise.all(started.map((program) => program.close()));

@@ -2,7 +2,6 @@
 import { failure, joinBytes, type Tensor } from '@inferry/contracts';
 import { err, ok } from '@inferry/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Program } from '../program.ts';
 import {
   contextOf,
   fp32,
@@ -17,23 +16,6 @@ beforeEach(async () => {
 });
 afterEach(() => model.close());
 
-/** The processor with this text, which must load. */
-async function loaded(
-  text: string,
-  ...rest: Parameters<ProcessorFolder['start']>
-): Promise<Program> {
-  await model.put(rest[1] ?? 'processor.ts', text);
-  const program = await model.start(...rest);
-  if (!program.ok) throw new Error(program.error);
-  return program.value;
-}
-
-async function unloadable(text: string, file = 'processor.ts'): Promise<string> {
-  await model.put(file, text);
-  const program = await model.start({}, file);
-  return program.ok ? 'it was loaded' : program.error;
-}
-
 const doubling = `
 import type { GivenTensors, ProcessorContext } from 'inferry/processor';
 
@@ -46,7 +28,7 @@ export async function generate(ctx: ProcessorContext): Promise<GivenTensors> {
 
 describe('a processor', () => {
   test('runs steps, each on what the last one gave, and its types are stripped', async () => {
-    const program = await loaded(doubling);
+    const program = await model.load(doubling);
     const context = contextOf();
     const end = await program.run([fp32('x', 1, 2)], context);
     expect(end.ok && end.value).toMatchObject([{ name: 'y', datatype: 'FP32', shape: [2] }]);
@@ -57,7 +39,7 @@ describe('a processor', () => {
   });
 
   test('has many jobs under way, each with its own steps', async () => {
-    const program = await loaded(doubling);
+    const program = await model.load(doubling);
     const ends = await Promise.all(
       Array.from({ length: 8 }, (_, i) => program.run([fp32('x', i)], contextOf())),
     );
@@ -67,7 +49,7 @@ describe('a processor', () => {
   });
 
   test('may run steps at the same time, of any model of its list, version and outputs', async () => {
-    const program = await loaded(`export async function generate(ctx) {
+    const program = await model.load(`export async function generate(ctx) {
       const [a, b] = await Promise.all([
         ctx.run({ x: ctx.inputs.x }),
         ctx.run({ x: ctx.inputs.x }, { model: 'other', version: 'canary', outputs: ['y'] }),
@@ -92,7 +74,7 @@ describe('a processor', () => {
   });
 
   test('passes an input on without a copy, unless it may have written to it', async () => {
-    const program = await loaded(`export async function generate({ inputs, run }) {
+    const program = await model.load(`export async function generate({ inputs, run }) {
       await run({ renamed: inputs.x });
       inputs.x.data[0] = 7;
       return { y: (await run({ x: inputs.x })).y };
@@ -120,7 +102,7 @@ describe('a processor', () => {
       { name: 'words', datatype: 'BYTES', shape: [2], bytes: bytes('grüß', '') },
       { name: 'file', datatype: 'BYTES', shape: [1], bytes: bytes(Uint8Array.of(0xff, 0xd8)) },
     ];
-    const program = await loaded(
+    const program = await model.load(
       `export async function generate({ inputs: { file, ids, words } }) {
         let told = '';
         try { file.data; } catch (cause) { told = cause.message; }
@@ -160,7 +142,7 @@ describe('a processor', () => {
   });
 
   test('sends parts of its answer in order, and logs', async () => {
-    const program = await loaded(`export async function generate({ emit, inputs, log }) {
+    const program = await model.load(`export async function generate({ emit, inputs, log }) {
       for (const value of inputs.x.data) await emit({ y: { data: Float32Array.of(value) } });
       log('all sent');
       console.log('printed');
@@ -176,7 +158,7 @@ describe('a processor', () => {
   });
 
   test('is told when a part of its answer was not taken', async () => {
-    const program = await loaded(`export async function generate({ emit, inputs }) {
+    const program = await model.load(`export async function generate({ emit, inputs }) {
       await emit({ y: inputs.x });
       return { y: inputs.x };
     }`);
@@ -242,8 +224,8 @@ describe('what ends one job of a processor and no other', () => {
 
   test('is what it does wrong, told in words', async () => {
     const stepsMax = { 10: 100 } as Readonly<Record<number, number>>;
-    const usual = await loaded(failing);
-    const generous = await loaded(failing, {
+    const usual = await model.load(failing);
+    const generous = await model.load(failing, {
       processor: { file: `${model.folder}/processor.ts`, runs: ['twice', 'other'], stepsMax: 100 },
     });
     for (const [value, detail] of cases) {
@@ -260,7 +242,7 @@ describe('what ends one job of a processor and no other', () => {
   });
 
   test('is a step that fails, with the code of the step, unless the processor catches it', async () => {
-    const program = await loaded(`export async function generate({ inputs, run }) {
+    const program = await model.load(`export async function generate({ inputs, run }) {
       try {
         return { y: (await run({ x: inputs.x })).y };
       } catch (error) {
@@ -277,7 +259,7 @@ describe('what ends one job of a processor and no other', () => {
   });
 
   test('is that nobody wants it any more: its step and its signal tell it', async () => {
-    const program = await loaded(`export async function generate({ inputs, run, signal }) {
+    const program = await model.load(`export async function generate({ inputs, run, signal }) {
       if (inputs.x.data[0] === 1) await run({ x: inputs.x }).catch(() => undefined);
       console.log(signal.aborted ? 'heard of it' : 'not aborted');
       return { y: inputs.x };
@@ -297,55 +279,5 @@ describe('what ends one job of a processor and no other', () => {
     expect(await canceled).toEqual(err(failure('canceled_by_user', detail)));
     expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({ ok: true });
     await expect.poll(() => JSON.stringify(model.lines)).toContain('heard of it');
-  });
-});
-
-describe('the files of a processor', () => {
-  test('may import each other, with types or without', async () => {
-    await model.put('lib/by.ts', 'export const by: number = 3;\n');
-    await model.put('scale.mjs', "export { by } from './lib/by.ts';\n");
-    const program = await loaded(
-      `import { by } from './scale.mjs';
-      export const generate = async ({ inputs }) =>
-        ({ y: { data: inputs.x.data.map((value) => value * by) } });
-`,
-      {},
-      'processor.mjs',
-    );
-    const end = await program.run([fp32('x', 2)], contextOf());
-    expect(numbersOf(end.ok ? end.value[0] : undefined)).toEqual([6]);
-  });
-
-  test.each([
-    ['of wrong types', 'const a = 1;\n\nlet b: = 3;\n', /^processor\.ts:3: Unexpected/u],
-    [
-      'of what is no type alone',
-      '\nenum Color { Red }\n',
-      /^processor\.ts:2: TypeScript enum is not supported in strip-only mode$/u,
-    ],
-    ['without generate', 'export default 1;\n', /^processor\.ts must export a function: /u],
-    ['that throws at once', "throw new Error('no key file');\n", /^no key file$/u],
-    [
-      'from outside of its folder',
-      "import '/etc/hostname';\n",
-      /^processor\.ts: "\/etc\/hostname" is outside of the model's folder$/u,
-    ],
-    [
-      'with types imported as values',
-      "import { x } from 'inferry/processor';\nx();\n",
-      /^processor\.ts: "inferry\/processor" has types only: write "import type"$/u,
-    ],
-  ])('%s are refused, with file and line where there is one', async (_, text, reason) => {
-    expect(await unloadable(text)).toMatch(reason);
-  });
-
-  test('in JavaScript are refused alike, and so are those that they import', async () => {
-    expect(await unloadable('export const generate = 1 1;\n', 'processor.js')).toMatch(
-      /^processor\.js:1: Expected/u,
-    );
-    await model.put('broken.ts', 'let x: number =;\n');
-    expect(await unloadable("import './broken.ts';\n", 'processor.mjs')).toMatch(
-      /^broken\.ts:1: /u,
-    );
   });
 });

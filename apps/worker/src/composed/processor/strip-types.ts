@@ -79,5 +79,6 @@ function strip(file: string, text: string): string {
 function isInFolder(url: string): boolean {
   if (!url.startsWith('file:')) return false;
   const path = fileURLToPath(url);
-  return path.startsWith(folder) && !path.includes(`${sep}node_modules${sep}`);
+  const inFolder = path.slice(folder.length - sep.length);
+  return path.startsWith(folder) && !inFolder.includes(`${sep}node_modules${sep}`);
 }
