@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { loadRepository } from '@inferry/models';
 import { repositoryPath } from '@inferry/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { lockVersions } from '../repository/folders.ts';
 import { archiveOf, PullPlace, sha256 } from './pull.fixture.ts';
 
 const iris = await readFile(repositoryPath('models/iris/1/model.onnx'));
@@ -214,6 +215,23 @@ describe('what is refused leaves the repository as it was', () => {
     await symlink(folder, join(folder, 'a', 'round'));
     expect((await place.pull(folder, {})).told).toContain('deeper than 16 folders');
   });
+});
+
+test('a model whose versions somebody changes is not replaced meanwhile', async () => {
+  const settings = (text: string): Promise<string> =>
+    place.archive('iris.tgz', { '1/model.onnx': iris, 'model.yaml': text });
+  await place.pull(await settings(yaml), {});
+  const lock = await lockVersions(join(place.models, 'iris'), 'iris');
+  if (!lock.ok) throw new Error(lock.error);
+  const file = await settings(`${yaml}\n`);
+  const refused = await place.pull(file, { replace: '' });
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.told).toContain('another process is changing the versions of iris');
+  expect(await readFile(join(place.models, 'iris/model.yaml'), 'utf8')).toBe(yaml);
+  await lock.value();
+  expect(await place.pull(file, { replace: '' })).toMatchObject({ code: 0 });
+  // No lock is carried over into the new folder.
+  expect(await place.landed()).toEqual(['iris/1/model.onnx', 'iris/model.yaml']);
 });
 
 test('folders of pulls that were killed go after a week', async () => {

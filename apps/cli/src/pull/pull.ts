@@ -111,7 +111,8 @@ async function pullInto(
   if (!staged.ok) return staged;
   const aside = join(stage, 'replaced');
   await mkdir(aside);
-  await land(staged.value, modelsDir, aside);
+  const landed = await land(staged.value, modelsDir, { aside, clock: deps.clock });
+  if (!landed.ok) return landed;
   return ok({ staged: staged.value, sha256, checked });
 }
 

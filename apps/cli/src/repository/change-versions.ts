@@ -10,9 +10,8 @@ import {
   type VersionsEdit,
 } from '@inferry/models';
 import { err, ok, type Result } from '@inferry/runtime';
-import { lockFile } from '../pull/lock-file.ts';
 import { replaceFile } from '../replace-file.ts';
-import { isThere } from './folders.ts';
+import { isThere, lockVersions } from './folders.ts';
 
 /** What versions.yaml of a model says, completed, and what there is to name. */
 export interface VersionsState {
@@ -42,8 +41,7 @@ export async function changeVersions(
   const folder = join(directory, model);
   if (!(await isThere(folder))) return err(`${folder} does not exist`);
   try {
-    const doing = `is changing the versions of ${model}`;
-    const lock = await lockFile(join(folder, '.versions.yaml.lock'), doing);
+    const lock = await lockVersions(folder, model);
     if (!lock.ok) return lock;
     try {
       return await changeLocked(folder, decide);

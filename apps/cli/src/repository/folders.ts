@@ -1,6 +1,8 @@
 /** What lies in the folders of a repository, by names and sizes alone. */
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Result } from '@inferry/runtime';
+import { lockFile } from '../pull/lock-file.ts';
 
 /** Names of the entries that are not hidden, in order. Links are what they lead to, as when models are read. */
 export async function visible(
@@ -28,6 +30,16 @@ export async function versionFolders(folder: string): Promise<readonly string[]>
 
 /** Labels and shares of traffic: they belong to the repository, and not to a version that is brought there. */
 export const routingFile = 'versions.yaml';
+
+/** Had by whoever changes which versions of a model there are, or what it says of them; in the model's folder. */
+export function lockVersions(
+  folder: string,
+  model: string,
+): Promise<Result<() => Promise<void>, string>> {
+  return lockFile(join(folder, versionsLock), `is changing the versions of ${model}`);
+}
+
+export const versionsLock = `.${routingFile}.lock`;
 
 export async function isThere(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
