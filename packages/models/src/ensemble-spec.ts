@@ -11,6 +11,7 @@ import type { FileProblem } from './file-problem.ts';
 import type { NamedModel } from './composed-models.ts';
 import type { ModelYaml } from './model-yaml-schema.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
+import { sessionSettings } from './session-settings.ts';
 
 type EnsembleParts = Required<Pick<ModelManifest, 'ensemble' | 'concurrentMax'>>;
 
@@ -102,20 +103,9 @@ function specOf({ steps }: NonNullable<ModelYaml['ensemble']>): EnsembleSpec {
 
 /** It has no session and no batches: those are of the models of its steps. */
 function checkUnused({ config, problemAt }: ParsedModelYaml, problems: FileProblem[]): void {
-  const refuse = (key: string, is: boolean): void => {
+  const isTimed = config.execution_timeout_ms !== defaultLimits.executionTimeoutMsDefault;
+  for (const key of [...(isTimed ? ['execution_timeout_ms'] : []), ...sessionSettings(config)]) {
     const message = 'is for the models of the steps, not for an ensemble';
-    if (is) problems.push(problemAt(key.split('.'), message));
-  };
-  const { executionTimeoutMsDefault } = defaultLimits;
-  refuse('execution_timeout_ms', config.execution_timeout_ms !== executionTimeoutMsDefault);
-  refuse('queue.linger', config.queue.linger !== 'auto');
-  refuse('queue.max_linger_ms', config.queue.max_linger_ms !== undefined);
-  refuse('queue.weight', config.queue.weight !== 1);
-  refuse('preprocess', config.preprocess !== undefined);
-  refuse('postprocess', config.postprocess !== undefined);
-  refuse('warmup', config.warmup.rows !== undefined);
-  const [instance, ...more] = config.instances;
-  refuse('instances', more.length > 0 || instance?.kind !== 'cpu' || instance.count !== 1);
-  const { graph_optimization: optimization, intra_op_threads: threads } = config.session;
-  refuse('session', threads !== 1 || optimization !== 'all');
+    problems.push(problemAt(key.split('.'), message));
+  }
 }

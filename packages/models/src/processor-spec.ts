@@ -4,6 +4,7 @@ import type { ProcessorSpec } from '@inferry/contracts';
 import type { FileProblem } from './file-problem.ts';
 import type { ParsedModelYaml } from './model-yaml.ts';
 import type { ProcessorFiles } from './processor-files.ts';
+import { sessionSettings } from './session-settings.ts';
 
 export interface ProcessorParts {
   readonly processor: ProcessorSpec;
@@ -38,17 +39,9 @@ export function processorParts(
 }
 
 /** It has no session, and its jobs are not joined: that is for the models of its steps. */
-function checkUnused(yaml: ParsedModelYaml, problems: FileProblem[]): void {
-  const { config } = yaml;
-  const refuse = (key: string, is: boolean): void => {
-    if (is) problems.push(yaml.problemAt([key], 'is for models with a session, not a processor'));
-  };
-  refuse('max_batch_size', (config.max_batch_size ?? 0) !== 0);
-  refuse('preprocess', config.preprocess !== undefined);
-  refuse('postprocess', config.postprocess !== undefined);
-  refuse('warmup', config.warmup.rows !== undefined);
-  const [instance, ...more] = config.instances;
-  refuse('instances', more.length > 0 || instance?.kind !== 'cpu' || instance.count !== 1);
-  const { graph_optimization: optimization, intra_op_threads: threads } = config.session;
-  refuse('session', threads !== 1 || optimization !== 'all');
+function checkUnused({ config, problemAt }: ParsedModelYaml, problems: FileProblem[]): void {
+  const hasRows = (config.max_batch_size ?? 0) !== 0;
+  for (const key of [...(hasRows ? ['max_batch_size'] : []), ...sessionSettings(config)]) {
+    problems.push(problemAt(key.split('.'), 'is for models with a session, not a processor'));
+  }
 }

@@ -112,6 +112,7 @@ describe('a processor', () => {
 max_batch_size: 4
 instances: [{kind: cuda}]
 warmup: {rows: [1]}
+queue: {weight: 2, max_linger_ms: 5, timeout_ms: 9000}
 session: {intra_op_threads: 2}
 response_cache: true
 `,
@@ -124,10 +125,12 @@ response_cache: true
       'loop/model.yaml:1: outputs: is required with backend: processor',
       'loop/model.yaml:1: processor: is required with backend: processor',
       `loop/model.yaml:2: max_batch_size: ${unused}`,
+      `loop/model.yaml:5: queue.max_linger_ms: ${unused}`,
+      `loop/model.yaml:5: queue.weight: ${unused}`,
       `loop/model.yaml:4: warmup: ${unused}`,
       `loop/model.yaml:3: instances: ${unused}`,
-      `loop/model.yaml:5: session: ${unused}`,
-      'loop/model.yaml:6: response_cache: must be false: what it answers may change with the models that it runs',
+      `loop/model.yaml:6: session: ${unused}`,
+      'loop/model.yaml:7: response_cache: must be false: what it answers may change with the models that it runs',
       'plain/model.yaml:2: processor: is for backend: processor only',
     ]);
   });
