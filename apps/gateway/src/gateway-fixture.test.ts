@@ -12,7 +12,7 @@ import {
 import { ModelCatalogue } from '@inferry/models';
 import type { Compat } from '@inferry/protocols';
 import { type Claim, type ClaimRequest, createMemoryQueue, type JobQueue } from '@inferry/queue';
-import { type Random, systemClock, systemRandom } from '@inferry/runtime';
+import { type Clock, type Random, systemClock, systemRandom } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
 import { createLogger, createMetrics, type GatewayMetrics, type Tracing } from '@inferry/telemetry';
 import { expect, test } from 'vitest';
@@ -50,6 +50,7 @@ export function testGateway(
   limits: Partial<Limits> = {},
   {
     cacheBytesMax,
+    clock = systemClock,
     compat,
     modelControl,
     rereadModels,
@@ -59,6 +60,7 @@ export function testGateway(
     tracing,
   }: {
     readonly cacheBytesMax?: number;
+    readonly clock?: Clock;
     readonly compat?: Compat;
     readonly modelControl?: ControlSettings;
     readonly rereadModels?: () => Promise<unknown>;
@@ -68,7 +70,7 @@ export function testGateway(
     readonly tracing?: Tracing;
   } = {},
 ): TestGateway {
-  const queue = createMemoryQueue({ clock: systemClock, rules: queueRules });
+  const queue = createMemoryQueue({ clock, rules: queueRules });
   const build = { version: '0', revision: '', onnxruntime: 'none' };
   const metrics = createMetrics('gateway', build);
   const catalogue = new ModelCatalogue();
@@ -77,10 +79,10 @@ export function testGateway(
   const named = tenants === undefined ? {} : { tenants };
   const gateway = createGateway({
     queue,
-    looks: new QueueLooks({ queue, catalogue, clock: systemClock, ...named }),
+    looks: new QueueLooks({ queue, catalogue, clock, ...named }),
     catalogue,
     firstResponses,
-    clock: systemClock,
+    clock,
     random,
     limits: { ...defaultLimits, ...limits },
     telemetry: createGatewayTelemetry(metrics),

@@ -15,8 +15,8 @@ import type { Exchange } from '../exchange.ts';
 import { lookUp } from '../results/look-up.ts';
 import { followPartials } from './follow-partials.ts';
 
-/** A place in the line is told at most so often. */
-const queueEveryMs = 1_000;
+/** A place in the line is told at most so often: with each look, which comes once a second at the earliest. */
+const queueEveryMs = 900;
 
 /** From `record`, which is as the job was just now, until it has ended; all partial outputs come before the end. */
 export async function* jobEvents(
