@@ -1,5 +1,5 @@
 /** An ensemble of a Triton repository is served as it lies there, by real processes around a real Redis. */
-import { repositoryPath } from '@inferry/testkit';
+import { repositoryPath, waitFor } from '@inferry/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, call, inParallel, postJson, type RunningRole, System } from '../system.ts';
 
@@ -51,7 +51,8 @@ test('it is a model like any other, on every route of the protocol', async () =>
       ],
     },
   });
-  expect((await call(`${gateway.url}/v2/models/photo/ready`)).status).toBe(200);
+  // The gateway hears within half a second of the last model that was loaded.
+  await waitFor(async () => (await call(`${gateway.url}/v2/models/photo/ready`)).status === 200);
   const index = await postJson(`${gateway.url}/v2/repository/index`, {});
   expect(index.body).toContainEqual({ name: 'photo', version: '1', state: 'READY', reason: '' });
 });
