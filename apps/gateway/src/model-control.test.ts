@@ -166,7 +166,7 @@ describe('an order to load', () => {
   test('of a model that is called as what every object has is not carried out by itself', async () => {
     const gateway = await open({ isAllowed: true, waitMs: 50 });
     await announce(gateway, 'w1', { number: 1, problem: null });
-    expect((await post(gateway, 'models/constructor/load')).status).toBe(503);
+    expect((await post(gateway, 'models/constructor/load')).status).toBe(400);
   });
 
   test('stands though no worker lives that could carry it out', async () => {

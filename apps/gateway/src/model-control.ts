@@ -226,11 +226,7 @@ function reportsOf(
 } {
   const live = workers
     .filter(({ state }) => state !== 'draining')
-    .map((worker) => {
-      const { carriedOut = {} } = worker;
-      // A model may be called as what every object has.
-      return { worker, end: Object.hasOwn(carriedOut, model) ? carriedOut[model] : undefined };
-    });
+    .map((worker) => ({ worker, end: worker.carriedOut?.[model] }));
   const silent = live.filter(({ end }) => end === undefined || end.number < number).length;
   return { live, silent };
 }

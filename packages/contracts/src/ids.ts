@@ -31,11 +31,17 @@ export function isJobId(text: string): text is JobId {
 }
 
 export function isModelName(text: string): boolean {
-  return modelNamePattern.test(text) && !reservedNames.has(text);
+  return modelNamePattern.test(text) && !reservedNames.has(text) && !isInherited(text);
 }
 
+/** Also of labels. */
 export function isModelVersion(text: string): boolean {
-  return versionPattern.test(text);
+  return versionPattern.test(text) && !isInherited(text);
+}
+
+/** `constructor` and the like: as a key of an object it would be there where it is not. */
+function isInherited(text: string): boolean {
+  return text in {};
 }
 
 /** A ULID (48 bits of time in ms, 80 random bits) in lower-case Crockford base32, with the prefix. */
