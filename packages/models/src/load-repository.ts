@@ -234,7 +234,7 @@ function refused(problems: readonly RepositoryProblem[]): LoadedModel {
 function nameRule(name: string): string {
   return reservedNames.has(name)
     ? `a model may not be called "${name}": it is a part of routes`
-    : 'a model is called by 1 to 128 letters, digits, ".", "_" and "-", the first a letter or digit, and not "constructor" or what else every object of JavaScript has';
+    : 'a model is called by 1 to 128 letters, digits, ".", "_" and "-", the first a letter or digit, and not as "constructor" and the like';
 }
 
 /** All that are in the folder. */

@@ -67,7 +67,7 @@ export function parseVersionsYaml(
 export function labelProblem(label: string): string | undefined {
   const isLabel = isModelVersion(label) && !/^\d+$/u.test(label);
   if (isLabel) return undefined;
-  return 'a label is called by 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit, and not by digits alone';
+  return 'a label is called by 1 to 64 letters, digits, ".", "_" and "-", the first a letter or digit, and not by digits alone, nor as "constructor" and the like';
 }
 
 /**
