@@ -125,6 +125,19 @@ describe('what is refused', () => {
     expect(refused('serve', twice)[0]).toContain('given twice');
   });
 
+  test('a repository that cannot be one is refused without showing a password', () => {
+    const location = 's3://user:secret@bucket/models';
+    const rule =
+      'must look like s3://bucket/folder; the address of the server goes into AWS_ENDPOINT_URL';
+    expect(refused('serve', { directory: location })).toEqual([`DIR ${rule}`]);
+    const flags = new Map([['models', location]]);
+    expect(refused('serve', { flags })).toEqual([`--models ${rule}`]);
+    const env = { INFERRY_MODELS: 's3://b' };
+    expect(refused('serve', { env })).toEqual([
+      'INFERRY_MODELS must look like s3://bucket/folder, not "s3://b"',
+    ]);
+  });
+
   test('an address of Redis that cannot be used is refused without showing it', () => {
     const wrong = [
       'http://h',

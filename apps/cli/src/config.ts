@@ -92,17 +92,22 @@ function readSetting(
   problems: ConfigProblem[],
 ): unknown {
   const flag = source.flags.get(setting.flag);
-  const given = flag ?? (source.env[setting.env] === '' ? undefined : source.env[setting.env]);
+  const given = givenOf(setting, source);
   if (given === undefined) return fallbackOf(setting);
   const parsed = setting.parse(given);
   if (parsed.ok) return parsed.value;
-  const isSecret = setting.env === settings.redisUrl.env;
+  // What may hold a password, or says itself what it may show.
+  const isSecret = [settings.redisUrl.env, settings.models.env].some((env) => env === setting.env);
   const shown = isSecret ? '' : `, not ${JSON.stringify(given.slice(0, 80))}`;
   problems.push({
     setting: flag === undefined ? setting.env : `--${setting.flag}`,
     detail: `${parsed.error}${shown}`,
   });
   return null;
+}
+
+function givenOf({ env, flag }: Setting<unknown>, source: ConfigSource): string | undefined {
+  return source.flags.get(flag) ?? (source.env[env] === '' ? undefined : source.env[env]);
 }
 
 function fallbackOf(setting: Setting<unknown>): unknown {
@@ -147,7 +152,11 @@ function modelsProblems(
   if (source.directory !== undefined && source.flags.has(settings.models.flag)) {
     return [{ setting: '--models', detail: 'is given twice: as an argument and as a flag' }];
   }
-  if (modelsDir !== null) return [];
+  if (source.directory !== undefined) {
+    const parsed = settings.models.parse(source.directory);
+    return parsed.ok ? [] : [{ setting: 'DIR', detail: parsed.error }];
+  }
+  if (modelsDir !== null || givenOf(settings.models, source) !== undefined) return [];
   const how = role === 'serve' ? 'inferry serve DIR' : `inferry ${role} --models DIR`;
   return [{ setting: settings.models.env, detail: `must be set, for instance with "${how}"` }];
 }

@@ -2,6 +2,7 @@
 import { loadRepository, problemText } from '@inferry/models';
 import type { Config } from '../config.ts';
 import { unservable } from '../roles/models.ts';
+import { isS3 } from '../sources/s3-location.ts';
 import { bad, doubtful, fine, type Finding, leftOut } from './check.ts';
 
 export async function checkRepository({
@@ -13,6 +14,10 @@ export async function checkRepository({
 > {
   if (modelsDir === null) {
     return [leftOut('Models', 'no repository was given', 'name one: inferry doctor models')];
+  }
+  if (isS3(modelsDir)) {
+    const how = `look there: inferry models list ${modelsDir}`;
+    return [leftOut('Models', `${modelsDir} is no directory of this machine`, how)];
   }
   const { models, problems, warnings } = await loadRepository(modelsDir);
   const wanted = models.filter(({ name }) => only === null || only.includes(name));

@@ -76,6 +76,11 @@ test.each([
   ],
   ['m', { 'max-gib': '0' }, '--max-gib must be an integer from 1 to 1024, not "0"'],
   ['m', { 'max-gib': '1025' }, '--max-gib must be an integer from 1 to 1024, not "1025"'],
+  [
+    'm',
+    { models: 's3://bucket/m' },
+    '--models must be a directory; "inferry models push" brings a model into S3',
+  ],
   ['m', { models: '' }, '--models must be the path of a directory, not empty'],
 ])('%s with %o is refused', (source, flags, problem) => {
   expect(parsed(source, flags)).toEqual([problem]);

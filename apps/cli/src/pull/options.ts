@@ -74,6 +74,9 @@ export function parsePullOptions({
   }
   const modelsDir = flags.get('models') ?? 'models';
   if (modelsDir === '') problems.push('--models must be the path of a directory, not empty');
+  if (isS3(modelsDir)) {
+    problems.push('--models must be a directory; "inferry models push" brings a model into S3');
+  }
   if (!source.ok || problems.length > 0) return err(problems);
   return ok({
     source: source.value,

@@ -34,6 +34,9 @@ export function parsePushOptions({
   if (!target.ok) problems.push(target.error);
   const modelsDir = flags.get('models') ?? 'models';
   if (modelsDir === '') problems.push('--models must be the path of a directory, not empty');
+  if (isS3(modelsDir)) {
+    problems.push('--models must be a directory; "inferry models pull" brings a model from S3');
+  }
   if (reference === undefined || !target.ok || problems.length > 0) return err(problems);
   return ok({
     ...reference,
