@@ -131,6 +131,38 @@ describe('what the worker does wrong over a step', () => {
   });
 });
 
+describe('a step, or a part of the answer, that nobody waits for', () => {
+  test.each([
+    ['a step beside another', 'const a = run({ x }); const b = run({ x }); await a; await b;'],
+    ['a part of the answer', 'const sent = emit({ y: x }); await run({ x });'],
+    ['a part that is wrong', 'const next = run({ x }); emit({ z: x }).then(() => 0); await next;'],
+  ])('takes no other job along when the job is canceled: %s', async (_, doing) => {
+    const program = await model.load(
+      `export async function generate({ emit, inputs: { x }, run }) { ${doing} return { y: x }; }`,
+      limit,
+    );
+    const { context, letGo } = waiting();
+    const other = program.run([fp32('x', 0)], context);
+    const leaving = new AbortController();
+    const never = (): Promise<never> => new Promise(() => undefined);
+    let asked = 0;
+    const step = (): Promise<never> => {
+      asked += 1;
+      return never();
+    };
+    const canceled = program.run(
+      [fp32('x', 0)],
+      contextOf({ signal: leaving.signal, step, emit: never }),
+    );
+    await expect.poll(() => asked).toBeGreaterThan(0);
+    leaving.abort();
+    expect(await canceled).toMatchObject({ ok: false });
+    expect(await program.run([fp32('x', 0)], contextOf())).toMatchObject({ ok: true });
+    letGo();
+    expect(await other).toMatchObject({ ok: true });
+  });
+});
+
 describe('a job that waits for nothing', () => {
   test('ends at its limit, and the others of its thread go on', async () => {
     const program = await model.load(text, limit);

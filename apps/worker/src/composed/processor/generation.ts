@@ -110,9 +110,11 @@ export class Generation {
     return Object.freeze({
       inputs: this.#inputs,
       signal: this.#abort.signal,
-      run: (async (inputs: GivenTensors, options?: StepOptions) =>
-        received(await this.#step(inputs, options ?? {}))) as ProcessorContext['run'],
-      emit: async (partial: GivenTensors) => void (await this.#emit(partial)),
+      run: ((inputs: GivenTensors, options?: StepOptions) =>
+        called(async () =>
+          received(await this.#step(inputs, options ?? {})),
+        )) as ProcessorContext['run'],
+      emit: (partial: GivenTensors) => called(async () => void (await this.#emit(partial))),
       log: (message: unknown) => this.#log(String(message)),
     });
   }
@@ -263,9 +265,26 @@ function movable(tensor: Tensor, moved: ArrayBuffer[]): Tensor {
   return { ...tensor, bytes };
 }
 
-/** A rejection that nobody awaits, as of the second of two steps, must not take the thread along. */
 function waited<T>(register: (waiting: Waiting<T>) => void): Promise<T> {
-  const promise = new Promise<T>((resolve, reject) => register({ resolve, reject }));
-  promise.catch(() => undefined);
-  return promise;
+  return new Promise<T>((resolve, reject) => register({ resolve, reject }));
+}
+
+/** Why a step or an emission was rejected. */
+const reasons = new WeakSet<WeakKey>();
+
+/**
+ * Whether this is why a step or an emission was rejected. Where nobody awaits one, as the second of two when the job
+ * is canceled, that must not take the thread along.
+ */
+export function isOfCall(cause: unknown): boolean {
+  return typeof cause === 'object' && cause !== null && reasons.has(cause);
+}
+
+async function called<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    if (typeof cause === 'object' && cause !== null) reasons.add(cause);
+    throw cause;
+  }
 }

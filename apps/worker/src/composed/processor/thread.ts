@@ -6,15 +6,27 @@ import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { invariant, loadableUrl } from '@inferry/runtime';
 import type { Generate } from './author.ts';
-import { Generation, type Send } from './generation.ts';
+import { Generation, isOfCall, type Send } from './generation.ts';
 import type { ProcessorThreadData, ToThread } from './messages.ts';
 import { reasonOf } from './reasons.ts';
 
 invariant(parentPort !== null, 'this file runs as a thread');
 const port = parentPort;
 const data = workerData as ProcessorThreadData;
+/** Later ones are not told of. */
+const unawaitedMax = 100;
 const generations = new Map<number, Generation>();
 const send: Send = (message, moved) => port.postMessage(message, moved);
+
+// Of every other rejection that nobody awaits the thread breaks, as Node has it.
+let unawaited = 0;
+process.on('unhandledRejection', (cause) => {
+  if (!isOfCall(cause)) throw cause;
+  unawaited += 1;
+  if (unawaited > unawaitedMax) return;
+  const text = `nobody awaited what was rejected: ${reasonOf(cause, data.folders)}`;
+  send({ kind: 'log', job: 0, text }, []);
+});
 
 try {
   const generate = await loadGenerate();
