@@ -169,6 +169,21 @@ describe('an order to load', () => {
     expect((await post(gateway, 'models/constructor/load')).status).toBe(400);
   });
 
+  test('that another one undoes before it is carried out is answered 400', async () => {
+    const gateway = await open();
+    await announce(gateway, 'w1');
+    const answer = post(gateway, 'models/iris/load');
+    await ordered(gateway);
+    const later = await gateway.queue.order({ model: 'iris', want: 'unloaded' });
+    const number = later.ok ? later.value.number : 0;
+    await announce(gateway, 'w1', { number, problem: null }, { models: [] });
+    const response = await answer;
+    expect([response.status, await response.json()]).toMatchObject([
+      400,
+      { error: 'A later order to unload "iris" took the place of this one.' },
+    ]);
+  });
+
   test('stands though no worker lives that could carry it out', async () => {
     const gateway = await open();
     const response = await post(gateway, 'models/iris/load');

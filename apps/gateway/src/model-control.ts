@@ -71,7 +71,7 @@ export class ModelControl {
   /**
    * Resolves when every live worker has carried the order out. Errors: `model_control_off`, `invalid_input` (a
    * name that no model has), `model_not_found` (of what is to be unloaded), `queue_full` (too many requests are
-   * held), `queue_unavailable`, `model_control_failed` with the reasons of the workers, `draining`, and
+   * held), `queue_unavailable`, `model_control_failed` with the reasons of the workers, or where a later order undoes it, `draining`, and
    * `model_unavailable` where no worker lives or one has not told in time. After the last three the order stands.
    */
   async carryOut(call: ControlCall): Promise<Result<void, Failure>> {
@@ -102,7 +102,7 @@ export class ModelControl {
   look(workers: readonly WorkerAnnouncement[], orders: readonly ControlOrder[]): void {
     this.#workers = workers;
     this.#follow(orders);
-    this.#endWaits();
+    this.#endWaits(orders);
   }
 
   /** What other gateways had loaded may be in the repository of this one too. */
@@ -118,10 +118,14 @@ export class ModelControl {
     if (fresh.length > 0) void this.#reread();
   }
 
-  #endWaits(): void {
+  #endWaits(orders: readonly ControlOrder[]): void {
+    const last = new Map(orders.map((order) => [order.model, order]));
     for (const { end, isRead, order } of this.#waits) {
+      const { number = 0, want } = last.get(order.model) ?? {};
+      const isOpposed = number > order.number && want !== order.want;
       const standing = isRead ? standingOf(order, this.#workers) : undefined;
-      if (standing !== undefined) end(standing);
+      if (isOpposed) end(err(opposed(order)));
+      else if (standing !== undefined) end(standing);
     }
   }
 
@@ -229,6 +233,13 @@ function reportsOf(
     .map((worker) => ({ worker, end: worker.carriedOut?.[model] }));
   const silent = live.filter(({ end }) => end === undefined || end.number < number).length;
   return { live, silent };
+}
+
+/** What workers tell of the later order says nothing of this one. */
+function opposed({ model, want }: ControlOrder): Failure {
+  const later = want === 'loaded' ? 'unload' : 'load';
+  const detail = `A later order to ${later} "${model}" took the place of this one.`;
+  return failure('model_control_failed', detail);
 }
 
 function draining(): Failure {
