@@ -71,8 +71,9 @@ export class ModelControl {
   /**
    * Resolves when every live worker has carried the order out. Errors: `model_control_off`, `invalid_input` (a
    * name that no model has), `model_not_found` (of what is to be unloaded), `queue_full` (too many requests are
-   * held), `queue_unavailable`, `model_control_failed` with the reasons of the workers, or where a later order undoes it, `draining`, and
-   * `model_unavailable` where no worker lives or one has not told in time. After the last three the order stands.
+   * held), `queue_unavailable`, `model_control_failed` (a later order undid it, or with the reasons of the
+   * workers), `draining`, and `model_unavailable` where no worker lives or one has not told in time. After the
+   * last two, and with reasons of workers, the order stands.
    */
   async carryOut(call: ControlCall): Promise<Result<void, Failure>> {
     const { held, log, queue } = this.#deps;
