@@ -270,7 +270,7 @@ function waited<T>(register: (waiting: Waiting<T>) => void): Promise<T> {
 }
 
 /** Why a step or an emission was rejected. */
-const reasons = new WeakSet<WeakKey>();
+const reasons = new WeakSet();
 
 /**
  * Whether this is why a step or an emission was rejected. Where nobody awaits one, as the second of two when the job
