@@ -8,6 +8,7 @@ import {
   fieldShape,
   type ModelManifest,
   type ModelRouting,
+  modelsRunBy,
   nestedStepsMax,
   type TensorSpec,
 } from '@inferry/contracts';
@@ -93,7 +94,7 @@ function problemsOf(
   }
   const depth = depthOf(manifest, models, routing);
   if (depth > nestedStepsMax) {
-    const message = `ensembles are in each other ${depth} levels deep; at most ${nestedStepsMax} are allowed`;
+    const message = `models are composed of each other ${depth} levels deep; at most ${nestedStepsMax} are allowed`;
     say({ part: 'steps' }, message);
   }
   return problems;
@@ -109,7 +110,7 @@ function ofEnsemble(
 
 /** The version of its model that a step gets; undefined where none is served. */
 function chosenModel(
-  { model, version }: EnsembleStep,
+  { model, version }: Pick<EnsembleStep, 'model' | 'version'>,
   models: readonly ModelManifest[],
   routing: Readonly<Record<string, ModelRouting>>,
 ): ModelManifest | undefined {
@@ -165,24 +166,24 @@ function agree(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === -1 || b[i] === -1 || size === b[i]);
 }
 
-/** Levels of ensembles, this one included. There is no circle: that was looked for before. */
+/** Levels of composed models, this one included. There is no circle: that was looked for before. */
 function depthOf(
   manifest: ModelManifest,
   models: readonly ModelManifest[],
   routing: Readonly<Record<string, ModelRouting>>,
 ): number {
-  if (manifest.ensemble === undefined) return 0;
   const depths = new Map<string, number>();
   const depth = (one: ModelManifest): number => {
     const known = depths.get(one.name);
     if (known !== undefined) return known;
     // A circle that is not known as one ends here.
     depths.set(one.name, 0);
-    const below = (one.ensemble?.steps ?? []).map((step) => {
+    const runs = modelsRunBy(one);
+    const below = runs.map((step) => {
       const model = chosenModel(step, models, routing);
       return model === undefined ? 0 : depth(model);
     });
-    const own = one.ensemble === undefined ? 0 : 1 + Math.max(0, ...below);
+    const own = runs.length === 0 ? 0 : 1 + Math.max(0, ...below);
     depths.set(one.name, own);
     return own;
   };

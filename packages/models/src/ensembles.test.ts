@@ -267,9 +267,14 @@ ${tensors('inputs', 'image: FP32[-1, 4]')}${tensors('outputs', 'answer: FP32[-1,
       const name = (level: number) => `e${String(level).padStart(2, '0')}`;
       await around(name(i), name(i - 1));
     }
-    expect((await found()).problems).toEqual([
-      'e16/model.yaml:5: ensemble.steps: ensembles are in each other 17 levels deep; at most 16 are allowed',
-    ]);
+    const problem =
+      'e16/model.yaml:5: ensemble.steps: models are composed of each other 17 levels deep; at most 16 are allowed';
+    expect((await found()).problems).toEqual([problem]);
+    // Processors between them count as well.
+    const sides = `${tensors('inputs', 'image: FP32[-1, 4]')}${tensors('outputs', 'answer: FP32[-1, 4]')}`;
+    await put('e08/model.yaml', `backend: processor\nprocessor: {runs: [e07]}\n${sides}`);
+    await put('e08/processor.ts', '');
+    expect((await found()).problems).toEqual([problem]);
   });
 });
 
