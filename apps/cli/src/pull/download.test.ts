@@ -1,8 +1,10 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { ok, systemClock } from '@inferry/runtime';
 import { freePort, repositoryPath, waitFor } from '@inferry/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fetchPart } from './download.ts';
 import {
   type Answer,
   breakingAfter,
@@ -50,6 +52,26 @@ const dropped: Answer = (response) => void response.destroy();
 function ranges(): readonly (string | undefined)[] {
   return server.asked.map(({ headers }) => headers.range);
 }
+
+test('a file takes the place of no other, as one would whose name differs in case alone', async () => {
+  const bytes = async function* (): AsyncGenerator<Uint8Array> {
+    yield iris;
+  };
+  const opened = { from: 0, totalBytes: iris.length, validator: null, close: () => undefined };
+  const source = {
+    shown: 'x',
+    id: 'x',
+    open: async () => ok({ ...opened, bytes: bytes() }),
+    problemOf: () => undefined,
+  };
+  const wanted = { source, sha256: null, folder: join(place.folder, 'partial'), bytesMax: 10_000 };
+  const quiet = { clock: systemClock, complain: () => undefined, progress: () => undefined };
+  const part = await fetchPart(wanted, quiet);
+  if (!part.ok) throw new Error(part.error);
+  const into = join(await place.write('own', { 'Model.onnx': 'first' }), 'Model.onnx');
+  await expect(part.value.take(into)).rejects.toThrow(/EEXIST: .* upper and lower case aside/u);
+  expect(await readFile(into, 'utf8')).toBe('first');
+});
 
 describe('a file that arrives in the end', () => {
   afterEach(async () => {
