@@ -1,9 +1,10 @@
 /** A file gets a new text at once: whoever reads it finds the one or the other, also after a power cut. */
-import { open, rename, rm } from 'node:fs/promises';
+import { open, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** Makes the file where it is not there. Rejects as the file system does; then the file is what it was. */
-export async function replaceFile(file: string, text: string): Promise<void> {
+/** Makes the file where it is not there; a link stays one, and what it leads to is replaced. Rejects as the file system does; then the file is what it was. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const file = await realpath(path).catch(() => path);
   const aside = join(dirname(file), `.${basename(file)}.${process.pid}`);
   try {
     const handle = await open(aside, 'w');
