@@ -38,6 +38,18 @@ async function problemsOf(text: string): Promise<string[]> {
 
 const versionsOf = ({ models }: Repository): string[] => models.map(({ version }) => version);
 
+test.each([
+  ['labels: {stable: 2.0}', 'labels.stable: 2.0 is the number 2 in YAML; write "2.0", in quotes'],
+  ['labels: {stable: 0x2}', 'labels.stable: 0x2 is the number 2 in YAML; write "0x2", in quotes'],
+  ['traffic: {1.10: 90}', 'traffic.1.1: 1.10 is the number 1.1 in YAML; write "1.10", in quotes'],
+  [
+    'policy: {specific: ["1", 02]}',
+    'policy.specific.1: 02 is the number 2 in YAML; write "02", in quotes',
+  ],
+])('a name that YAML reads as another is refused: %s', async (text, problem) => {
+  expect(await problemsOf(text)).toEqual([`m/versions.yaml:1: ${problem}`]);
+});
+
 const triton = `max_batch_size: 8
 input { name: "x" data_type: TYPE_FP32 dims: 4 }
 output { name: "y" data_type: TYPE_FP32 dims: 3 }

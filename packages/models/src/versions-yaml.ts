@@ -1,6 +1,7 @@
 /** `versions.yaml`: which versions of a model are served, and which of them a request gets. */
 import { isModelVersion, type ModelRouting } from '@inferry/contracts';
 import { err, ok, type Result } from '@inferry/runtime';
+import { isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import { type CheckedYaml, parseCheckedYaml } from './checked-yaml.ts';
 import type { FileProblem } from './file-problem.ts';
 import {
@@ -53,6 +54,10 @@ export function parseVersionsYaml(
   });
   if (!parsed.ok) return parsed;
   const { config, problemAt } = parsed.value;
+  const misread = misreadNames(text).map(({ path, source, value }) =>
+    problemAt(path, `${source} is the number ${value} in YAML; write "${source}", in quotes`),
+  );
+  if (misread.length > 0) return err(misread);
   const problems = (['labels', 'traffic'] as const)
     .filter((key) => Object.keys(config[key] ?? {}).length > routesMax)
     .map((key) => problemAt([key], `has more than ${routesMax} entries`));
@@ -61,6 +66,36 @@ export function parseVersionsYaml(
     if (wrong !== undefined) problems.push(problemAt(['labels', label], wrong));
   }
   return problems.length === 0 ? parsed : err(problems);
+}
+
+interface Misread {
+  readonly path: readonly (string | number)[];
+  readonly source: string;
+  readonly value: number;
+}
+
+/** Names that YAML reads as another one: `1.10` without quotes is 1.1, which may be a version as well. */
+function misreadNames(text: string): readonly Misread[] {
+  const document = parseDocument(text);
+  const found: Misread[] = [];
+  const look = (node: unknown, path: readonly (string | number)[]): void => {
+    if (!isScalar(node) || typeof node.value !== 'number') return;
+    const { source = '', value } = node;
+    if (source !== String(value)) found.push({ path, source, value });
+  };
+  for (const section of ['labels', 'traffic', 'previous']) {
+    const map = document.get(section);
+    for (const { key, value } of isMap(map) ? map.items : []) {
+      const path = [section, isScalar(key) ? String(key.value) : ''];
+      look(key, path);
+      if (section !== 'traffic') look(value, path);
+    }
+  }
+  const specific = document.getIn(['policy', 'specific']);
+  for (const [i, item] of (isSeq(specific) ? specific.items : []).entries()) {
+    look(item, ['policy', 'specific', i]);
+  }
+  return found;
 }
 
 /** Undefined: the text may be a label. */
