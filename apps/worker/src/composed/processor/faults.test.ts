@@ -92,20 +92,24 @@ describe('a suspect', () => {
     appendFileSync(new URL('loads', import.meta.url), '.');
     ${text}`;
 
-  test('that nobody wants any more when its turn comes gets no thread', async () => {
+  test('runs beside a few others; one that nobody wants any more when its turn comes gets no thread', async () => {
     const program = await model.load(counting, limit);
-    const { context, letGo } = waiting();
-    const first = program.run([fp32('x', 0)], { ...context, isSuspect: true });
-    await expect.poll(() => context.steps.length).toBe(1);
+    const first = Array.from({ length: 4 }, waiting);
+    const running = first.map(({ context }) =>
+      program.run([fp32('x', 0)], { ...context, isSuspect: true }),
+    );
+    const begun = () => first.map(({ context }) => context.steps.length);
+    await expect.poll(begun, { timeout: 20_000 }).toEqual([1, 1, 1, 1]);
     const leaving = new AbortController();
     const suspect = (signal = new AbortController().signal) =>
       program.run([fp32('x', 0)], contextOf({ isSuspect: true, signal }));
     const unwanted = suspect(leaving.signal);
     leaving.abort();
-    letGo();
-    const ends = await Promise.all([first, unwanted, suspect()]);
-    expect(ends.map((end) => end.ok)).toEqual([true, false, true]);
-    expect(await readFile(`${model.folder}/loads`, 'utf8')).toBe('...');
+    const later = Array.from({ length: 4 }, () => suspect());
+    for (const { letGo } of first) letGo();
+    const ends = await Promise.all([...running, ...later, unwanted]);
+    expect(ends.map((end) => end.ok)).toEqual([...Array(8).fill(true), false]);
+    expect(await readFile(`${model.folder}/loads`, 'utf8')).toBe('.'.repeat(9));
   });
 });
 

@@ -16,13 +16,19 @@ export async function startProcessor(options: ProcessorOptions): Promise<Result<
   return started.ok ? ok(new Processor(options, started.value)) : started;
 }
 
+/** What is lost with a worker comes back as suspects, and may be many jobs; a thread of its own costs memory. */
+const suspectsAtATime = 4;
+
 class Processor implements Program {
   readonly #options: ProcessorOptions;
   #thread: Promise<Result<ProcessorThread, string>>;
   /** Threads that take no more jobs, and what ends them. */
   readonly #leaving = new Set<Promise<void>>();
-  /** Resolves when no suspect runs. */
-  #suspects: Promise<unknown> = Promise.resolve();
+  /** Each resolves when the suspects that were given it have ended. */
+  readonly #suspects = Array.from({ length: suspectsAtATime }, () =>
+    Promise.resolve<unknown>(null),
+  );
+  #suspectsBegun = 0;
 
   constructor(options: ProcessorOptions, thread: ProcessorThread) {
     this.#options = options;
@@ -38,12 +44,15 @@ class Processor implements Program {
   async close(): Promise<void> {
     const thread = await this.#thread;
     const closing = thread.ok ? [thread.value.close()] : [];
-    await Promise.all([...this.#leaving, ...closing, this.#suspects]);
+    await Promise.all([...this.#leaving, ...closing, ...this.#suspects]);
   }
 
-  /** One suspect at a time has a thread beside the one that all others share. */
+  /** A few suspects at a time have threads beside the one that all others share. */
   #runAlone(inputs: readonly Tensor[], context: ProgramContext): Promise<ProcessorEnd> {
-    const run = this.#suspects.then(async () => {
+    const place = this.#suspectsBegun % suspectsAtATime;
+    this.#suspectsBegun += 1;
+    const before = this.#suspects[place] ?? Promise.resolve();
+    const run = before.then(async () => {
       // Whoever waited for it has been answered.
       if (context.signal.aborted) return err(unwanted);
       const thread = await ProcessorThread.start(this.#options);
@@ -52,7 +61,7 @@ class Processor implements Program {
       await thread.value.close();
       return end;
     });
-    this.#suspects = run.catch(() => undefined);
+    this.#suspects[place] = run.catch(() => undefined);
     return run;
   }
 
