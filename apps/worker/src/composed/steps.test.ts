@@ -1,5 +1,5 @@
 /** Steps whose job two workers had under way for a moment: one has lost it, and has not heard of it yet. */
-import { classOf, defaultLimits, newJobId } from '@inferry/contracts';
+import { classOf, defaultLimits, type JobId, newJobId, type Outcome } from '@inferry/contracts';
 import { type Claim, createMemoryQueue } from '@inferry/queue';
 import { ok, seededRandom, VirtualClock } from '@inferry/runtime';
 import { queueRules } from '@inferry/scheduling';
@@ -33,11 +33,17 @@ function twoWorkers() {
       },
     );
     const x = { name: 'x', datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) } as const;
-    const send = () => steps.run({ model: 'echo', version: null, tensors: [x], key: '0' });
-    return { job, stop, send, steps };
+    const run = (key: string | undefined) =>
+      steps.run({
+        model: 'echo',
+        version: null,
+        tensors: [x],
+        ...(key === undefined ? {} : { key }),
+      });
+    return { job, stop, run, send: () => run('0'), steps };
   };
   const waiting = async () => (await queue.stats([echo]))[0]?.waiting;
-  return { owner: at('owner'), other: at('other'), waiting };
+  return { owner: at('owner'), other: at('other'), queue, waiting };
 }
 
 test.each(['isLost', 'isGoingBack'] as const)(
@@ -62,4 +68,38 @@ test('a job that ends takes along the step that it found as well as one that it 
   owner.stop.abort();
   expect(await found).toMatchObject({ ok: false });
   expect(await waiting()).toBe(0);
+});
+
+test.each([
+  [undefined, { found: 'gone', reason: 'deleted' }],
+  ['0', { found: 'record' }],
+])('what is left of a step with the key %s, once it was read', async (key, left) => {
+  const { owner, queue, waiting } = twoWorkers();
+  const running = owner.run(key);
+  await expect.poll(waiting).toBe(1);
+  const request = {
+    workerId: 'w',
+    rowsMax: 1,
+    rowsMin: 1,
+    takeSuspect: false,
+    freeInMs: [0],
+    agingMs: 1,
+  };
+  const { claims } = await queue.claim(echo, request);
+  const outcome: Outcome = {
+    status: 'succeeded',
+    output: { form: 'tensors', tensors: [] },
+    error: null,
+    batchRows: 1,
+    timings: null,
+    readyAtMs: 0,
+    overtakenBy: 0,
+  };
+  await queue.settle(
+    echo,
+    claims.map((claim) => ({ claim, outcome })),
+  );
+  expect(await running).toEqual(ok([]));
+  const id = claims[0]?.job.id as JobId;
+  await expect.poll(() => queue.find(id)).toMatchObject(ok(left));
 });

@@ -33,7 +33,7 @@ import type { StepVersions } from './step-models.ts';
 import { fitted } from './step-tensors.ts';
 
 export interface StepRunnerDeps {
-  readonly queue: Pick<JobQueue, 'enqueue' | 'outcome' | 'cancel'>;
+  readonly queue: Pick<JobQueue, 'enqueue' | 'outcome' | 'cancel' | 'erase'>;
   /** Where outcomes are to come: this process, as the queue knows it. */
   readonly gatewayId: string;
   readonly clock: Clock;
@@ -126,12 +126,13 @@ export class JobSteps {
     const wanted = outputs === undefined ? {} : { outputs };
     const payload = inputPieces({ form: 'tensors', tensors, ...wanted });
     const step = { manifest, payload, rows: rows.value, key: request.key };
-    return this.#outcome(manifest, this.#send(step));
+    return this.#outcome(manifest, this.#send(step), request.key === undefined);
   }
 
   async #outcome(
     manifest: ModelManifest,
     sending: Promise<Result<Sent, Failure>>,
+    isReadOnce: boolean,
   ): Promise<Result<readonly Tensor[], Failure>> {
     const sent = await sending;
     if (!sent.ok) return err(about(manifest, sent.error));
@@ -140,6 +141,8 @@ export class JobSteps {
     const { id, isFound } = sent.value;
     const record = sent.value.record ?? (await queue.outcome(id, signal));
     if (record !== undefined) {
+      // Nobody else knows its id. Left to expire, the outputs of steps would crowd out those of other callers.
+      if (isReadOnce) void queue.erase(id);
       const outputs = outputsOf(record);
       return outputs.ok ? outputs : err(about(manifest, outputs.error));
     }
