@@ -167,7 +167,7 @@ export function fixtureOn<C extends Clock>(options: FixtureOptions<C>): Fixture<
     runs,
     events,
     kills: () => kills,
-    async submit(value, job = {}, input = undefined) {
+    async submit(value, job = {}, input?) {
       const id = newJobId(clock.nowMs(), random);
       const tensors = [tensorOf(value, job.rows)];
       const payload = encodeInput(input ?? { form: 'tensors', tensors });

@@ -11,7 +11,10 @@ import { registerLive } from './live-resources.ts';
 import { repositoryPath } from './repository-path.ts';
 
 export interface AppProcessOptions {
-  /** Added to PATH, HOME, TMPDIR and LANG of this process; nothing else is inherited. gRPC is off by default. */
+  /**
+   * Added to PATH, HOME, TMPDIR and LANG of this process, and where this checkout is started INFERRY_DIST;
+   * nothing else is inherited. gRPC is off by default.
+   */
   readonly env?: Readonly<Record<string, string>>;
   /** Working directory; the root of the repository by default. */
   readonly cwd?: string;
@@ -51,6 +54,8 @@ const linesMax = 20_000;
 /** Lines of output shown when a wait fails. */
 const tailLines = 40;
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG'];
+/** Whether what was built is started, or the sources: another checkout may not be built. */
+const inheritedHere = [...inherited, 'INFERRY_DIST'];
 
 /** Starts `node apps/cli/bin/inferry.js <argv>`. */
 export function startProcess(argv: readonly string[], options: AppProcessOptions = {}): AppProcess {
@@ -58,7 +63,11 @@ export function startProcess(argv: readonly string[], options: AppProcessOptions
   const child = spawn(process.execPath, [join(checkout, 'apps/cli/bin/inferry.js'), ...argv], {
     cwd: options.cwd ?? checkout,
     // Tests choose their other ports; who wants gRPC chooses this one too.
-    env: { ...inheritedEnvironment(), GRPC_PORT: 'off', ...options.env },
+    env: {
+      ...inheritedEnvironment(options.checkout === undefined ? inheritedHere : inherited),
+      GRPC_PORT: 'off',
+      ...options.env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -148,9 +157,9 @@ class LineLog {
   }
 }
 
-function inheritedEnvironment(): Record<string, string> {
+function inheritedEnvironment(names: readonly string[]): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const name of inherited) {
+  for (const name of names) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

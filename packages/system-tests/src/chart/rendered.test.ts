@@ -209,8 +209,9 @@ test('every variable that the chart sets is a setting of the processes', () => {
     ...text('apps/cli/src/settings.ts').matchAll(/^ {4}env: '(\w+)',$/gmu),
     ...text('packages/telemetry/src/tracing/tracing-settings.ts').matchAll(/name: '(OTEL_\w+)'/gu),
   ].map(([, name]) => name);
-  // Read by Node, and by the SDK of OpenTelemetry.
-  const known = new Set([...settings, 'NODE_EXTRA_CA_CERTS', 'OTEL_RESOURCE_ATTRIBUTES']);
+  // Read by Node, by the SDK of OpenTelemetry, and by that of S3.
+  const others = ['NODE_EXTRA_CA_CERTS', 'OTEL_RESOURCE_ATTRIBUTES', 'AWS_REGION'];
+  const known = new Set([...settings, ...others]);
   const used = cases.flatMap(roles).flatMap(({ container }) => container.env ?? []);
   const names = new Set(used.map(({ name }) => name));
   expect([...names].filter((name) => !known.has(name))).toEqual([]);
