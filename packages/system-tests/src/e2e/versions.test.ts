@@ -147,12 +147,14 @@ describe('a gateway and two workers that look for changes', () => {
     ]);
     await Promise.all(workers.map(({ process }) => process.stop()));
     expect(isAll(await answeredBy(another.url, 10), '2')).toBe(true);
-    const told = await index(another.url);
-    expect(['2', '3', '4'].map((version) => told.get(version)?.state)).toEqual([
-      'READY',
-      'UNAVAILABLE',
-      'UNAVAILABLE',
-    ]);
+    await waitFor(
+      async () => {
+        const told = await index(another.url);
+        const states = ['2', '3', '4'].map((version) => told.get(version)?.state);
+        return states.join() === 'READY,UNAVAILABLE,UNAVAILABLE';
+      },
+      { what: 'what became of each version', timeoutMs },
+    );
 
     // Put right in its place.
     await rm(join(models, 'm', '4'), { recursive: true });
